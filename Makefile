@@ -1,0 +1,35 @@
+# Every target sets up what it needs. `make demo` does the main job; `make test` passes the tests.
+SHELL := /bin/bash
+VENV  := .venv
+BIN   := $(VENV)/bin
+OUT   ?= runs/lift-demo
+export MUJOCO_GL ?= egl
+
+.PHONY: setup system demo test lint format clean bench-quick
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+system:  ## system libraries (OpenGL, Chromium for the browser test), through apt where it may
+	@bash scripts/system.sh
+
+$(VENV)/.ready: pyproject.toml constraints.txt scripts/venv.sh
+	@bash scripts/venv.sh $(VENV)
+
+setup: system $(VENV)/.ready  ## everything that the other targets need
+
+demo: setup  ## diagnose the shipped Lift policy: rollouts, ranking, verification, report
+	$(BIN)/faultfield run studies/lift-demo.yaml --out $(OUT)
+
+test: setup  ## all tests
+	$(BIN)/pytest
+
+lint: setup  ## style, types, layers
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+format: setup  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean:  ## forget the virtual environment and the demo
+	rm -rf $(VENV) runs

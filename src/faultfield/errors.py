@@ -1,0 +1,33 @@
+"""Every error that a user can cause or mend. The CLI prints its one sentence and exits with code 2."""
+
+
+class FaultfieldError(Exception):
+    """Base of all errors that Faultfield raises on purpose; its text says what was wrong and what would be right."""
+
+
+class VariationError(FaultfieldError):
+    """An unknown factor, or a value that the factor does not take."""
+
+
+class PolicyError(FaultfieldError):
+    """A policy that cannot be loaded, or that answered with something that is not an action."""
+
+
+class EnvError(FaultfieldError):
+    """An environment that cannot be built, or that raised while it was stepped."""
+
+
+class SetupError(FaultfieldError):
+    """Something that must be installed first: a simulator, a system library, an optional extra."""
+
+
+class CheckpointError(FaultfieldError):
+    """A missing, foreign or damaged file of weights."""
+
+
+class LedgerError(FaultfieldError):
+    """A ledger that is empty, damaged, or belongs to another study."""
+
+
+class StudyError(FaultfieldError):
+    """A study file or directory that does not say, or no longer says, what the stage needs."""

@@ -1,0 +1,1 @@
+"""Encoders, the probe, the embedding model and its training, what can be seen of a variation without a rollout."""

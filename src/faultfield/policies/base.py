@@ -1,0 +1,124 @@
+"""What acts: openpi's shape of a policy, and any Python callable as one."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import plugins
+from faultfield.envs.base import Observation
+from faultfield.errors import PolicyError
+
+Actions = dict[str, NDArray[np.float32]]
+"""`{"actions": (horizon, action_dim)}`: the next `horizon` actions, to be executed in order before asking again."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """A policy under test, a scripted expert, or any other thing that acts."""
+
+    def reset(self) -> None:
+        """Forget the last episode."""
+        ...
+
+    def infer(self, observation: Observation) -> Actions:
+        """The next actions, shape (horizon, action_dim)."""
+        ...
+
+
+class CallablePolicy:
+    """Any function `observation -> actions` of shape (action_dim,) or (horizon, action_dim), as a policy."""
+
+    def __init__(self, function: Callable[[Observation], Any]) -> None:
+        self._function = function
+
+    def reset(self) -> None:
+        """A function remembers nothing."""
+
+    def infer(self, observation: Observation) -> Actions:
+        """The function's answer, as at least one row."""
+        return {"actions": np.atleast_2d(np.asarray(self._function(observation), dtype=np.float32))}
+
+
+def infer_batch(policy: Policy, observations: Sequence[Observation]) -> NDArray[np.float32]:
+    """First actions on many observations, shape (count, action_dim); one batch where the policy has `infer_batch`."""
+    batched = getattr(policy, "infer_batch", None)
+    if batched is not None:
+        return np.asarray(batched(observations), dtype=np.float32)
+    actions = []
+    for observation in observations:
+        policy.reset()
+        actions.append(check_actions(policy.infer(observation))[0])
+    return np.stack(actions)
+
+
+def check_actions(answer: Mapping[str, Any], action_dim: int | None = None) -> NDArray[np.float32]:
+    """The actions in a policy's answer, shape (horizon, action_dim), once they are known to be actions.
+
+    Raises:
+        PolicyError: No `actions`, not a numeric (horizon, action_dim) array, or not finite.
+    """
+    if not isinstance(answer, Mapping) or "actions" not in answer:
+        raise PolicyError("The policy's infer must return a mapping with the key 'actions'.")
+    actions = np.asarray(answer["actions"])
+    if not np.issubdtype(actions.dtype, np.number) or np.issubdtype(actions.dtype, np.complexfloating):
+        raise PolicyError(f"The policy's actions have dtype {actions.dtype}; they must be real numbers (float32).")
+    wanted = "(horizon, action_dim)" if action_dim is None else f"(horizon, {action_dim})"
+    if actions.ndim != 2 or len(actions) == 0 or (action_dim is not None and actions.shape[1] != action_dim):
+        raise PolicyError(f"The policy's actions have shape {actions.shape}; they must have shape {wanted}.")
+    if not np.isfinite(actions).all():
+        raise PolicyError("The policy's actions are not finite (NaN or infinity).")
+    return actions.astype(np.float32)
+
+
+def load_policy(type: str, **arguments: Any) -> Policy:
+    """The policy that a study names: a class (called with `arguments`) or a function `observation -> actions`.
+
+    Raises:
+        PolicyError: It cannot be built, or what is built has no `infer`.
+        StudyError: The name cannot be imported.
+        CheckpointError: Its weights are missing or foreign.
+    """
+    found = plugins.load(type, what="policy")
+    if inspect.isfunction(found) and not arguments:
+        return CallablePolicy(found)
+    try:
+        policy = found(**arguments)
+    except TypeError as error:
+        raise PolicyError(f"The policy '{type}' cannot be built from {sorted(arguments)}: {error}.") from error
+    if not isinstance(policy, Policy):
+        raise PolicyError(f"The policy '{type}' needs the methods reset() and infer(observation).")
+    return policy
+
+
+def fingerprint(type: str, **arguments: Any) -> str:
+    """Sixteen hexadecimal digits that change with the policy's name, settings, files and, if not ours, its source."""
+    digest = hashlib.sha256(type.encode())
+    found = plugins.load(type, what="policy")
+    if not found.__module__.startswith("faultfield."):
+        source = inspect.getsourcefile(found)
+        if source:
+            digest.update(Path(source).read_bytes())
+    for name in sorted(arguments):
+        digest.update(f"\0{name}\0".encode())
+        digest.update(_content(arguments[name]))
+    return digest.hexdigest()[:16]
+
+
+def _content(value: Any) -> bytes:
+    path = Path(value) if isinstance(value, str | Path) else None
+    if path is None or not path.exists():
+        return repr(value).encode()
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(p for p in path.rglob("*") if p.suffix in {".safetensors", ".json", ".pth", ".pt"})
+    )
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.digest()

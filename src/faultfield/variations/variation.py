@@ -10,8 +10,8 @@ from faultfield.variations.factor import Value
 class Variation(Mapping[str, Value]):
     """An immutable, hashable mapping of factor names to canonical values that says itself in English.
 
-    Made by `VariationSpace.variation`, which checks the values. Two variations are equal when they name the same factors
-    with the same values, in whatever order.
+    Made by `VariationSpace.variation`, which checks the values. Two variations are equal when they name the same
+    factors with the same values, in whatever order.
 
     Args:
         values: Canonical values by factor name.

@@ -231,7 +231,7 @@ class Continuous(Factor):
         number = float(value)
         if not self.low <= number <= self.high:
             raise self._refuse(value, self._wanted())
-        return number
+        return number + 0.0  # no negative zero: equal values have equal keys
 
     def _wanted(self) -> str:
         unit = f" {self.unit}" if self.unit else ""

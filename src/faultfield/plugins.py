@@ -1,6 +1,7 @@
-"""Names of the form `module:attribute`, by which a study points at a class or function of anybody's."""
+"""Names by which a study points at a class or function of anybody's: `module:attribute`, or an entry point's name."""
 
 import importlib
+import importlib.metadata
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,18 +10,25 @@ from typing import Any
 from faultfield.errors import StudyError
 
 
-def load(name: str, *, what: str = "class") -> Callable[..., Any]:
-    """Import what `module:attribute` names.
+def load(name: str, *, what: str = "class", group: str = "") -> Callable[..., Any]:
+    """Import what `module:attribute` names, or the entry point of that name in `group`.
 
     The folder that the program was started in is searched as well, as `python -m` would.
 
     Args:
-        name: For instance `faultfield.policies.bc:VisualBC`.
+        name: For instance `faultfield.policies.bc:VisualBC`, or `probe` with `group="faultfield.estimators"`.
         what: What the caller needs it for; only for the text of the error.
+        group: Entry points in which a name without a colon is looked up; none when empty.
 
     Raises:
-        StudyError: The name has no colon, the module cannot be imported, or it has no such attribute.
+        StudyError: Neither a known entry point nor `module:attribute`, or the module or attribute does not exist.
     """
+    if group and ":" not in name:
+        entries = {entry.name: entry.value for entry in importlib.metadata.entry_points(group=group)}
+        if name not in entries:
+            known = ", ".join(sorted(entries))
+            raise StudyError(f"There is no {what} '{name}'; known are {known}, or give 'module:Class'.")
+        name = entries[name]
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
         raise StudyError(f"The {what} '{name}' must be named 'module:attribute', for instance 'my_robot:MyPolicy'.")

@@ -1,0 +1,101 @@
+"""The parts of a diagnosis that say what was tested, and with what."""
+
+from pydantic import Field, JsonValue
+
+from faultfield.diagnosis.entries import Entry
+from faultfield.variations import Categorical, Color, Continuous, Factor
+
+
+class StudyInfo(Entry):
+    """Which study."""
+
+    name: str
+    """Its name, for the title of the report."""
+    hash: str
+    """Of the settings that decide the result."""
+    command: str = ""
+    """The command that makes it again."""
+
+
+class PolicyInfo(Entry):
+    """The policy under test."""
+
+    type: str
+    """`module:attribute`."""
+    fingerprint: str
+    """Changes with its name, arguments, weights and source."""
+    arguments: dict[str, JsonValue] = {}
+    """What it was built from."""
+
+
+class FactorInfo(Entry):
+    """One thing that the environment can vary."""
+
+    name: str
+    """Identifier."""
+    kind: str
+    """`categorical`, `color`, `continuous`, or the class of a factor of the user's own."""
+    unit: str = ""
+    """Of its numbers; empty where there is none."""
+    visible: bool = True
+    """False where no camera can see it."""
+    low: float | None = None
+    """Least value, of a continuous factor."""
+    high: float | None = None
+    """Greatest value, of a continuous factor."""
+    choices: list[str] | None = None
+    """Values, of a categorical factor."""
+    nominal: float | list[float] | None = None
+    """The value that changes nothing, where it is known as numbers."""
+
+    @classmethod
+    def of(cls, factor: Factor) -> "FactorInfo":
+        """Describe a factor of a variation space."""
+        if isinstance(factor, Continuous):
+            nominal = list(factor.nominal) if isinstance(factor.nominal, tuple) else float(factor.nominal)
+            return cls(
+                name=factor.name, kind="continuous", unit=factor.unit, visible=factor.visible,
+                low=factor.low, high=factor.high, nominal=nominal,
+            )  # fmt: skip
+        if isinstance(factor, Color):
+            return cls(name=factor.name, kind="color", visible=factor.visible, nominal=list(factor.nominal))
+        if isinstance(factor, Categorical):
+            return cls(name=factor.name, kind="categorical", visible=factor.visible, choices=list(factor.choices))
+        return cls(name=factor.name, kind=type(factor).__name__, unit=factor.unit, visible=factor.visible)
+
+
+class EnvironmentInfo(Entry):
+    """Where the policy was tested."""
+
+    type: str
+    """`module:attribute`."""
+    fingerprint: str
+    """Changes with its name and arguments."""
+    arguments: dict[str, JsonValue] = {}
+    """What it was built from."""
+    instruction: str = ""
+    """What is asked of the robot."""
+    factors: list[FactorInfo] = []
+    """What it can vary."""
+
+
+class RolloutInfo(Entry):
+    """The real episodes of one stage."""
+
+    stage: str
+    """`nominal`, `known`, `expert`, `blind` or `verify`."""
+    variations: int = Field(ge=0)
+    """How many variations were rolled out."""
+    per_variation: int = Field(ge=0)
+    """Episodes of each."""
+    seeds: list[int] = []
+    """The seeds, the same for each variation."""
+
+
+class ProbeInfo(Entry):
+    """What the probe looked at."""
+
+    moments: int = Field(ge=0)
+    """Stored states at which the policy was asked."""
+    by_phase: dict[str, int] = {}
+    """Phase of the task to number of states."""

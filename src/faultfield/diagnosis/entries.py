@@ -1,0 +1,193 @@
+"""The parts of a diagnosis that count and rank: rates, known variations, ranked ones."""
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from faultfield.variations import Variation
+
+VariationValues = dict[str, str | float | list[float]]
+"""Factor names to plain values, as `Variation.to_json` gives them."""
+
+
+class Entry(BaseModel):
+    """Unknown entries, NaN and infinity are refused; the string under an entry is its description in the schema."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Rate(Entry):
+    """Failures counted in real episodes, with the Wilson interval (95 %) of the failure rate."""
+
+    episodes: int = Field(ge=0)
+    """Episodes rolled out."""
+    failures: int = Field(ge=0)
+    """How many of them failed."""
+    rate: float = Field(ge=0, le=1)
+    """failures / episodes; 0 where there are none."""
+    low: float = Field(ge=0, le=1)
+    """Lower end of the Wilson interval (95 %)."""
+    high: float = Field(ge=0, le=1)
+    """Upper end of the Wilson interval (95 %)."""
+
+    @classmethod
+    def of(cls, failures: int, episodes: int) -> "Rate":
+        """The rate and its Wilson interval; without episodes 0, from 0 to 1."""
+        return Rate(**_counted(failures, episodes))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.failures > self.episodes:
+            raise ValueError(f"{self.failures} failures in {self.episodes} episodes")
+        return self
+
+
+class Known(Rate):
+    """A variation that was rolled out before anything was learned; its counts are the policy's."""
+
+    variation: VariationValues
+    """Factor names to values."""
+    text: str
+    """The variation in English."""
+    key: str
+    """Sixteen hexadecimal digits that depend on the values alone."""
+    failure_probability: float | None = Field(default=None, ge=0, le=1)
+    """What the chosen estimator said of it, fitted without it."""
+    expert_episodes: int | None = Field(default=None, ge=0)
+    """Episodes of the scripted expert under the same seeds; null without that control."""
+    expert_failures: int | None = Field(default=None, ge=0)
+    """How many of the expert's failed."""
+    blind_episodes: int | None = Field(default=None, ge=0)
+    """Episodes of the policy that sees nothing, the floor; null without that control."""
+    blind_failures: int | None = Field(default=None, ge=0)
+    """How many of the blind policy's failed."""
+    infeasible: bool = False
+    """The expert fails too: no weakness of the policy."""
+
+    @classmethod
+    def counted(
+        cls,
+        variation: Variation,
+        failures: int,
+        episodes: int,
+        *,
+        expert: tuple[int, int] | None = None,
+        blind: tuple[int, int] | None = None,
+        infeasible: bool = False,
+        failure_probability: float | None = None,
+    ) -> "Known":
+        """An entry from counts.
+
+        Args:
+            variation: What was rolled out.
+            failures: Failures of the policy.
+            episodes: Episodes of the policy.
+            expert: (failures, episodes) of the expert.
+            blind: (failures, episodes) of the blind policy.
+            infeasible: Whether the expert fails too.
+            failure_probability: The estimator's held-out answer.
+        """
+        return cls(
+            **_counted(failures, episodes), **_named(variation), infeasible=infeasible,
+            failure_probability=failure_probability,
+            expert_failures=expert and expert[0], expert_episodes=expert and expert[1],
+            blind_failures=blind and blind[0], blind_episodes=blind and blind[1],
+        )  # fmt: skip
+
+
+class Verified(Rate):
+    """Fresh episodes of a ranked variation, rolled out after it was ranked; its counts are the policy's."""
+
+    expert_episodes: int | None = Field(default=None, ge=0)
+    """Episodes of the scripted expert under the same seeds; null without that control."""
+    expert_failures: int | None = Field(default=None, ge=0)
+    """How many of the expert's failed."""
+
+    @classmethod
+    def counted(cls, failures: int, episodes: int, expert: tuple[int, int] | None = None) -> "Verified":
+        """From counts; `expert` is (failures, episodes)."""
+        return cls(
+            **_counted(failures, episodes), expert_failures=expert and expert[0], expert_episodes=expert and expert[1]
+        )
+
+
+class Ranked(Entry):
+    """A variation that nothing was learned from, with what is expected of it."""
+
+    rank: int | None = Field(default=None, ge=1)
+    """1 is the worst; null where it is infeasible and so no weakness."""
+    variation: VariationValues
+    """Factor names to values."""
+    text: str
+    """The variation in English."""
+    key: str
+    """Sixteen hexadecimal digits that depend on the values alone."""
+    factors: list[str]
+    """The factors that it changes."""
+    failure_probability: float = Field(ge=0, le=1)
+    """Expected share of episodes that fail."""
+    low: float = Field(ge=0, le=1)
+    """Lower end of the interval (90 %) of the failure rate of fresh episodes."""
+    high: float = Field(ge=0, le=1)
+    """Upper end of that interval."""
+    support: float = Field(ge=0, le=1)
+    """How near it lies to what is known: 1 on a known variation, towards 0 far away."""
+    visible: bool = True
+    """False where it changes nothing that a picture shows, so that the estimate rests on factor values alone."""
+    infeasible: bool | None = None
+    """Whether the expert fails too; null where that was not tried."""
+    verified: Verified | None = None
+    """What fresh episodes showed; null where none were rolled out."""
+    note: str = ""
+    """Anything to be said beside it, in a sentence."""
+
+    @classmethod
+    def estimated(
+        cls,
+        variation: Variation,
+        failure_probability: float,
+        low: float,
+        high: float,
+        support: float,
+        *,
+        visible: bool = True,
+        infeasible: bool | None = None,
+        verified: Verified | None = None,
+        note: str = "",
+    ) -> "Ranked":
+        """An entry from one row of `Estimates`; numbers a hair outside 0–1 are cut. `ranked` gives it its rank."""
+        mean, low, high, support = (min(max(float(v), 0.0), 1.0) for v in (failure_probability, low, high, support))
+        return cls(
+            **_named(variation), factors=list(variation), failure_probability=mean, low=low, high=high, support=support,
+            visible=visible, infeasible=infeasible, verified=verified, note=note,
+        )  # fmt: skip
+
+
+def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
+    """Sort by failure probability, highest first (ties: better supported first, then by key), and number from 1.
+
+    Infeasible entries keep their place in the order but get no number.
+    """
+    ordered = sorted(entries, key=lambda entry: (-entry.failure_probability, -entry.support, entry.key))
+    result, rank = [], 0
+    for entry in ordered:
+        rank += not entry.infeasible
+        result.append(entry.model_copy(update={"rank": None if entry.infeasible else rank}))
+    return result
+
+
+def _named(variation: Variation) -> dict[str, object]:
+    return {"variation": variation.to_json(), "text": variation.text, "key": variation.key}
+
+
+def _counted(failures: int, episodes: int) -> dict[str, float]:
+    from statsmodels.stats.proportion import proportion_confint
+
+    if episodes == 0:
+        return {"episodes": 0, "failures": 0, "rate": 0.0, "low": 0.0, "high": 1.0}
+    low, high = proportion_confint(failures, episodes, alpha=0.05, method="wilson")
+    return {
+        "episodes": int(episodes), "failures": int(failures), "rate": failures / episodes,
+        "low": max(float(low), 0.0), "high": min(float(high), 1.0),
+    }  # fmt: skip

@@ -1,0 +1,135 @@
+"""From a failure logit to the failure rate of fresh episodes: how wrong logits are, and what interval that leaves.
+
+One model throughout: a candidate with predicted logit `l` fails with probability sigmoid(l + σ z), z standard normal,
+and its failures among `n` episodes are binomial. σ, the latent spread, is what held-out variations teach about the
+predictor's error; the binomial part is the luck of a few episodes.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, gammaln, log_expit, logsumexp
+
+# The integrand vanishes smoothly at both ends, where the plain trapezoid rule converges as fast as Gauss's, and its
+# even nodes stay fine enough when σ is large and the binomial likelihood narrow.
+_NODES = np.linspace(-5.5, 5.5, 221)
+_LOG_WEIGHTS = -0.5 * _NODES**2 - logsumexp(-0.5 * _NODES**2)
+
+MAX_SPREAD = 6.0
+"""Largest latent spread considered: beyond it the interval is the whole of 0–1 for any logit."""
+
+
+def log_likelihood(logits: ArrayLike, failures: ArrayLike, episodes: ArrayLike, sigma: float) -> NDArray[np.float64]:
+    """Log probability of the failures seen, under the logit-normal-binomial model.
+
+    Args:
+        logits: Predicted failure logits, shape (n,).
+        failures: How many episodes failed, shape (n,).
+        episodes: Out of how many, shape (n,).
+        sigma: Latent spread on the logit scale, at least 0.
+
+    Returns:
+        Natural logarithms, float64 (n,).
+    """
+    k = np.asarray(failures, dtype=np.float64)[:, None]
+    n = np.asarray(episodes, dtype=np.float64)[:, None]
+    latent = np.asarray(logits, dtype=np.float64)[:, None] + sigma * _NODES
+    log_choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    inside = log_choose + k * log_expit(latent) + (n - k) * log_expit(-latent)
+    return np.asarray(logsumexp(inside + _LOG_WEIGHTS, axis=1))
+
+
+def latent_spread(logits: ArrayLike, failures: ArrayLike, episodes: ArrayLike, *, prior: bool = False) -> float:
+    """The latent spread σ that makes the failures seen most likely, given held-out logits.
+
+    Args:
+        logits: Held-out predictions, shape (n,): each made without the variation it is about.
+        failures: How many episodes failed, shape (n,).
+        episodes: Out of how many, shape (n,).
+        prior: Weigh with σ·exp(−σ), which keeps σ off 0, where maximum likelihood often lands with few variations
+            (Chung et al. 2013, a nondegenerate penalised likelihood estimator for variance parameters).
+
+    Returns:
+        σ in 0–`MAX_SPREAD`.
+    """
+
+    def loss(sigma: float) -> float:
+        penalty = sigma - np.log(max(sigma, 1e-9)) if prior else 0.0
+        return float(penalty - log_likelihood(logits, failures, episodes, sigma).sum())
+
+    # The likelihood may have two modes (all noise, or a few great misses): a coarse look first, then a fine one.
+    grid = np.linspace(0.0, MAX_SPREAD, 25)
+    best = int(np.argmin([loss(s) for s in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    refined = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-3})
+    return float(refined.x if refined.fun < loss(grid[best]) else grid[best])
+
+
+def predictive_mean(logits: ArrayLike, sigma: float) -> NDArray[np.float64]:
+    """Failure probability once the latent spread is averaged over, float64 (n,): nearer to ½ than sigmoid(logit)."""
+    latent = np.asarray(logits, dtype=np.float64)[:, None] + sigma * _NODES
+    return np.asarray(expit(latent) @ np.exp(_LOG_WEIGHTS))
+
+
+def predictive_interval(
+    logits: ArrayLike, sigma: float | ArrayLike, episodes: int = 30, level: float = 0.9
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the failure rate of `episodes` fresh episodes is expected to lie: the shortest such interval.
+
+    Shortest, not equal-tailed: near 0 and 1, where most rates lie, equal tails would waste one of them on counts that
+    cannot occur and cover far more than `level`.
+
+    Args:
+        logits: Predicted failure logits, shape (n,).
+        sigma: Latent spread on the logit scale: one number, or one a candidate, shape (n,).
+        episodes: How many fresh episodes the rate will be taken over.
+        level: Probability that the interval holds the rate; as counts are whole, it holds it at least that often.
+
+    Returns:
+        `(low, high)`, rates in 0–1, float64 (n,) each.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    spread = np.broadcast_to(np.asarray(sigma, dtype=np.float64), logits.shape)
+    latent = np.asarray(logits[:, None] + spread[:, None] * _NODES, dtype=np.float64)
+    return shortest_interval(count_distribution(latent, episodes), level)
+
+
+def sampled_interval(
+    latent: ArrayLike, episodes: int = 30, level: float = 0.9
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same interval from samples of the failure logit, shape (n, draws), as a Gaussian process gives them."""
+    samples = np.asarray(latent, dtype=np.float64)
+    weights = np.full(samples.shape[1], -np.log(samples.shape[1]))
+    return shortest_interval(count_distribution(samples, episodes, weights), level)
+
+
+def count_distribution(
+    latent: NDArray[np.float64], episodes: int, log_weights: NDArray[np.float64] = _LOG_WEIGHTS
+) -> NDArray[np.float64]:
+    """Probability of 0…`episodes` failures, shape (n, episodes + 1), mixed over latent logits of shape (n, nodes)."""
+    k = np.arange(episodes + 1)
+    log_choose = gammaln(episodes + 1) - gammaln(k + 1) - gammaln(episodes - k + 1)
+    logs = k[:, None] * log_expit(latent)[:, None] + (episodes - k)[:, None] * log_expit(-latent)[:, None]
+    return np.asarray(np.exp(log_choose + logsumexp(logs + log_weights, axis=2)))
+
+
+def shortest_interval(
+    probabilities: NDArray[np.float64], level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shortest run of counts that holds `level` of each row's mass, as rates; of equally short ones the likeliest."""
+    total = probabilities.shape[1] - 1
+    cumulative = np.concatenate([np.zeros((len(probabilities), 1)), np.cumsum(probabilities, axis=1)], axis=1)
+    low = np.zeros(len(probabilities))
+    high = np.ones(len(probabilities))
+    open_rows = np.ones(len(probabilities), dtype=bool)
+    for width in range(1, total + 2):
+        mass = cumulative[:, width:] - cumulative[:, :-width]
+        start = np.argmax(mass, axis=1)
+        # A mass of one short of the level by rounding is still the level.
+        found = open_rows & (mass.max(axis=1) >= level - 1e-9)
+        low[found] = start[found] / total
+        high[found] = (start[found] + width - 1) / total
+        open_rows &= ~found
+        if not open_rows.any():
+            break
+    return low, high

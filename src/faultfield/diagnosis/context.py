@@ -24,7 +24,7 @@ class PolicyInfo(Entry):
     """`module:attribute`."""
     fingerprint: str
     """Changes with its name, arguments, weights and source."""
-    arguments: dict[str, JsonValue] = {}
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """What it was built from."""
 
 
@@ -71,11 +71,11 @@ class EnvironmentInfo(Entry):
     """`module:attribute`."""
     fingerprint: str
     """Changes with its name and arguments."""
-    arguments: dict[str, JsonValue] = {}
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """What it was built from."""
     instruction: str = ""
     """What is asked of the robot."""
-    factors: list[FactorInfo] = []
+    factors: list[FactorInfo] = Field(default_factory=list)
     """What it can vary."""
 
 
@@ -88,7 +88,7 @@ class RolloutInfo(Entry):
     """How many variations were rolled out."""
     per_variation: int = Field(ge=0)
     """Episodes of each."""
-    seeds: list[int] = []
+    seeds: list[int] = Field(default_factory=list)
     """The seeds, the same for each variation."""
 
 
@@ -97,5 +97,5 @@ class ProbeInfo(Entry):
 
     moments: int = Field(ge=0)
     """Stored states at which the policy was asked."""
-    by_phase: dict[str, int] = {}
+    by_phase: dict[str, int] = Field(default_factory=dict)
     """Phase of the task to number of states."""

@@ -34,7 +34,7 @@ class Rate(Entry):
     @classmethod
     def of(cls, failures: int, episodes: int) -> "Rate":
         """The rate and its Wilson interval; without episodes 0, from 0 to 1."""
-        return Rate(**_counted(failures, episodes))
+        return Rate.model_validate(_counted(failures, episodes))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -88,12 +88,8 @@ class Known(Rate):
             infeasible: Whether the expert fails too.
             failure_probability: The estimator's held-out answer.
         """
-        return cls(
-            **_counted(failures, episodes), **_named(variation), infeasible=infeasible,
-            failure_probability=failure_probability,
-            expert_failures=expert and expert[0], expert_episodes=expert and expert[1],
-            blind_failures=blind and blind[0], blind_episodes=blind and blind[1],
-        )  # fmt: skip
+        entry = _named(variation) | _counted(failures, episodes) | _control("expert", expert) | _control("blind", blind)
+        return cls.model_validate(entry | {"infeasible": infeasible, "failure_probability": failure_probability})
 
 
 class Verified(Rate):
@@ -107,9 +103,7 @@ class Verified(Rate):
     @classmethod
     def counted(cls, failures: int, episodes: int, expert: tuple[int, int] | None = None) -> "Verified":
         """From counts; `expert` is (failures, episodes)."""
-        return cls(
-            **_counted(failures, episodes), expert_failures=expert and expert[0], expert_episodes=expert and expert[1]
-        )
+        return cls.model_validate(_counted(failures, episodes) | _control("expert", expert))
 
 
 class Ranked(Entry):
@@ -157,11 +151,10 @@ class Ranked(Entry):
         note: str = "",
     ) -> "Ranked":
         """An entry from one row of `Estimates`; numbers a hair outside 0–1 are cut. `ranked` gives it its rank."""
-        mean, low, high, support = (min(max(float(v), 0.0), 1.0) for v in (failure_probability, low, high, support))
-        return cls(
-            **_named(variation), factors=list(variation), failure_probability=mean, low=low, high=high, support=support,
-            visible=visible, infeasible=infeasible, verified=verified, note=note,
-        )  # fmt: skip
+        numbers = {"failure_probability": failure_probability, "low": low, "high": high, "support": support}
+        entry = _named(variation) | {name: min(max(float(number), 0.0), 1.0) for name, number in numbers.items()}
+        entry |= {"factors": list(variation), "visible": visible, "infeasible": infeasible}
+        return cls.model_validate(entry | {"verified": verified, "note": note})
 
 
 def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
@@ -181,7 +174,11 @@ def _named(variation: Variation) -> dict[str, object]:
     return {"variation": variation.to_json(), "text": variation.text, "key": variation.key}
 
 
-def _counted(failures: int, episodes: int) -> dict[str, float]:
+def _control(name: str, counts: tuple[int, int] | None) -> dict[str, object]:
+    return {f"{name}_failures": counts and int(counts[0]), f"{name}_episodes": counts and int(counts[1])}
+
+
+def _counted(failures: int, episodes: int) -> dict[str, object]:
     from statsmodels.stats.proportion import proportion_confint
 
     if episodes == 0:

@@ -14,7 +14,7 @@ class FieldQuality(Entry):
     """Mean squared difference between the similarity matrix and the identity."""
     frobenius: float = Field(ge=0)
     """Frobenius norm of that difference."""
-    knn: dict[int, float] = {}
+    knn: dict[int, float] = Field(default_factory=dict)
     """Number of neighbours to accuracy of telling variations apart, 0–1."""
 
 
@@ -36,7 +36,7 @@ class Similarity(Entry):
 class FieldInfo(Entry):
     """The learned embedding."""
 
-    settings: dict[str, JsonValue] = {}
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Encoder, inputs, dimension, losses."""
     quality: FieldQuality | None = None
     """Separation of variations."""
@@ -83,7 +83,7 @@ class FieldMap(Entry):
 
     method: str = ""
     """How it was projected, in words."""
-    points: list[MapPoint] = []
+    points: list[MapPoint] = Field(default_factory=list)
     """Known and ranked variations."""
     grid: MapGrid | None = None
     """The potential between them."""

@@ -73,7 +73,7 @@ class Selection(Entry):
     """Why it was chosen, in a sentence."""
     metric: str = ""
     """The metric that decided."""
-    scores: list[Score] = []
+    scores: list[Score] = Field(default_factory=list)
     """Cross-validated over the known variations, every estimator that was tried."""
 
 
@@ -111,17 +111,17 @@ class Diagnosis(Entry):
     """The policy under test."""
     environment: EnvironmentInfo
     """Where it was tested."""
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     """Package names to versions."""
     seed: int = 0
     """The study's seed, from which all others follow."""
-    rollouts: list[RolloutInfo] = []
+    rollouts: list[RolloutInfo] = Field(default_factory=list)
     """Real episodes, stage by stage."""
     nominal: Rate
     """The policy with nothing changed."""
-    known: list[Known] = []
+    known: list[Known] = Field(default_factory=list)
     """Variations that were rolled out before anything was learned."""
-    ranking: list[Ranked] = []
+    ranking: list[Ranked] = Field(default_factory=list)
     """Variations that nothing was learned from, by failure probability, highest first."""
     selection: Selection | None = None
     """Which estimator ranked, and why."""
@@ -133,9 +133,9 @@ class Diagnosis(Entry):
     """The field in two dimensions."""
     probe: ProbeInfo | None = None
     """What the probe looked at."""
-    settings: dict[str, JsonValue] = {}
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     """The study file, as it was understood."""
-    caveats: list[str] = []
+    caveats: list[str] = Field(default_factory=list)
     """What a reader must bear in mind, a sentence each."""
 
     @property

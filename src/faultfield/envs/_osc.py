@@ -1,25 +1,27 @@
 """One control step of robosuite's operational-space controller, without what it computes and nobody reads."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
+
 
 class ControlLoop:
     """Steps the simulation under robosuite's OSC_POSE controller: the same torques bit for bit, several times faster.
 
-    robosuite looks up names, rebuilds constants and refreshes every observable at each of the 25 physics steps of a control
-    step. Here names are resolved once, goals are set by robosuite's own controller once a control step, and the torques of
-    each physics step come from the same operations in the same order.
+    robosuite looks up names, rebuilds constants and refreshes every observable at each of the 25 physics steps of a
+    control step. Here names are resolved once, goals are set by robosuite's own controller once a control step, and the
+    torques of each physics step come from the same operations in the same order, compiled into one function.
 
     Args:
         env: The robosuite environment whose simulation and controllers are used.
     """
 
     def __init__(self, env: Any) -> None:
-        from robosuite.utils import control_utils
-
         robot = env.robots[0]
         self._composite = robot.composite_controller
         self._arm = robot.part_controllers["right"]
@@ -31,13 +33,14 @@ class ControlLoop:
         self._site = env.sim.model.site_name2id(self._arm.ref_name)
         self._actuators = np.asarray(robot._ref_actuators_indexes_dict["right"])
         self._gripper_actuators = np.asarray(robot._ref_actuators_indexes_dict["right_gripper"])
-        self._low, self._high = self._model.actuator_ctrlrange[self._actuators].T
-        self._matrices = control_utils.opspace_matrices
-        self._nullspace = control_utils.nullspace_torques
-        self._orientation_error = control_utils.orientation_error
+        self._low, self._high = self._model.actuator_ctrlrange[self._actuators].T.copy()
+        self._gripper_low, self._gripper_high = self._model.actuator_ctrlrange[self._gripper_actuators].T.copy()
+        self._kp, self._kd = np.array(self._arm.kp, dtype=np.float64), np.array(self._arm.kd, dtype=np.float64)
         self._jacobian_pos = np.zeros((3, self._model.nv))
         self._jacobian_ori = np.zeros((3, self._model.nv))
         self._mass = np.zeros((self._model.nv, self._model.nv))
+        self._initial = np.zeros(len(self._qpos))
+        self._kernel = _kernel()
 
     @property
     def joints(self) -> NDArray[np.int64]:
@@ -47,9 +50,9 @@ class ControlLoop:
     def reset(self) -> None:
         """Begin an episode from the joint positions that the simulation has now."""
         self._gripper_model.current_action = np.zeros(self._gripper_model.dof)
-        self._arm.initial_joint = np.array(self._data.qpos[self._qpos])
+        self._initial = np.array(self._data.qpos[self._qpos])
 
-    def step(self, action: NDArray[np.float64]) -> None:
+    def step(self, action: Array) -> None:
         """Advance by one control step.
 
         Args:
@@ -57,41 +60,58 @@ class ControlLoop:
         """
         import mujoco
 
-        mujoco.mj_step1(self._model, self._data)
-        self._arm.new_update = True
+        model, data, arm = self._model, self._data, self._arm
+        ctrl, qpos, qvel, bias = data.ctrl, data.qpos, data.qvel, data.qfrc_bias
+        position, orientation = data.site_xpos[self._site], data.site_xmat[self._site].reshape(3, 3)
+        mujoco.mj_step1(model, data)
+        arm.new_update = True
         self._composite.update_state()
         self._composite.set_goal(action)
         gripper = self._composite.part_controllers["right_gripper"].run_controller()
-        low, high = self._model.actuator_ctrlrange[self._gripper_actuators].T
-        self._data.ctrl[self._gripper_actuators] = np.clip(gripper, low, high)
-        goal_pos = self._arm.origin_pos + np.dot(self._arm.origin_ori, self._arm.goal_pos)
-        goal_ori = np.dot(self._arm.origin_ori, self._arm.goal_ori)
+        ctrl[self._gripper_actuators] = np.clip(gripper, self._gripper_low, self._gripper_high)
+        goal_pos = arm.origin_pos + np.dot(arm.origin_ori, arm.goal_pos)
+        goal_ori = np.dot(arm.origin_ori, arm.goal_ori)
         for substep in range(self._substeps):
             if substep:
-                mujoco.mj_step1(self._model, self._data)
-            self._data.ctrl[self._actuators] = np.clip(self._torques(goal_pos, goal_ori), self._low, self._high)
-            mujoco.mj_step2(self._model, self._data)
+                mujoco.mj_step1(model, data)
+            mujoco.mj_jacSite(model, data, self._jacobian_pos, self._jacobian_ori, self._site)
+            mujoco.mj_fullM(model, self._mass, data.qM)
+            torques = self._kernel(
+                goal_pos, goal_ori, position, orientation, self._jacobian_pos, self._jacobian_ori, self._mass,
+                qpos, qvel, bias, self._qpos, self._qvel, self._kp, self._kd, self._initial,
+            )  # fmt: skip
+            ctrl[self._actuators] = np.minimum(np.maximum(torques, self._low), self._high)
+            mujoco.mj_step2(model, data)
 
-    def _torques(self, goal_pos: NDArray[np.float64], goal_ori: NDArray[np.float64]) -> NDArray[np.float64]:
-        import mujoco
 
-        model, data, arm = self._model, self._data, self._arm
-        mujoco.mj_jacSite(model, data, self._jacobian_pos, self._jacobian_ori, self._site)
-        mujoco.mj_fullM(model, self._mass, data.qM)
-        qvel = data.qvel
-        jacobian_pos = np.ascontiguousarray(self._jacobian_pos[:, self._qvel])
-        jacobian_ori = np.ascontiguousarray(self._jacobian_ori[:, self._qvel])
-        jacobian = np.vstack([jacobian_pos, jacobian_ori])
-        mass = self._mass[self._qvel, :][:, self._qvel]
-        position = np.array(data.site_xpos[self._site])
-        orientation = np.array(data.site_xmat[self._site]).reshape(3, 3)
-        # The robot's base does not move, so the velocities are the gripper's own.
-        force = (goal_pos - position) * arm.kp[0:3] - np.dot(self._jacobian_pos, qvel) * arm.kd[0:3]
-        turn = self._orientation_error(goal_ori, orientation)
-        torque = turn * arm.kp[3:6] - np.dot(self._jacobian_ori, qvel) * arm.kd[3:6]
-        _, along, about, nullspace = self._matrices(mass, jacobian, jacobian_pos, jacobian_ori)
-        wrench = np.concatenate([np.dot(along, force), np.dot(about, torque)])
-        torques = np.dot(jacobian.T, wrench) + data.qfrc_bias[self._qvel]
-        return torques + self._nullspace(  # type: ignore[no-any-return]
-            mass, nullspace, arm.initial_joint, data.qpos[self._qpos], qvel[self._qvel]
-        )
+@functools.cache
+def _kernel() -> Callable[..., Array]:
+    """The torques of one physics step, compiled, with robosuite's own compiled functions inside."""
+    import numba  # type: ignore[import-untyped, unused-ignore]
+    from robosuite.utils.control_utils import nullspace_torques, opspace_matrices, orientation_error
+
+    def torques(
+        goal_pos: Array, goal_ori: Array, position: Array, orientation: Array, full_pos: Array, full_ori: Array,
+        full_mass: Array, qpos: Array, qvel: Array, bias: Array, at_qpos: Any, at_qvel: Any, kp: Array, kd: Array,
+        initial: Array,
+    ) -> Array:  # fmt: skip
+        joints = len(at_qvel)
+        jacobian_pos, jacobian_ori = np.empty((3, joints)), np.empty((3, joints))
+        jacobian = np.empty((6, joints))
+        # Column-major, as robosuite's indexing leaves it: the layout decides in which order BLAS adds.
+        mass = np.empty((joints, joints)).T
+        for j in range(joints):
+            for i in range(3):
+                jacobian_pos[i, j] = jacobian[i, j] = full_pos[i, at_qvel[j]]
+                jacobian_ori[i, j] = jacobian[3 + i, j] = full_ori[i, at_qvel[j]]
+            for i in range(joints):
+                mass[i, j] = full_mass[at_qvel[i], at_qvel[j]]
+        # The robot's base does not move, so these velocities are relative to it too.
+        force = (goal_pos - position) * kp[:3] - np.dot(full_pos, qvel) * kd[:3]
+        torque = orientation_error(goal_ori, orientation) * kp[3:] - np.dot(full_ori, qvel) * kd[3:]
+        _, along, about, nullspace = opspace_matrices(mass, jacobian, jacobian_pos, jacobian_ori)
+        wrench = np.concatenate((np.dot(along, force), np.dot(about, torque)))
+        wanted = np.dot(jacobian.T, wrench) + bias[at_qvel]
+        return wanted + nullspace_torques(mass, nullspace, initial, qpos[at_qpos], qvel[at_qvel])  # type: ignore[no-any-return]
+
+    return numba.njit(cache=True)(torques)  # type: ignore[no-any-return]

@@ -25,6 +25,10 @@ class CheckpointError(FaultfieldError):
     """A missing, foreign or damaged file of weights."""
 
 
+class FieldError(FaultfieldError):
+    """Episodes that a field cannot be fitted to, or inputs that do not fit the field."""
+
+
 class LedgerError(FaultfieldError):
     """A ledger that is empty, damaged, or belongs to another study."""
 

@@ -1,7 +1,5 @@
 """One control step of robosuite's operational-space controller, without what it computes and nobody reads."""
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,8 @@ class ControlLoop:
     """
 
     def __init__(self, env: Any) -> None:
+        from faultfield.envs._osc_kernel import torques
+
         robot = env.robots[0]
         self._composite = robot.composite_controller
         self._arm = robot.part_controllers["right"]
@@ -40,7 +40,7 @@ class ControlLoop:
         self._jacobian_ori = np.zeros((3, self._model.nv))
         self._mass = np.zeros((self._model.nv, self._model.nv))
         self._initial = np.zeros(len(self._qpos))
-        self._kernel = _kernel()
+        self._torques = torques
 
     @property
     def joints(self) -> NDArray[np.int64]:
@@ -76,42 +76,9 @@ class ControlLoop:
                 mujoco.mj_step1(model, data)
             mujoco.mj_jacSite(model, data, self._jacobian_pos, self._jacobian_ori, self._site)
             mujoco.mj_fullM(model, self._mass, data.qM)
-            torques = self._kernel(
+            torques = self._torques(
                 goal_pos, goal_ori, position, orientation, self._jacobian_pos, self._jacobian_ori, self._mass,
                 qpos, qvel, bias, self._qpos, self._qvel, self._kp, self._kd, self._initial,
             )  # fmt: skip
             ctrl[self._actuators] = np.minimum(np.maximum(torques, self._low), self._high)
             mujoco.mj_step2(model, data)
-
-
-@functools.cache
-def _kernel() -> Callable[..., Array]:
-    """The torques of one physics step, compiled, with robosuite's own compiled functions inside."""
-    import numba  # type: ignore[import-untyped, unused-ignore]
-    from robosuite.utils.control_utils import nullspace_torques, opspace_matrices, orientation_error
-
-    def torques(
-        goal_pos: Array, goal_ori: Array, position: Array, orientation: Array, full_pos: Array, full_ori: Array,
-        full_mass: Array, qpos: Array, qvel: Array, bias: Array, at_qpos: Any, at_qvel: Any, kp: Array, kd: Array,
-        initial: Array,
-    ) -> Array:  # fmt: skip
-        joints = len(at_qvel)
-        jacobian_pos, jacobian_ori = np.empty((3, joints)), np.empty((3, joints))
-        jacobian = np.empty((6, joints))
-        # Column-major, as robosuite's indexing leaves it: the layout decides in which order BLAS adds.
-        mass = np.empty((joints, joints)).T
-        for j in range(joints):
-            for i in range(3):
-                jacobian_pos[i, j] = jacobian[i, j] = full_pos[i, at_qvel[j]]
-                jacobian_ori[i, j] = jacobian[3 + i, j] = full_ori[i, at_qvel[j]]
-            for i in range(joints):
-                mass[i, j] = full_mass[at_qvel[i], at_qvel[j]]
-        # The robot's base does not move, so these velocities are relative to it too.
-        force = (goal_pos - position) * kp[:3] - np.dot(full_pos, qvel) * kd[:3]
-        torque = orientation_error(goal_ori, orientation) * kp[3:] - np.dot(full_ori, qvel) * kd[3:]
-        _, along, about, nullspace = opspace_matrices(mass, jacobian, jacobian_pos, jacobian_ori)
-        wrench = np.concatenate((np.dot(along, force), np.dot(about, torque)))
-        wanted = np.dot(jacobian.T, wrench) + bias[at_qvel]
-        return wanted + nullspace_torques(mass, nullspace, initial, qpos[at_qpos], qvel[at_qvel])  # type: ignore[no-any-return]
-
-    return numba.njit(cache=True)(torques)  # type: ignore[no-any-return]

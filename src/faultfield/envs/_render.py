@@ -1,6 +1,7 @@
 """One camera picture straight from MuJoCo, with one context that lives as long as the environment."""
 
 import atexit
+import importlib
 import os
 import weakref
 from typing import Any
@@ -14,6 +15,9 @@ NO_GL = (
     "MuJoCo cannot open an OpenGL context to render with; install the system packages libegl1 and libgl1-mesa-dri "
     "(apt-get install libegl1 libgl1-mesa-dri), or set MUJOCO_GL to a backend that this machine has."
 )
+
+_HIDDEN = 5
+"""A geom group that MuJoCo does not draw by default."""
 
 _OPEN: "weakref.WeakSet[Renderer]" = weakref.WeakSet()
 
@@ -38,7 +42,7 @@ class Renderer:
         model.vis.global_.offwidth = model.vis.global_.offheight = size
         if fast:
             model.vis.quality.offsamples = 0
-        self._size = size
+        self._size, self._fast = size, fast
         self._gl = _context(size)
         self._gl.make_current()
         self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + model.nsite + 50)
@@ -64,13 +68,30 @@ class Renderer:
         import mujoco
 
         self._gl.make_current()
+        group, nominal = self._model.geom_group, self._model.geom_group.copy()
+        if self._fast:
+            group[self._outside(data)] = _HIDDEN
         mujoco.mjv_updateScene(
             self._model, data, self._options, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
+        group[:] = nominal
         mujoco.mjr_render(self._viewport, self._scene, self._context)
         pixels = np.empty((self._size, self._size, 3), dtype=np.uint8)
         mujoco.mjr_readPixels(pixels, None, self._viewport, self._context)
         return pixels[::-1].copy()
+
+    def _outside(self, data: Any) -> NDArray[np.bool_]:
+        """Which geoms lie wholly outside the picture: software OpenGL pays for their vertices all the same."""
+        camera, radius = self._camera.fixedcamid, self._model.geom_rbound
+        right, up, back = data.cam_xmat[camera].reshape(3, 3).T
+        offset = data.geom_xpos - data.cam_xpos[camera]
+        depth = -(offset @ back)
+        half = np.radians(self._model.cam_fovy[camera]) / 2
+        # How far a centre may lie beyond the edge of the view before its whole sphere is out; planes have no radius.
+        margin = radius * (1.01 / np.cos(half)) + 0.01
+        edge = depth * np.tan(half) + margin
+        outside = (np.abs(offset @ right) > edge) | (np.abs(offset @ up) > edge) | (depth < -margin)
+        return np.asarray(outside & (radius > 0))
 
     def close(self) -> None:
         """Give the context back; the renderer is of no use afterwards."""
@@ -90,11 +111,12 @@ def _close_all() -> None:
 
 
 def _context(size: int) -> Any:
-    """An OpenGL context of MuJoCo's, EGL unless the user chose otherwise."""
-    os.environ.setdefault("MUJOCO_GL", "egl")
+    """An OpenGL context: EGL unless the user chose otherwise, even where mujoco was imported before us."""
+    backend = os.environ.setdefault("MUJOCO_GL", "egl").lower()
     try:
-        import mujoco
-
-        return mujoco.GLContext(size, size)
+        if backend == "egl":
+            os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+        module = importlib.import_module(f"mujoco.{backend if backend in ('egl', 'osmesa') else 'glfw'}")
+        return module.GLContext(size, size)
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
         raise SetupError(NO_GL) from error

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faultfield.rollouts.episode import Episode
@@ -25,6 +25,7 @@ def test_counting_agrees_with_a_plain_loop(pairs: list[tuple[str, bool]]) -> Non
         assert outcome.rate == results.count(False) / len(results)
 
 
+@settings(deadline=None)  # statsmodels is imported on the first call
 @given(st.integers(1, 200), st.data())
 def test_the_interval_is_wilsons(episodes: int, data: st.DataObject) -> None:
     failures = data.draw(st.integers(0, episodes))

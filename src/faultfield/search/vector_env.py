@@ -1,0 +1,172 @@
+"""The virtual MDP as Stable-Baselines3 and Gymnasium want it: many environments in one array step, or one alone."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from faultfield.search.mdp import VirtualMDP, draw, failure_reward, shaping, stream, success_reward
+
+Array = NDArray[np.float32]
+
+
+def virtual_spaces(mdp: VirtualMDP) -> tuple[spaces.Box, spaces.Box]:
+    """Observation and action space, both in the MDP's units (see `VirtualMDP`)."""
+    return spaces.Box(-np.inf, np.inf, (mdp.dim,), np.float32), spaces.Box(mdp.low, mdp.high, dtype=np.float32)
+
+
+class VirtualVecEnv(VecEnv):
+    """n environments of the virtual MDP, stepped together.
+
+    Follows Stable-Baselines3's conventions: ended episodes restart at once, their last state is in
+    `info["terminal_observation"]`, `info["TimeLimit.truncated"]` tells the horizon from a failure, and
+    `info["episode"]` carries the return and length that its logger averages.
+
+    Args:
+        mdp: What to walk in.
+        count: How many environments, n.
+        seed: Of the first; the others count up from it, as in Stable-Baselines3's own.
+        reward_scale: Rewards are multiplied by it, which changes no policy's rank but keeps the critic's loss in the
+            range that the library's defaults are made for. Logged returns are not scaled.
+    """
+
+    def __init__(self, mdp: VirtualMDP, count: int, seed: int = 0, reward_scale: float = 1.0) -> None:
+        self.mdp = mdp
+        self.reward_scale = reward_scale
+        super().__init__(count, *virtual_spaces(mdp))
+        self.seed(seed)
+        self._actions: Array = np.zeros((count, mdp.dim), dtype=np.float32)
+        self._start()
+
+    def reset(self) -> Array:
+        """Start every environment anew; states in units, float32 (n, d)."""
+        if any(seed is not None for seed in self._seeds):
+            self._start()
+        else:
+            self.mdp.reset(self._walkers, np.arange(self.num_envs))
+            self._returns[:] = 0.0
+        self._reset_options()
+        return self.mdp.points[self._walkers.at]
+
+    def step_async(self, actions: Array) -> None:
+        """Take note of the actions, in units, float32 (n, d)."""
+        self._actions = np.asarray(actions, dtype=np.float32)
+
+    def step_wait(self) -> tuple[Array, Array, NDArray[np.bool_], list[dict[str, Any]]]:
+        """States (n, d), rewards (n,), ended (n,) and one dictionary each."""
+        steps = self.mdp.step(self._walkers, self._actions)
+        self._returns += steps.rewards
+        done = steps.failed | steps.truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        ended = np.flatnonzero(done)
+        for index in ended.tolist():
+            infos[index] = {
+                "terminal_observation": self.mdp.points[steps.reached[index]],
+                "TimeLimit.truncated": bool(steps.truncated[index]),
+                "episode": {"r": float(self._returns[index]), "l": int(self._walkers.steps[index]), "t": 0.0},
+            }
+        self.mdp.reset(self._walkers, ended)
+        self._returns[ended] = 0.0
+        rewards = (self.reward_scale * steps.rewards).astype(np.float32)
+        return self.mdp.points[self._walkers.at], rewards, done, infos
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
+        """The attribute, once per environment asked for: all share it."""
+        value = None if attr_name == "render_mode" else getattr(self, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
+        """Set the attribute that all environments share."""
+        setattr(self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method once per environment asked for."""
+        method = getattr(self, method_name)
+        return [method(*method_args, **method_kwargs) for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]], indices: int | Iterable[int] | None = None
+    ) -> list[bool]:
+        """True for Stable-Baselines3's `Monitor`, whose `info["episode"]` is already here; else False."""
+        from stable_baselines3.common.monitor import Monitor
+
+        return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the environments from `seed` upwards; takes effect with the next `reset`."""
+        first = int(np.random.SeedSequence().entropy) % 2**31 if seed is None else seed  # type: ignore[arg-type]
+        self._seeds = [first + index for index in range(self.num_envs)]
+        return self._seeds
+
+    def _start(self) -> None:
+        self._walkers = self.mdp.walkers([int(seed or 0) for seed in self._seeds])
+        self._returns = np.zeros(self.num_envs)
+        self._reset_seeds()
+
+
+class VirtualEnv(gymnasium.Env[Array, Array]):
+    """One environment of the virtual MDP: the plain form, for checks and for comparison with the vectorised one.
+
+    With the same seed and actions it walks as the environment of that seed in `VirtualVecEnv` does.
+
+    Args:
+        mdp: What to walk in.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it so
+
+    def __init__(self, mdp: VirtualMDP) -> None:
+        self.mdp = mdp
+        states, actions = virtual_spaces(mdp)
+        self.observation_space: spaces.Space[Any] = states
+        self.action_space: spaces.Space[Any] = actions
+        self._stream = stream(0)
+        self._at = 0
+        self._steps = 0
+        self._last = -1
+        self._repeats = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Start an episode at a random known embedding; its units, float32 (d,)."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self._stream = stream(seed)
+            self._last, self._repeats = -1, 0
+        self._stream, uniform = draw(self._stream)
+        self._at = int(uniform * self.mdp.count)
+        self._steps = 0
+        return self.mdp.points[self._at].copy(), {}
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """State (d,), reward, failed, horizon reached, nothing."""
+        mdp, config = self.mdp, self.mdp.config
+        distances = np.linalg.norm(mdp.points - action, axis=1)
+        reached = int(distances.argmin())
+        penalty: Any = float(distances[reached]) / mdp.penalty_unit
+        repeats: Any = min(self._repeats + 1, config.repeat_limit) if reached == self._last else 0
+        self._stream, uniform = draw(self._stream)
+        rate: Any = float(mdp.failure_rate[reached])
+        failed: Any = bool(rate >= 0.5) if config.outcome == "label" else bool(uniform < rate)
+        if config.outcome == "expected":
+            reward = rate * failure_reward(penalty, repeats, config) + (1.0 - rate) * success_reward(penalty, config)
+        else:
+            reward = failure_reward(penalty, repeats, config) if failed else success_reward(penalty, config)
+        if config.uncertainty_bonus:
+            reward += mdp.bonus[reached]
+        if config.shaping:
+            before: Any = mdp.potential[self._at]
+            reward += shaping(before, mdp.potential[reached], failed, config.discount)
+        self._at = self._last = reached
+        self._repeats = repeats
+        self._steps += 1
+        truncated = not failed and self._steps >= config.horizon
+        return mdp.points[reached].copy(), float(reward), failed, truncated, {}

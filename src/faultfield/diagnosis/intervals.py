@@ -19,21 +19,23 @@ MAX_SPREAD = 6.0
 """Largest latent spread considered: beyond it the interval is the whole of 0–1 for any logit."""
 
 
-def log_likelihood(logits: ArrayLike, failures: ArrayLike, episodes: ArrayLike, sigma: float) -> NDArray[np.float64]:
+def log_likelihood(
+    logits: ArrayLike, failures: ArrayLike, episodes: ArrayLike, sigma: float | ArrayLike
+) -> NDArray[np.float64]:
     """Log probability of the failures seen, under the logit-normal-binomial model.
 
     Args:
         logits: Predicted failure logits, shape (n,).
         failures: How many episodes failed, shape (n,).
         episodes: Out of how many, shape (n,).
-        sigma: Latent spread on the logit scale, at least 0.
+        sigma: Latent spread on the logit scale, at least 0: one number, or one a row, shape (n,).
 
     Returns:
         Natural logarithms, float64 (n,).
     """
     k = np.asarray(failures, dtype=np.float64)[:, None]
     n = np.asarray(episodes, dtype=np.float64)[:, None]
-    latent = np.asarray(logits, dtype=np.float64)[:, None] + sigma * _NODES
+    latent = _latent(logits, sigma)
     log_choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
     inside = log_choose + k * log_expit(latent) + (n - k) * log_expit(-latent)
     return np.asarray(logsumexp(inside + _LOG_WEIGHTS, axis=1))
@@ -65,10 +67,9 @@ def latent_spread(logits: ArrayLike, failures: ArrayLike, episodes: ArrayLike, *
     return float(refined.x if refined.fun < loss(grid[best]) else grid[best])
 
 
-def predictive_mean(logits: ArrayLike, sigma: float) -> NDArray[np.float64]:
+def predictive_mean(logits: ArrayLike, sigma: float | ArrayLike) -> NDArray[np.float64]:
     """Failure probability once the latent spread is averaged over, float64 (n,): nearer to ½ than sigmoid(logit)."""
-    latent = np.asarray(logits, dtype=np.float64)[:, None] + sigma * _NODES
-    return np.asarray(expit(latent) @ np.exp(_LOG_WEIGHTS))
+    return np.asarray(expit(_latent(logits, sigma)) @ np.exp(_LOG_WEIGHTS))
 
 
 def predictive_interval(
@@ -88,10 +89,13 @@ def predictive_interval(
     Returns:
         `(low, high)`, rates in 0–1, float64 (n,) each.
     """
-    logits = np.asarray(logits, dtype=np.float64)
-    spread = np.broadcast_to(np.asarray(sigma, dtype=np.float64), logits.shape)
-    latent = np.asarray(logits[:, None] + spread[:, None] * _NODES, dtype=np.float64)
-    return shortest_interval(count_distribution(latent, episodes), level)
+    return shortest_interval(count_distribution(_latent(logits, sigma), episodes), level)
+
+
+def _latent(logits: ArrayLike, sigma: float | ArrayLike) -> NDArray[np.float64]:
+    """Logits at the quadrature's nodes, shape (n, nodes)."""
+    spread = np.asarray(sigma, dtype=np.float64)
+    return np.asarray(np.asarray(logits, dtype=np.float64)[:, None] + spread[..., None] * _NODES)
 
 
 def sampled_interval(

@@ -1,0 +1,119 @@
+"""The paper's estimator: how dense the diagnostic policy's actions are at a candidate's embedding."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from faultfield.diagnosis.calibration import Calibrated
+from faultfield.diagnosis.counts import Counts
+from faultfield.diagnosis.fields import FieldBank
+from faultfield.diagnosis.scorer import Scorer, Scores, nearest_support
+from faultfield.field.config import FieldConfig
+from faultfield.field.views import Views
+from faultfield.rollouts.episode import Episode
+from faultfield.search.config import Algorithm, SearchConfig
+from faultfield.search.diagnostic import DiagnosticPolicy, train_diagnostic
+from faultfield.variations import NOMINAL, Variation
+
+Averaging = Literal["density", "log"]
+
+
+class DensityScorer(Scorer):
+    """Log-likelihood ratio p(a | s) / p(nominal | s) of the diagnostic policy (RoboMD, Section 3.4).
+
+    `density` averages p(a | s) over the known states, as the text has it; in hundreds of dimensions the densest state
+    then decides alone. `log` averages log p(a | s), so that every state has a say.
+
+    The ratios span hundreds of nats and their scale changes from one training to the next; what survives is their
+    order. They are therefore centred and scaled by what the known variations have, and compressed by asinh, which
+    keeps the order, before `Calibrated` makes probabilities of them.
+
+    Args:
+        bank: Fits fields and keeps them.
+        search: Settings of the diagnostic policy's training.
+        seed: Of that training.
+        average: What is averaged over states.
+    """
+
+    def __init__(self, bank: FieldBank, search: SearchConfig, seed: int = 0, average: Averaging = "density") -> None:
+        self._bank, self._search, self._seed, self._average = bank, search, seed, average
+        self.name = "density" if search.algorithm == "ppo" else f"density-{search.algorithm}"
+        self.policy: DiagnosticPolicy
+
+    def fit(self, episodes: Sequence[Episode]) -> "DensityScorer":
+        """Fit the field, then train the diagnostic policy on the known embeddings, without a rollout."""
+        counts = Counts.of(episodes)
+        self._field = self._bank.field(episodes)
+        self._known = self._bank.embed(self._field, counts.variations)
+        known = self._known.astype(np.float32)
+        self.policy = train_diagnostic(known, counts.rates, self._search, self._seed)
+        nominal = self._bank.embed(self._field, [NOMINAL])
+        self._nominal = float(self._log_density(nominal)[0])
+        ratios = self._log_density(self._known) - self._nominal
+        self._center = float(np.median(ratios))
+        spread = float(np.median(np.abs(ratios - self._center)))
+        self._scale = max(spread, 1e-6 * max(float(np.abs(ratios).max()), 1.0))
+        return self
+
+    def log_ratios(self, candidates: Sequence[Variation]) -> NDArray[np.float64]:
+        """Log-likelihood ratios against the nominal variation, in nats, float64 (n,): above 0 is likelier to fail."""
+        return self._log_density(self._bank.embed(self._field, candidates)) - self._nominal
+
+    def score(self, candidates: Sequence[Variation]) -> Scores:
+        """Compressed log-likelihood ratios; support by distance in the field."""
+        rows = self._bank.embed(self._field, candidates)
+        ratios = self._log_density(rows) - self._nominal
+        logit = np.arcsinh((ratios - self._center) / self._scale)
+        return Scores(logit, np.zeros(len(rows)), nearest_support(self._known, rows))
+
+    def _log_density(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        states = self._known.astype(np.float32)
+        logs = np.asarray(self.policy.log_density(states, rows.astype(np.float32)), dtype=np.float64)
+        if self._average == "log":
+            return np.asarray(logs.mean(axis=0))
+        return np.asarray(logsumexp(logs, axis=0) - np.log(len(states)))
+
+
+class Density(Calibrated):
+    """The paper's estimator, its likelihood ratios turned into probabilities by a monotone map of held-out variations.
+
+    Named `density`; `density-a2c` and `density-sac` with those algorithms.
+
+    Args:
+        views: What can be seen of variations.
+        seed: Of the field, the search and the folds.
+        field: Settings of the field.
+        search: Settings of the search.
+        algorithm: Instead of the one that `search` names.
+        average: What is averaged over states.
+        folds: Of the cross-validation that calibrates; each trains a field and a diagnostic policy.
+        bank: Fields shared with other estimators; its own when None.
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        seed: int = 0,
+        *,
+        field: FieldConfig | None = None,
+        search: SearchConfig | None = None,
+        algorithm: Algorithm | None = None,
+        average: Averaging = "density",
+        folds: int | None = 5,
+        bank: FieldBank | None = None,
+    ) -> None:
+        shared = bank or FieldBank(views, field or FieldConfig(), seed)
+        settings = search or SearchConfig()
+        if algorithm is not None:
+            settings = replace(settings, algorithm=algorithm)
+        super().__init__(lambda: DensityScorer(shared, settings, seed, average), folds, seed)
+
+    @property
+    def scorer(self) -> DensityScorer:
+        """The fitted scorer, for its likelihood ratios and its diagnostic policy."""
+        assert isinstance(self._scorer, DensityScorer)
+        return self._scorer

@@ -19,13 +19,20 @@ def torques(
     """Torques of robosuite's operational-space controller (Khatib 1987), position and orientation decoupled.
 
     Args:
-        goal_pos, goal_ori: Where the gripper shall be: (3,) metres and (3, 3).
-        position, orientation: Where it is.
-        full_pos, full_ori: Its Jacobians over all degrees of freedom, (3, nv) each.
+        goal_pos: Where the gripper shall be, (3,), metres.
+        goal_ori: How it shall be turned, (3, 3).
+        position: Where it is, (3,), metres.
+        orientation: How it is turned, (3, 3).
+        full_pos: Jacobian of its position over all degrees of freedom, (3, nv).
+        full_ori: Jacobian of its orientation, (3, nv).
         full_mass: Mass matrix, (nv, nv).
-        qpos, qvel, bias: Joint positions (nq,), velocities (nv,) and bias forces (nv,).
-        at_qpos, at_qvel: Indices of the arm's joints in them.
-        kp, kd: Stiffness and damping, (6,).
+        qpos: Positions, (nq,).
+        qvel: Velocities, (nv,).
+        bias: Coriolis, centrifugal and gravitational forces, (nv,).
+        at_qpos: Indices of the arm's joints in `qpos`.
+        at_qvel: Indices of the arm's joints in `qvel`.
+        kp: Stiffness, (6,).
+        kd: Damping, (6,).
         initial: Joint positions to which the null space returns.
 
     Returns:

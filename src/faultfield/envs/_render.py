@@ -64,7 +64,11 @@ class Renderer:
         _OPEN.add(self)
 
     def render(self, data: Any) -> NDArray[np.uint8]:
-        """The picture of `data`, whose kinematics, camera and lights must be up to date: uint8 (size, size, 3), upright."""
+        """The picture of `data`, whose kinematics, camera and lights must be up to date.
+
+        Returns:
+            uint8 (size, size, 3), upright.
+        """
         import mujoco
 
         self._gl.make_current()
@@ -116,6 +120,8 @@ def _context(size: int) -> Any:
     try:
         if backend == "egl":
             os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+        # Mesa's software renderer spreads even an 84-pixel picture over threads that then wait for one another.
+        os.environ.setdefault("LP_NUM_THREADS", "0")
         module = importlib.import_module(f"mujoco.{backend if backend in ('egl', 'osmesa') else 'glfw'}")
         return module.GLContext(size, size)
     except (ImportError, AttributeError, RuntimeError, OSError) as error:

@@ -13,19 +13,25 @@ _FIELDS = (
     "geom_rgba", "geom_matid", "geom_size", "geom_rbound", "geom_aabb", "geom_pos", "geom_friction", "mat_rgba",
     "bvh_aabb", "light_ambient", "light_diffuse", "light_specular", "light_dir", "light_dir0", "cam_pos", "cam_fovy",
     "body_mass", "body_inertia", "body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0",
+    "cam_pos0", "cam_poscom0", "cam_mat0", "light_pos0", "light_poscom0", "actuator_acc0", "actuator_length0",
 )  # fmt: skip
 """Everything in the model that a factor may touch: what is saved at the start and written back."""
 
 _HEADLIGHT = ("ambient", "diffuse", "specular")
 
 
+def _number(value: Value) -> float:
+    assert isinstance(value, float)
+    return value
+
+
 class ModelVariations:
     """Applies variations to a model and restores it exactly.
 
-    Colours take the texture off, so that the named colour is what is seen; a table colour together with a texture tints it.
-    A changed size changes the shape that collides and the one that is seen, and, at constant density, mass and inertia, as
-    rebuilding the model with that size would. `cube_mass` multiplies the mass after that. `cube_friction` scales the cube and
-    what it touches (gripper, table), because MuJoCo uses the larger friction of the two bodies in contact.
+    Colours take the texture off, so that the named colour is what is seen; a table colour together with a texture tints
+    it. A changed size changes the shape that collides and the one that is seen, and, at constant density, mass and
+    inertia, as rebuilding the model with that size would. `cube_mass` multiplies the mass after that. `cube_friction`
+    scales the cube and what it touches (gripper, table), for MuJoCo uses the larger friction of two bodies in contact.
 
     Args:
         model: A `mujoco.MjModel`, in its nominal form.
@@ -35,9 +41,12 @@ class ModelVariations:
     """
 
     def __init__(self, model: Any, task: Task, space: VariationSpace, camera: str) -> None:
+        import mujoco
+
         self._model, self._task, self._space = model, task, space
         self._saved: dict[str, NDArray[Any]] = {name: getattr(model, name).copy() for name in _FIELDS}
         self._headlight = {name: getattr(model.vis.headlight, name).copy() for name in _HEADLIGHT}
+        self._scratch = mujoco.MjData(model)
         self._inertia = float(model.stat.meaninertia)
         self._camera = model.camera(camera).id
         names = {model.geom(i).name: i for i in range(model.ngeom)}
@@ -68,7 +77,6 @@ class ModelVariations:
         self.restore()
         for name, value in variation.items():
             getattr(self, f"_apply_{name}")(value)
-        # Friction and mass multiply what the size has set, so the order of the names must not matter.
         if "cube_size" in variation or "cube_mass" in variation:
             self._settle_inertia(variation)
         self.current = variation
@@ -113,7 +121,7 @@ class ModelVariations:
         self._scale_lights(np.array(self._rgb("light_color", value)))
 
     def _apply_light_intensity(self, value: Value) -> None:
-        self._scale_lights(float(value))  # type: ignore[arg-type]
+        self._scale_lights(_number(value))
 
     def _scale_lights(self, factor: float | NDArray[np.float64]) -> None:
         for field in ("light_ambient", "light_diffuse", "light_specular"):
@@ -122,7 +130,7 @@ class ModelVariations:
             getattr(self._model.vis.headlight, field)[:] *= factor
 
     def _apply_light_direction(self, value: Value) -> None:
-        direction = np.asarray(value) / np.linalg.norm(value)  # type: ignore[arg-type]
+        direction = np.asarray(value) / np.linalg.norm(value)
         self._model.light_dir[:] = direction
         self._model.light_dir0[:] = direction
 
@@ -137,11 +145,10 @@ class ModelVariations:
 
     def _apply_cube_size(self, value: Value) -> None:
         half = np.array(self._box("cube_size").half_sizes(value))
-        nominal = self._saved["geom_size"][self._cube]
-        self._resize(self._cube, half)
+        # `cube_visual_size`, if any, comes later in the alphabet and has the last word on the looks.
+        for geom in (self._cube, self._cube_visual):
+            self._resize(geom, half)
         self._cover(self._cube_body)
-        if np.array_equal(self._model.geom_size[self._cube_visual], nominal):
-            self._resize(self._cube_visual, half)
 
     def _apply_table_size(self, value: Value) -> None:
         model, task = self._model, self._task
@@ -157,7 +164,7 @@ class ModelVariations:
             model.geom_pos[leg, :2] = np.where(half[:2] > 0.2, side * (half[:2] - 0.1), 0.0)
 
     def _apply_cube_friction(self, value: Value) -> None:
-        self._model.geom_friction[self._touching] *= float(value)  # type: ignore[arg-type]
+        self._model.geom_friction[self._touching] *= _number(value)
 
     def _apply_cube_mass(self, value: Value) -> None:
         """Mass comes last, in `_settle_inertia`."""
@@ -174,7 +181,7 @@ class ModelVariations:
         model.geom_aabb[geom, 3:] = half
 
     def _cover(self, body: int) -> None:
-        """Widen the body's collision tree to what its geoms now reach, or contacts at the new rim are never looked for."""
+        """Widen the body's collision tree to what its geoms now reach; else contacts at the new rim are missed."""
         model = self._model
         first, count = model.body_geomadr[body], model.body_geomnum[body]
         geoms = slice(first, first + count)
@@ -189,8 +196,8 @@ class ModelVariations:
         model, body = self._model, self._cube_body
         half = model.geom_size[self._cube]
         volume = np.prod(half) / np.prod(self._saved["geom_size"][self._cube])
-        mass = self._saved["body_mass"][body] * volume * float(variation.get("cube_mass", 1.0))  # type: ignore[arg-type]
+        mass = self._saved["body_mass"][body] * volume * _number(variation.get("cube_mass", 1.0))
         squares = half**2
         model.body_mass[body] = mass
         model.body_inertia[body] = mass / 3.0 * (squares.sum() - squares)
-        mujoco.mj_setConst(model, mujoco.MjData(model))
+        mujoco.mj_setConst(model, self._scratch)

@@ -94,13 +94,13 @@ def _edit(xml: str, task: Task) -> str:
         raise EnvError(f"robosuite's model of {task.name} has no assets.")
     for texture in TEXTURES:
         name = MATERIAL_PREFIX + texture
-        # MuJoCo reads images from files of their own size only; these are filled with a smaller copy after compilation.
-        pattern = {"builtin": "checker", "rgb1": "0.1 0.1 0.1", "rgb2": "0.9 0.9 0.9"}
-        pattern = pattern if texture == "checker" else {"builtin": "flat", "rgb1": "1 1 1", "rgb2": "1 1 1"}
-        side = str(TEXTURE_SIZE)
-        ElementTree.SubElement(assets, "texture", name=name, type="2d", width=side, height=side, **pattern)
-        repeat = "4 4" if texture == "checker" else "1 1"
-        ElementTree.SubElement(assets, "material", name=name, texture=name, texrepeat=repeat, specular="0.2")
+        checker, side = texture == "checker", str(TEXTURE_SIZE)
+        # robosuite's images are far larger than needed; the flat ones are filled with a small copy after compilation.
+        pattern = ("checker", "0.1 0.1 0.1", "0.9 0.9 0.9") if checker else ("flat", "1 1 1", "1 1 1")
+        look = dict(zip(("builtin", "rgb1", "rgb2"), pattern, strict=True))
+        ElementTree.SubElement(assets, "texture", look | {"name": name, "type": "2d", "width": side, "height": side})
+        material = {"name": name, "texture": name, "texrepeat": "4 4" if checker else "1 1", "specular": "0.2"}
+        ElementTree.SubElement(assets, "material", material)
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -117,7 +117,7 @@ def _fill_textures(model: Any, folder: Path) -> None:
 
 @contextmanager
 def _untouched_global_random() -> Iterator[None]:
-    """robosuite draws from numpy's global generator while it builds; nobody else shall notice."""
+    """Save numpy's global generator; robosuite draws from it while it builds, and nobody else shall notice."""
     state = np.random.get_state()  # noqa: NPY002
     try:
         yield

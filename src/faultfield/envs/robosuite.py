@@ -27,13 +27,13 @@ DROP = 0.01
 class Robosuite(VariableEnv):
     """A robosuite task under an operational-space controller (OSC_POSE, 20 Hz).
 
-    Actions: (7,) in −1–1: three position deltas (1 is 0.05 m), three rotation deltas (1 is 0.5 rad), the gripper (−1 opens, 1
-    closes). Observations: `observation.images.<camera>`, uint8 (size, size, 3), upright; `observation.state`, float32 (9,):
-    gripper position (m), gripper orientation (quaternion x, y, z, w), two finger positions (m);
+    Actions: (7,) in −1–1: three position deltas (1 is 0.05 m), three rotation deltas (1 is 0.5 rad), the gripper (−1
+    opens, 1 closes). Observations: `observation.images.<camera>`, uint8 (size, size, 3), upright; `observation.state`,
+    float32 (9,): gripper position (m), gripper orientation (quaternion x, y, z, w), two finger positions (m);
     `observation.environment_state`, float32 (7,): object position and orientation. Reward is 1 on success, else 0.
 
-    Physics is robosuite's bit for bit. Success is robosuite's: the object's centre 4 cm above the table; where `cube_size` makes
-    the object taller or flatter, the mark moves with the height at which its centre would rest.
+    Physics is robosuite's bit for bit. Success is robosuite's: the object's centre 4 cm above the table; where
+    `cube_size` makes the object taller or flatter, the mark moves with the height at which its centre would rest.
 
     Args:
         task: robosuite's name of the task.
@@ -98,7 +98,7 @@ class Robosuite(VariableEnv):
         }
         if images:
             spaces[IMAGE_PREFIX + camera] = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
-        self.observation_space = gymnasium.spaces.Dict(spaces)
+        self.observation_space = gymnasium.spaces.Dict(spaces)  # type: ignore[assignment]
 
     def _find_references(self) -> None:
         import mujoco
@@ -202,7 +202,7 @@ class Robosuite(VariableEnv):
         finally:
             self._variations.apply(running)
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """The picture of the present state, uint8 (size, size, 3).
 
         Raises:
@@ -239,7 +239,7 @@ class Robosuite(VariableEnv):
         return observation
 
     def _success(self) -> bool:
-        """Whether the object is lifted: robosuite's own mark, moved by as much as its size changes where it would rest."""
+        """Whether the object is lifted: robosuite's mark, moved by what its size adds to where it would rest."""
         upright = np.abs(self._data.xmat[self._object_body].reshape(3, 3)[2])
         taller = float(upright @ (self._variations.half_sizes - self.task.half_size))
         return bool(self._data.xpos[self._object_body, 2] - taller > self.task.table_height + self.task.lift)

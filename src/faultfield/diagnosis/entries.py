@@ -5,7 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from faultfield.variations import Variation
+from faultfield.rollouts.outcomes import Outcome
+from faultfield.variations import NOMINAL, Variation
 
 VariationValues = dict[str, str | float | list[float]]
 """Factor names to plain values, as `Variation.to_json` gives them."""
@@ -179,12 +180,9 @@ def _control(name: str, counts: tuple[int, int] | None) -> dict[str, object]:
 
 
 def _counted(failures: int, episodes: int) -> dict[str, object]:
-    from statsmodels.stats.proportion import proportion_confint
-
     if episodes == 0:
         return {"episodes": 0, "failures": 0, "rate": 0.0, "low": 0.0, "high": 1.0}
-    low, high = proportion_confint(failures, episodes, alpha=0.05, method="wilson")
-    return {
-        "episodes": int(episodes), "failures": int(failures), "rate": failures / episodes,
-        "low": max(float(low), 0.0), "high": min(float(high), 1.0),
-    }  # fmt: skip
+    outcome = Outcome(NOMINAL, episodes=int(episodes), failures=int(failures))
+    low, high = outcome.interval()
+    counts = {"episodes": outcome.episodes, "failures": outcome.failures, "rate": outcome.rate}
+    return counts | {"low": max(low, 0.0), "high": min(high, 1.0)}

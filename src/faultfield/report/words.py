@@ -1,0 +1,152 @@
+"""What the report and the terminal say: numbers in words, the verdict, the caveats."""
+
+from collections.abc import Mapping, Sequence
+
+from faultfield.diagnosis.result import Diagnosis, Known, Ranked, Rate
+
+FAILING = 0.5
+"""A variation counts as failing from this share of failed episodes on, where the diagnosis sets no other."""
+
+LOW_SUPPORT = 0.2
+"""Below this support an estimate is far from everything known."""
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; never rounded to certainty.
+
+    Example:
+        >>> percent(0.873), percent(0.9991), percent(1.0)
+        ('87 %', '>99 %', '100 %')
+    """
+    if 0 < share < 0.005:
+        return "<1 %"
+    if 0.995 <= share < 1:
+        return ">99 %"
+    return f"{100 * share:.0f} %"
+
+
+def span(low: float, high: float) -> str:
+    """An interval of shares.
+
+    Example:
+        >>> span(0.7, 0.95)
+        '70–95 %'
+    """
+    return f"{100 * low:.0f}–{100 * high:.0f} %"
+
+
+def number(value: object) -> str:
+    """A value of a factor, or an argument, in few characters; lists joined by commas."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower() if value is not None else "none"
+    if isinstance(value, int | float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {number(item)}" for name, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(number(item) for item in value)
+    return str(value).replace("_", " ") if isinstance(value, str) else str(value)
+
+
+def label(variation: Mapping[str, object]) -> str:
+    """A variation in few words, for the axes of a plot.
+
+    Example:
+        >>> label({"cube_color": "red", "light_intensity": 0.4})
+        'cube color red + light intensity 0.4'
+    """
+    parts = [f"{name.replace('_', ' ')} {number(value)}" for name, value in variation.items()]
+    return " + ".join(parts) or "nominal"
+
+
+def shorten(text: str, length: int) -> str:
+    """`text`, cut with an ellipsis where it is longer than `length` characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def threshold(diagnosis: Diagnosis) -> float:
+    """From which share of failed episodes on a variation counts as failing."""
+    measures = diagnosis.measures
+    return FAILING if measures is None or measures.threshold is None else measures.threshold
+
+
+def feasible(diagnosis: Diagnosis) -> list[Known]:
+    """The known variations that the expert can do, so that a failure is the policy's own."""
+    return [entry for entry in diagnosis.known if not entry.infeasible]
+
+
+def failing(diagnosis: Diagnosis) -> list[Known]:
+    """The known, feasible variations that count as failing."""
+    return [entry for entry in feasible(diagnosis) if entry.episodes and entry.rate >= threshold(diagnosis)]
+
+
+def weaknesses(diagnosis: Diagnosis) -> list[Ranked]:
+    """The ranked variations that are not known to be infeasible, worst first."""
+    return [entry for entry in diagnosis.ranking if not entry.infeasible]
+
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """What was found, in one sentence.
+
+    It is written for both the head of the report and the terminal.
+    """
+    known = feasible(diagnosis)
+    if known:
+        found = f"Fails in {len(failing(diagnosis))} of {len(known)} known variations"
+    else:
+        found = f"Fails in {counted(diagnosis.nominal)} nominal episodes"
+    worst = weaknesses(diagnosis)
+    if not worst:
+        return f"{found}."
+    said = f"{percent(worst[0].failure_probability)} expected"
+    if worst[0].verified is not None:
+        said += f", {counted(worst[0].verified)} failed when rolled out"
+    return f"{found}; worst never tried: {worst[0].text.rstrip('.')} ({said})."
+
+
+def counted(rate: Rate) -> str:
+    """Failures over episodes, in words."""
+    return f"{rate.failures} of {rate.episodes}"
+
+
+def why_infeasible(entry: Known | Ranked) -> str:
+    """Why an entry is kept out of the weaknesses."""
+    counts = entry if isinstance(entry, Known) else entry.verified
+    if counts is not None and counts.expert_episodes and counts.expert_failures is not None:
+        return f"The expert failed {counts.expert_failures} of {counts.expert_episodes} episodes as well."
+    return entry.note if isinstance(entry, Ranked) and entry.note else "The expert fails as well."
+
+
+def caveats(diagnosis: Diagnosis) -> list[str]:
+    """What a reader must bear in mind: the study's own caveats after those that follow from the numbers."""
+    ranking = diagnosis.ranking
+    found = []
+    blind_spots = sum(not entry.visible for entry in ranking)
+    if blind_spots:
+        found.append(
+            f"{blind_spots} of {len(ranking)} ranked variations change nothing that a picture shows (physics such as "
+            "friction or mass). Their estimates rest on factor values alone; roll them out before relying on them."
+        )
+    far = sum(entry.support < LOW_SUPPORT for entry in ranking)
+    if far:
+        found.append(
+            f"{far} of {len(ranking)} ranked variations lie far from everything known (support below {LOW_SUPPORT:g}). "
+            "Their estimates are extrapolated."
+        )
+    verified = sum(entry.verified is not None for entry in ranking)
+    if ranking and verified < len(ranking):
+        what = "None" if verified == 0 else f"Only {verified}"
+        found.append(f"{what} of the {len(ranking)} ranked variations was rolled out; the others are predictions.")
+    if diagnosis.known and all(entry.expert_episodes is None for entry in diagnosis.known):
+        found.append(
+            "No expert was run under the same variations, so a task that nobody can solve is not told apart from a "
+            "weakness of the policy."
+        )
+    if diagnosis.known:
+        fewest = min(entry.episodes for entry in diagnosis.known)
+        half = max((entry.high - entry.low) / 2 for entry in diagnosis.known)
+        found.append(
+            f"With {fewest} episodes for a known variation, a measured rate is uncertain by up to "
+            f"±{100 * half:.0f} points (95 %)."
+        )
+    return found + diagnosis.caveats

@@ -1,0 +1,272 @@
+"""Demonstrations: what an expert would do at states that it, pushed about, comes through on its way to success."""
+
+import json
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import files, plugins
+from faultfield.envs.base import STATE, VariableEnv, images_of
+from faultfield.errors import PolicyError
+from faultfield.policies.base import Policy, check_actions, load_policy
+
+FIRST_SEED = 2**30
+"""Demonstrations begin from reset seeds at or above this, so that an evaluation from small seeds sees new episodes."""
+
+EXPERT = "faultfield.policies.experts:LiftExpert"
+ENVIRONMENT = "faultfield.envs.robosuite:Robosuite"
+TRANSLATION = 3
+"""Noise and pushes move the gripper about but never turn it: the leading action dimensions."""
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Observations and the expert's action on each, one row a step.
+
+    Attributes:
+        pictures: uint8 (n, height, width, 3).
+        states: Proprioception, float32 (n, state_dim).
+        actions: What the expert would do, before any noise, float32 (n, action_dim).
+        episodes: Which demonstration a row belongs to, int64 (n,), counted from 0.
+        recipe: How they were gathered, one entry a file.
+    """
+
+    pictures: NDArray[np.uint8]
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    episodes: NDArray[np.int64]
+    recipe: tuple[Mapping[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def save(self, path: str | Path) -> None:
+        """Write one `.npz` file, whole or not at all."""
+        with files.replacing(path) as draft, draft.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                pictures=self.pictures,
+                states=self.states,
+                actions=self.actions,
+                episodes=self.episodes,
+                recipe=np.array(json.dumps(self.recipe)),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Demonstrations":
+        """Read what `save` wrote.
+
+        Raises:
+            PolicyError: The file is missing, damaged, or holds something else.
+        """
+        if not Path(path).is_file():
+            raise PolicyError(f"There is no file of demonstrations '{path}'; 'faultfield policy demos' makes one.")
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                demos = cls(
+                    stored["pictures"],
+                    stored["states"],
+                    stored["actions"],
+                    stored["episodes"],
+                    tuple(json.loads(str(stored["recipe"]))),
+                )
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
+        if not len(demos.pictures) == len(demos.states) == len(demos.actions) == len(demos.episodes) > 0:
+            raise PolicyError(f"The demonstrations in '{path}' are damaged: its arrays differ in length.")
+        return demos
+
+    @classmethod
+    def join(cls, parts: Sequence["Demonstrations"]) -> "Demonstrations":
+        """All rows of several, with episodes counted on.
+
+        Raises:
+            PolicyError: There are none, or their pictures, states or actions differ in shape.
+        """
+        if not parts:
+            raise PolicyError("Training needs at least one file of demonstrations.")
+        shapes = {(p.pictures.shape[1:], p.states.shape[1:], p.actions.shape[1:]) for p in parts}
+        if len(shapes) > 1:
+            raise PolicyError("The files of demonstrations differ in picture size, state or action; train on one kind.")
+        counts = [int(p.episodes.max()) + 1 for p in parts]
+        offsets = np.cumsum([0, *counts[:-1]])
+        return cls(
+            np.concatenate([p.pictures for p in parts]),
+            np.concatenate([p.states for p in parts]),
+            np.concatenate([p.actions for p in parts]),
+            np.concatenate([p.episodes + offset for p, offset in zip(parts, offsets, strict=True)]),
+            tuple(entry for p in parts for entry in p.recipe),
+        )
+
+
+def gather(
+    path: str | Path,
+    *,
+    episodes: int,
+    seed: int = 0,
+    noise: float = 0.3,
+    pushed: float = 0.5,
+    workers: int = 1,
+    expert: str = EXPERT,
+    environment: str = ENVIRONMENT,
+    environment_arguments: Mapping[str, Any] | None = None,
+    learner: str | Path | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Demonstrations:
+    """Gather successful demonstrations and write them to one file.
+
+    What is executed is noisy and what is recorded as the label is not, so the demonstrations cover states off the
+    expert's own path and say how to come back (Laskey et al. 2017). The file depends on the settings and the seed, not
+    on the number of workers.
+
+    Args:
+        path: The `.npz` file to write.
+        episodes: Successful demonstrations to keep; failures are discarded and replaced.
+        seed: Fixes everything random.
+        noise: Standard deviation of what is added to the executed position deltas, in units of the action.
+        pushed: Share of episodes that begin with a random push of 2–8 steps that are not recorded.
+        workers: Worker processes; 1 stays in this process.
+        expert: Name of the expert, `module:Class`.
+        environment: Name of the environment, `module:Class`.
+        environment_arguments: Its settings.
+        learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
+            expert labelling what it meets (Ross et al. 2011).
+        on_progress: Called with (demonstrations kept, demonstrations wanted).
+
+    Returns:
+        What was written.
+
+    Raises:
+        PolicyError: The expert fails so often that twice as many attempts do not give `episodes` successes.
+        StudyError: A name cannot be imported.
+    """
+    if episodes < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
+        raise PolicyError("Demonstrations need episodes and workers of at least 1, noise ≥ 0 and pushed in 0–1.")
+    recipe = {
+        "expert": expert,
+        "environment": environment,
+        "environment_arguments": dict(environment_arguments or {}),
+        "learner": None if learner is None else str(learner),
+        "noise": noise,
+        "pushed": pushed,
+        "seed": seed,
+    }
+    kept: list[_Attempt] = []
+    allowed = 2 * episodes + 10
+    tried = 0
+    for attempt in _attempts(recipe, range(allowed), workers):
+        tried += 1
+        if attempt.success:
+            kept.append(attempt)
+            if on_progress is not None:
+                on_progress(len(kept), episodes)
+        if len(kept) == episodes:
+            break
+    else:
+        raise PolicyError(
+            f"The expert '{expert}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than not "
+            "before its demonstrations are worth imitating."
+        )
+    demos = Demonstrations(
+        np.concatenate([a.pictures for a in kept]),
+        np.concatenate([a.states for a in kept]),
+        np.concatenate([a.actions for a in kept]),
+        np.repeat(np.arange(episodes), [len(a.actions) for a in kept]),
+        ({**recipe, "episodes": episodes, "attempts": tried},),
+    )
+    demos.save(path)
+    return demos
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    success: bool
+    pictures: NDArray[np.uint8]
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+
+
+class _Demonstrator:
+    """An environment and an expert that make one attempt after another."""
+
+    def __init__(self, recipe: Mapping[str, Any]) -> None:
+        self._env: VariableEnv = plugins.load(recipe["environment"], what="environment")(
+            **recipe["environment_arguments"]
+        )
+        self._expert = load_policy(recipe["expert"])
+        self._learner: Policy | None = None
+        if recipe["learner"] is not None:
+            self._learner = load_policy("faultfield.policies.bc:VisualBC", checkpoint=recipe["learner"])
+        self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
+
+    def attempt(self, index: int) -> _Attempt:
+        """Attempt number `index`; the same index gives the same attempt in whatever process."""
+        rng = np.random.default_rng([self._seed, index])
+        observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)))
+        self._expert.reset()
+        pictures, states, actions = [], [], []
+        over = False
+        if rng.random() < self._pushed:
+            push = np.zeros(self._env.action_space.shape or (), dtype=np.float32)
+            push[:TRANSLATION] = rng.uniform(-1.0, 1.0, TRANSLATION)
+            push[-1] = -1.0
+            for _ in range(int(rng.integers(2, 9))):
+                observation, _, _, _, info = self._env.step(push)
+        handover = int(rng.integers(5, 40)) if self._learner is not None else 0
+        while not over:
+            action = check_actions(self._expert.infer(observation))[0]
+            pictures.append(next(iter(images_of(observation).values())))
+            states.append(observation[STATE])
+            actions.append(action)
+            executed = action.copy()
+            if self._learner is not None and len(actions) <= handover:
+                executed = check_actions(self._learner.infer(observation))[0]
+            executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
+            observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
+            over = terminated or truncated
+        return _Attempt(bool(info["success"]), np.stack(pictures), np.stack(states), np.stack(actions))
+
+
+def _attempts(recipe: Mapping[str, Any], indices: Iterable[int], workers: int) -> Iterator[_Attempt]:
+    """Attempts in the order of their indices, a few ahead of what was asked for."""
+    if workers == 1:
+        demonstrator = _Demonstrator(recipe)
+        for index in indices:
+            yield demonstrator.attempt(index)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(recipe,))
+    ahead: deque[Future[_Attempt]] = deque()
+    try:
+        for index in indices:
+            ahead.append(pool.submit(_attempt, index))
+            if len(ahead) >= 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_demonstrator: _Demonstrator | None = None
+
+
+def _start_worker(recipe: Mapping[str, Any]) -> None:
+    # Two processes with as many BLAS threads as cores each are slower than one; scikit-learn brings threadpoolctl.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    threadpool_limits(1)
+    global _demonstrator
+    _demonstrator = _Demonstrator(recipe)
+
+
+def _attempt(index: int) -> _Attempt:
+    assert _demonstrator is not None
+    return _demonstrator.attempt(index)

@@ -27,12 +27,23 @@ class Probe:
         env: Pictures stored states.
         policy: Answers; only `infer` (or `infer_batch`) is used.
         states: Moments of nominal successes.
-        cache: File that keeps answers between runs; answers of another policy or other states in it are ignored.
+        cache: File that keeps answers between runs.
+        identity: Whose answers it keeps. A file with another identity, other states or other nominal answers is begun
+            anew.
     """
 
-    def __init__(self, env: CanObserve, policy: Policy, states: StateBank, cache: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        env: CanObserve,
+        policy: Policy,
+        states: StateBank,
+        *,
+        cache: str | Path | None = None,
+        identity: str = "",
+    ) -> None:
         self._env, self._policy, self._states = env, policy, states
         self._cache = None if cache is None else Path(cache)
+        self._identity = f"{identity} {states.fingerprint}"
         self.nominal = self._ask(NOMINAL)
         self.executed = np.array([moment.action for moment in states.moments], dtype=np.float32)
         self.phases = states.phases
@@ -67,12 +78,12 @@ class Probe:
         return answers
 
     def _load(self) -> dict[str, NDArray[np.float32]]:
-        """The cache's answers, if it was written for these states and this policy: known by its nominal answers."""
+        """The cache's answers, if they are of this policy at these states."""
         if self._cache is None or not self._cache.exists():
             return {}
         try:
             with np.load(self._cache, allow_pickle=False) as file:
-                if str(file["states"]) != self._states.fingerprint or not np.array_equal(file["nominal"], self.nominal):
+                if str(file["identity"]) != self._identity or not np.array_equal(file["nominal"], self.nominal):
                     return {}
                 return dict(zip(file["keys"].tolist(), file["answers"], strict=True))
         except (OSError, ValueError, KeyError):
@@ -83,7 +94,7 @@ class Probe:
         with replacing(path) as draft, draft.open("wb") as file:
             np.savez(
                 file,
-                states=np.array(self._states.fingerprint),
+                identity=np.array(self._identity),
                 nominal=self.nominal,
                 keys=np.array(list(self._answers)),
                 answers=np.stack(list(self._answers.values())),

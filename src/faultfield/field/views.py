@@ -24,17 +24,25 @@ class Views:
         env: The environment. Without `observe(snapshot, variation)`, only texts and values are to be had.
         states: Stored states of nominal successes.
         policy: The policy under test; needed for the probe alone.
-        cache: File in which the policy's responses are kept from one run to the next; in memory only when None.
+        cache: File in which the policy's answers are kept from one run to the next; in memory only when None.
+        identity: Whose answers they are, for the file: fingerprints of policy and environment. A file of another
+            identity is begun anew.
     """
 
     def __init__(
-        self, env: VariableEnv, states: StateBank, policy: Policy | None = None, cache: str | Path | None = None
+        self,
+        env: VariableEnv,
+        states: StateBank,
+        policy: Policy | None = None,
+        *,
+        cache: str | Path | None = None,
+        identity: str = "",
     ) -> None:
         self.space: VariationSpace = env.variation_space
         self.states = states
         self._env: CanObserve | None = env if isinstance(env, CanObserve) else None
         self._name = type(env).__name__
-        self._policy, self._cache = policy, cache
+        self._policy, self._cache, self._identity = policy, cache, identity
         self._probe: Probe | None = None
         self._pictures: dict[str, NDArray[np.uint8]] = {}
 
@@ -94,7 +102,7 @@ class Views:
             env = self._observing()
             if self._policy is None:
                 raise SetupError("The probe asks the policy what it would do; give Views a policy.")
-            self._probe = Probe(env, self._policy, self.states, self._cache)
+            self._probe = Probe(env, self._policy, self.states, cache=self._cache, identity=self._identity)
         return self._probe
 
     def visible_part(self, variation: Variation) -> Variation:

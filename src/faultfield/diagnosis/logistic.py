@@ -86,7 +86,7 @@ def fit_logistic(
     rate = expit(x @ beta)
     hessian = (x * (weight * n * rate * (1.0 - rate))[:, None]).T @ x + np.diag(strength)
     free = np.ones(count + 1, dtype=bool)
-    free[1:] = ~increasing | (beta[1:] > 0.0)
+    free[1:] = (not increasing) | (beta[1:] > 0.0)
     covariance = np.zeros_like(hessian)
     covariance[np.ix_(free, free)] = np.linalg.inv(hessian[np.ix_(free, free)])
     return Logistic(float(beta[0]), beta[1:], covariance)

@@ -266,6 +266,6 @@ class Ledger:
 
 
 def _file_name(key: Key, trajectory: bool, video: bool) -> str:
-    """Where the arrays of an episode lie; what they hold is in the name: a richer file never overwrites a poorer one."""
+    """Where the arrays of an episode lie; what they hold is in the name: a richer file overwrites no poorer one."""
     name = hashlib.sha256("\0".join(map(str, key)).encode()).hexdigest()[:24]
     return f"episodes/{name[:2]}/{name}{'t' * trajectory}{'v' * video}.npz"

@@ -1,0 +1,171 @@
+"""Worker processes on this machine, each with an environment and a policy of its own."""
+
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import Pipe, connection
+
+from faultfield.errors import EnvError
+from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.worker import Job, Worker
+
+AHEAD = 2
+"""Episodes a worker may be ahead of the slowest one: what is done out of turn must wait in memory."""
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "LP_NUM_THREADS": "1",
+}
+"""Environment variables of a worker, so that workers do not fight for cores; the last is Mesa's rasteriser's."""
+
+_MAIN = "import sys; sys.path[:] = {path!r}; from faultfield.rollouts.processes import serve; serve({pipe})"
+
+Result = Episode | BaseException
+
+
+def run_in_processes(jobs: Sequence[Job], worker: Worker, *, workers: int) -> Iterator[Episode]:
+    """Run jobs in worker processes and yield the episodes in the order of the jobs.
+
+    Args:
+        jobs: What to run.
+        worker: Sent to each process, which builds its environment and policy.
+        workers: How many processes.
+
+    Raises:
+        EnvError: A worker process died.
+        FaultfieldError: The first job, in their order, that failed.
+    """
+    with _crew(worker, workers) as crew:
+        done: dict[int, Result] = {}
+        idle = list(crew)
+        given = 0
+        for turn in range(len(jobs)):
+            while turn not in done:
+                while idle and given < min(len(jobs), turn + AHEAD * workers):
+                    idle.pop(0).begin(given, jobs[given])
+                    given += 1
+                for member in _ready(crew):
+                    index, result = member.finish()
+                    done[index] = result
+                    if not member.lost:
+                        idle.append(member)
+            outcome = done.pop(turn)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+
+
+class _Member:
+    """One worker process, seen from here.
+
+    Started as a program of its own, not through multiprocessing: that would run the user's script again in each
+    process, and would need its threads limited by changing our own environment variables.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self.pipe, theirs = Pipe()
+        self.lost = False
+        self._index = -1
+        self._job: Job | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN.format(path=sys.path, pipe=theirs.fileno())],
+            env={**os.environ, **ONE_THREAD},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            # What a simulator prints must not mix with what our caller writes on standard output.
+            stdout=2,
+            # Ctrl-C in the terminal is for the parent, which stops its workers.
+            start_new_session=True,
+        )
+        theirs.close()
+        self._send(worker)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has a job."""
+        return self._job is not None
+
+    def begin(self, index: int, job: Job) -> None:
+        """Hand it a job."""
+        self._index, self._job = index, job
+        self._send(job)
+
+    def finish(self) -> tuple[int, Result]:
+        """The index of its job and what came of it, once the pipe can be read."""
+        job, self._job = self._job, None
+        try:
+            return self._index, self.pipe.recv()
+        except (EOFError, OSError):
+            self.lost = True
+            return self._index, _died(self._process.wait(), job)
+
+    def stop(self) -> None:
+        """End it, whatever it is doing."""
+        self.pipe.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _send(self, message: Worker | Job) -> None:
+        try:
+            self.pipe.send(message)
+        except OSError:
+            # It died; reading from it will say so.
+            self.lost = True
+
+
+@contextmanager
+def _crew(worker: Worker, count: int) -> Iterator[list[_Member]]:
+    crew: list[_Member] = []
+    try:
+        for _ in range(count):
+            crew.append(_Member(worker))
+        yield crew
+    finally:
+        for member in crew:
+            member.stop()
+
+
+def _ready(crew: list[_Member]) -> list[_Member]:
+    """The members whose pipes can be read: they are done, or dead. Waits for the first."""
+    waiting = [member for member in crew if member.busy]
+    readable = connection.wait([member.pipe for member in waiting])
+    return [member for member in waiting if member.pipe in readable]
+
+
+def serve(handle: int) -> None:
+    """What a worker process does: run the jobs that come through a pipe until its other end is gone.
+
+    Args:
+        handle: File descriptor of the pipe.
+    """
+    pipe = connection.Connection(handle)
+    try:
+        worker: Worker = pipe.recv()
+        while True:
+            pipe.send(_attempt(worker, pipe.recv()))
+    except (EOFError, OSError):
+        return
+
+
+def _attempt(worker: Worker, job: Job) -> Result:
+    try:
+        return worker.run(job)
+    except Exception as error:
+        # Where it happened and what caused it do not travel through a pipe, but a note does.
+        error.add_note("".join(traceback.format_exception(error)))
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+
+
+def _died(exit_code: int, job: Job | None) -> EnvError:
+    how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    what = f" during seed {job.seed} under the variation {job.variation.to_json()}" if job is not None else ""
+    return EnvError(
+        f"A worker process {how}{what} (a crash, or memory ran out); finished episodes are kept: "
+        "run again to go on, with fewer workers if memory is short."
+    )

@@ -26,6 +26,7 @@ from faultfield.diagnosis.result import (
     Verified,
     ranked,
 )
+from faultfield.report.words import label
 from faultfield.variations import Categorical, Color, Continuous, Variation, VariationSpace
 from faultfield.variations.colors import color_rgb
 
@@ -83,7 +84,9 @@ def example(seed: int = 0) -> Diagnosis:
     return Diagnosis(
         study=StudyInfo(name="lift-demo", hash="5d1c09ab77e0f3c2", command="faultfield run studies/lift-demo.yaml"),
         policy=PolicyInfo(
-            type="faultfield.policies.bc:VisualBC", fingerprint="a41fd0c27be98e15", arguments={"checkpoint": "models/lift"}
+            type="faultfield.policies.bc:VisualBC",
+            fingerprint="a41fd0c27be98e15",
+            arguments={"checkpoint": "models/lift"},
         ),
         environment=EnvironmentInfo(
             type="faultfield.envs.robosuite:Robosuite",
@@ -192,7 +195,7 @@ def _field(known: list[Known], rng: np.random.Generator) -> FieldInfo:
     return FieldInfo(
         settings={"encoder": "pocket", "inputs": ["vision", "text"], "dim": 512, "contrast": "outcome"},
         quality=FieldQuality(mse=0.1742, frobenius=7.41, knn={1: 0.97, 5: 0.9, 15: 0.74}),
-        similarity=Similarity(labels=[k.text for k in known], values=(points @ points.T).tolist()),
+        similarity=Similarity(labels=[label(k.variation) for k in known], values=(points @ points.T).tolist()),
     )
 
 
@@ -207,4 +210,4 @@ def _map(known: list[Known], ranking: list[Ranked], rng: np.random.Generator) ->
     points += [MapPoint(key=k.key, text=k.text, kind="known", **spot(k.rate)) for k in known]
     points += [MapPoint(key=r.key, text=r.text, kind="ranked", **spot(r.failure_probability)) for r in ranking]
     grid = MapGrid(x=x.tolist(), y=y.tolist(), potential=potential.tolist())
-    return FieldMap(method="First two principal components (62 % of the variance).", points=points, grid=grid)
+    return FieldMap(method="First two principal components (62% of the variance).", points=points, grid=grid)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faultfield.diagnosis.result import FieldMap, MapPoint
+from faultfield.diagnosis.result import FieldMap, MapGrid, MapPoint
 from faultfield.report.theme import Theme, dress, figure
 
 if TYPE_CHECKING:
@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 MARKERS = {"known": ("o", 58), "ranked": ("^", 46), "nominal": ("*", 210)}
 """Marker and size in points² by kind of point."""
 
-_AROUND = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1.5, 0), (-1.5, 0), (0, 1.6), (0, -1.6), (2, 2), (-2, 2), (2, -2), (-2, -2))
+_AROUND = (
+    (1, 1),
+    (1, -1),
+    (-1, 1),
+    (-1, -1),
+    (1.5, 0),
+    (-1.5, 0),
+    (0, 1.6),
+    (0, -1.6),
+    (2, 2),
+    (-2, 2),
+    (2, -2),
+    (-2, -2),
+)
 
 
 def field_map(chart: FieldMap, ranks: Mapping[str, int], theme: Theme) -> "Figure":
@@ -25,13 +38,13 @@ def field_map(chart: FieldMap, ranks: Mapping[str, int], theme: Theme) -> "Figur
         ranks: Variation key to rank, of the points that get their number.
         theme: Colours.
     """
-    drawn = figure(theme, 7.6, 5.6)
+    drawn = figure(theme, 6.4, 4.9)
     axes = drawn.subplots()
     dress(axes, theme)
     axes.set_xticks([])
     axes.set_yticks([])
     if chart.grid is not None:
-        _potential(drawn, axes, chart, theme)
+        _potential(drawn, axes, chart.grid, theme)
     for kind, (marker, size) in MARKERS.items():
         points = [point for point in chart.points if point.kind == kind]
         if points:
@@ -47,21 +60,19 @@ def field_map(chart: FieldMap, ranks: Mapping[str, int], theme: Theme) -> "Figur
             loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3, frameon=False, fontsize=9, labelcolor=theme.ink
         )
         for handle in legend.legend_handles:
-            handle.set_facecolor(theme.muted)
+            if handle is not None:
+                handle.set(facecolor=theme.muted)
     return drawn
 
 
-def _potential(drawn: "Figure", axes: Any, chart: FieldMap, theme: Theme) -> None:
-    assert chart.grid is not None
-    logits = np.clip(np.array(chart.grid.potential, dtype=np.float64), -50.0, 50.0)
+def _potential(drawn: "Figure", axes: Any, grid: MapGrid, theme: Theme) -> None:
+    logits = np.clip(np.array(grid.potential, dtype=np.float64), -50.0, 50.0)
     failure = 1.0 / (1.0 + np.exp(-logits))
-    filled = axes.contourf(
-        chart.grid.x, chart.grid.y, failure, levels=np.linspace(0, 1, 11), cmap=theme.diverging, alpha=0.8
-    )
+    filled = axes.contourf(grid.x, grid.y, failure, levels=np.linspace(0, 1, 11), cmap=theme.diverging, alpha=0.8)
     if failure.min() < 0.5 < failure.max():
-        axes.contour(chart.grid.x, chart.grid.y, failure, levels=[0.5], colors=[theme.ink], linewidths=1.2)
+        axes.contour(grid.x, grid.y, failure, levels=[0.5], colors=[theme.ink], linewidths=1.2)
     bar = drawn.colorbar(filled, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.25, 0.5, 0.75, 1.0])
-    bar.ax.set_yticklabels(["0", "25", "50", "75", "100 %"])
+    bar.ax.set_yticklabels(["0", "25", "50", "75", "100%"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=theme.muted, labelsize=8, length=0)
     bar.set_label("failure probability in the field", color=theme.muted, fontsize=9)

@@ -89,7 +89,7 @@ def render(
         feasible=words.feasible(diagnosis),
         threshold=words.threshold(diagnosis),
         weaknesses=words.weaknesses(diagnosis),
-        infeasible=[e for e in [*diagnosis.known, *diagnosis.ranking] if e.infeasible],
+        infeasible=words.infeasible(diagnosis),
         why_infeasible=words.why_infeasible,
         caveats=words.caveats(diagnosis),
         agreement=agreement(diagnosis.ranking),

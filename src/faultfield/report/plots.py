@@ -44,16 +44,16 @@ def by_factor(diagnosis: Diagnosis) -> list[FactorRate]:
         if factors and rate.episodes:
             name = factors[0].replace("_", " ") if len(factors) == 1 else COMBINED
             counts.setdefault(name, []).append(rate)
-    pooled = [
-        FactorRate(name, Rate.of(sum(r.failures for r in rates), sum(r.episodes for r in rates)), tuple(r.rate for r in rates))
-        for name, rates in counts.items()
-    ]  # fmt: skip
+    pooled = []
+    for name, rates in counts.items():
+        together = Rate.of(sum(rate.failures for rate in rates), sum(rate.episodes for rate in rates))
+        pooled.append(FactorRate(name, together, tuple(rate.rate for rate in rates)))
     return sorted(pooled, key=lambda row: (-row.pooled.rate, row.name))
 
 
 def factor_bars(rows: Sequence[FactorRate], theme: Theme) -> "Figure":
     """Failure by factor: a bar for the pooled rate, its interval, and a dot for every variation."""
-    drawn = figure(theme, 7.2, 0.9 + 0.42 * len(rows))
+    drawn = figure(theme, 5.0, 0.9 + 0.46 * len(rows))
     axes = drawn.subplots()
     dress(axes, theme, grid="x")
     where = np.arange(len(rows))
@@ -72,27 +72,29 @@ def factor_bars(rows: Sequence[FactorRate], theme: Theme) -> "Figure":
 
 
 def polar(entries: Sequence[Known], theme: Theme) -> "Figure":
-    """Failure of every known variation, radius in proportion (RoboMD, Fig. 7); the rings are 25, 50, 75, 100 %."""
+    """Failure of every known variation, radius in proportion (RoboMD, Fig. 7); the rings are 25, 50, 75, 100%."""
     ordered = sorted(entries, key=lambda entry: ([*entry.variation], -entry.rate))
-    drawn = figure(theme, 7.2, 7.2)
+    drawn = figure(theme, 6.4, 6.2)
     axes: Any = drawn.add_subplot(projection="polar")
     axes.patch.set_alpha(0.0)
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
     angles = 2 * np.pi * np.arange(len(ordered)) / max(len(ordered), 1)
     rates = np.array([entry.rate for entry in ordered])
-    shades = [theme.muted if entry.infeasible else theme.diverging(0.5 + 0.5 * entry.rate) for entry in ordered]
-    axes.bar(angles, rates, width=0.82 * 2 * np.pi / max(len(ordered), 1), color=shades, edgecolor=theme.failure,
-             linewidth=0.8)  # fmt: skip
+    shades = [theme.rule if entry.infeasible else theme.diverging(0.5 + 0.5 * entry.rate) for entry in ordered]
+    edges = [theme.muted if entry.infeasible else theme.failure for entry in ordered]
+    wide = 0.82 * 2 * np.pi / max(len(ordered), 1)
+    axes.bar(angles, rates, width=wide, color=shades, edgecolor=edges, linewidth=0.8)
     for angle, entry in zip(angles, ordered, strict=True):
         axes.plot([angle, angle], [entry.low, entry.high], color=theme.ink, linewidth=1.3, alpha=0.8)
         if entry.failure_probability is not None:
             axes.plot(angle, entry.failure_probability, marker="D", markersize=4.5, color=theme.success,
                       markeredgecolor=theme.paper, linestyle="none")  # fmt: skip
-        _spoke(axes, angle, shorten(label(entry.variation), 30), theme, 7.6 if len(ordered) <= 30 else 5.5)
+        _spoke(axes, angle, shorten(label(entry.variation), 30), theme, 8.0 if len(ordered) <= 30 else 6.0)
     axes.set_ylim(0, 1.0)
-    axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["", "50 %", "", "100 %"], color=theme.muted, fontsize=8)
-    axes.set_rlabel_position(180 / max(len(ordered), 1))
+    axes.set_yticks([0.25, 0.5, 0.75, 1.0], ["", "50%", "", "100%"], color=theme.muted, fontsize=8)
+    # Ring labels stand where the bars leave most room.
+    axes.set_rlabel_position(float(np.degrees(angles[np.argmin(rates)])) if len(ordered) else 0.0)
     axes.set_xticks([])
     axes.grid(True, color=theme.rule, linewidth=0.8)
     axes.spines["polar"].set_color(theme.rule)
@@ -120,15 +122,15 @@ def calibration(entries: Sequence[Ranked], theme: Theme) -> "Figure":
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
     axes.set_aspect("equal")
-    axes.set_xlabel("predicted failure probability, 90 % interval")
-    axes.set_ylabel("failure rate when rolled out, 95 % interval")
+    axes.set_xlabel("predicted failure probability, 90% interval")
+    axes.set_ylabel("failure rate when rolled out, 95% interval")
     return drawn
 
 
 def similarity(matrix: Similarity, theme: Theme) -> "Figure":
     """Cosine similarity of the known variations in the field (RoboMD, Fig. 8)."""
     count = len(matrix.labels)
-    drawn = figure(theme, 7.2, 6.6)
+    drawn = figure(theme, 6.2, 5.6)
     axes = drawn.subplots()
     dress(axes, theme)
     values = np.array(matrix.values, dtype=np.float64).reshape(count, count)
@@ -159,4 +161,4 @@ def _spoke(axes: Any, angle: float, text: str, theme: Theme, size: float) -> Non
 
 
 def _shares(axis: Any) -> None:
-    axis.set_ticks([0, 0.25, 0.5, 0.75, 1.0], labels=["0", "25", "50", "75", "100 %"])
+    axis.set_ticks([0, 0.25, 0.5, 0.75, 1.0], labels=["0", "25", "50", "75", "100%"])

@@ -86,7 +86,9 @@ def svg_uri(drawn: "Figure") -> str:
 
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "faultfield", "svg.fonttype": "path"}):
-        drawn.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        drawn.savefig(
+            stream, format="svg", bbox_inches="tight", pad_inches=0.04, metadata={"Date": None, "Creator": None}
+        )
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
 
 

@@ -16,13 +16,13 @@ def percent(share: float) -> str:
 
     Example:
         >>> percent(0.873), percent(0.9991), percent(1.0)
-        ('87 %', '>99 %', '100 %')
+        ('87%', '>99%', '100%')
     """
     if 0 < share < 0.005:
-        return "<1 %"
+        return "<1%"
     if 0.995 <= share < 1:
-        return ">99 %"
-    return f"{100 * share:.0f} %"
+        return ">99%"
+    return f"{100 * share:.0f}%"
 
 
 def span(low: float, high: float) -> str:
@@ -30,9 +30,9 @@ def span(low: float, high: float) -> str:
 
     Example:
         >>> span(0.7, 0.95)
-        '70–95 %'
+        '70–95%'
     """
-    return f"{100 * low:.0f}–{100 * high:.0f} %"
+    return f"{100 * low:.0f}–{100 * high:.0f}%"
 
 
 def number(value: object) -> str:
@@ -85,11 +85,14 @@ def weaknesses(diagnosis: Diagnosis) -> list[Ranked]:
     return [entry for entry in diagnosis.ranking if not entry.infeasible]
 
 
-def verdict(diagnosis: Diagnosis) -> str:
-    """What was found, in one sentence.
+def infeasible(diagnosis: Diagnosis) -> list[Known | Ranked]:
+    """The variations, known and ranked, under which the expert fails too."""
+    entries: list[Known | Ranked] = [*diagnosis.known, *diagnosis.ranking]
+    return [entry for entry in entries if entry.infeasible]
 
-    It is written for both the head of the report and the terminal.
-    """
+
+def verdict(diagnosis: Diagnosis) -> str:
+    """What was found, in one sentence, for the head of the report and for the terminal."""
     known = feasible(diagnosis)
     if known:
         found = f"Fails in {len(failing(diagnosis))} of {len(known)} known variations"
@@ -101,7 +104,7 @@ def verdict(diagnosis: Diagnosis) -> str:
     said = f"{percent(worst[0].failure_probability)} expected"
     if worst[0].verified is not None:
         said += f", {counted(worst[0].verified)} failed when rolled out"
-    return f"{found}; worst never tried: {worst[0].text.rstrip('.')} ({said})."
+    return f"{found}; worst never tried: “{worst[0].text.rstrip('.')}” ({said})."
 
 
 def counted(rate: Rate) -> str:
@@ -119,24 +122,23 @@ def why_infeasible(entry: Known | Ranked) -> str:
 
 def caveats(diagnosis: Diagnosis) -> list[str]:
     """What a reader must bear in mind: the study's own caveats after those that follow from the numbers."""
-    ranking = diagnosis.ranking
+    ranking = weaknesses(diagnosis)
     found = []
     blind_spots = sum(not entry.visible for entry in ranking)
     if blind_spots:
         found.append(
-            f"{blind_spots} of {len(ranking)} ranked variations change nothing that a picture shows (physics such as "
+            f"Of {len(ranking)} ranked variations, {blind_spots} change nothing that a picture shows (physics such as "
             "friction or mass). Their estimates rest on factor values alone; roll them out before relying on them."
         )
     far = sum(entry.support < LOW_SUPPORT for entry in ranking)
     if far:
         found.append(
-            f"{far} of {len(ranking)} ranked variations lie far from everything known (support below {LOW_SUPPORT:g}). "
-            "Their estimates are extrapolated."
+            f"Of {len(ranking)} ranked variations, {far} lie far from everything known (support below "
+            f"{LOW_SUPPORT:g}). Their estimates are extrapolated."
         )
     verified = sum(entry.verified is not None for entry in ranking)
-    if ranking and verified < len(ranking):
-        what = "None" if verified == 0 else f"Only {verified}"
-        found.append(f"{what} of the {len(ranking)} ranked variations was rolled out; the others are predictions.")
+    if verified < len(ranking):
+        found.append(f"Of {len(ranking)} ranked variations, {verified} were rolled out; the others are predictions.")
     if diagnosis.known and all(entry.expert_episodes is None for entry in diagnosis.known):
         found.append(
             "No expert was run under the same variations, so a task that nobody can solve is not told apart from a "
@@ -147,6 +149,6 @@ def caveats(diagnosis: Diagnosis) -> list[str]:
         half = max((entry.high - entry.low) / 2 for entry in diagnosis.known)
         found.append(
             f"With {fewest} episodes for a known variation, a measured rate is uncertain by up to "
-            f"±{100 * half:.0f} points (95 %)."
+            f"±{100 * half:.0f} points (95%)."
         )
     return found + diagnosis.caveats

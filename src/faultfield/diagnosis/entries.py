@@ -134,6 +134,8 @@ class Ranked(Entry):
     """Whether the expert fails too; null where that was not tried."""
     verified: Verified | None = None
     """What fresh episodes showed; null where none were rolled out."""
+    density: float | None = None
+    """Log-likelihood ratio of the diagnostic policy against nominal (RoboMD, 3.4): the higher, the more it goes there."""
     note: str = ""
     """Anything to be said beside it, in a sentence."""
 
@@ -149,13 +151,14 @@ class Ranked(Entry):
         visible: bool = True,
         infeasible: bool | None = None,
         verified: Verified | None = None,
+        density: float | None = None,
         note: str = "",
     ) -> "Ranked":
         """An entry from one row of `Estimates`; numbers a hair outside 0–1 are cut. `ranked` gives it its rank."""
         numbers = {"failure_probability": failure_probability, "low": low, "high": high, "support": support}
         entry = _named(variation) | {name: min(max(float(number), 0.0), 1.0) for name, number in numbers.items()}
         entry |= {"factors": list(variation), "visible": visible, "infeasible": infeasible}
-        return cls.model_validate(entry | {"verified": verified, "note": note})
+        return cls.model_validate(entry | {"verified": verified, "density": density, "note": note})
 
 
 def ranked(entries: Iterable[Ranked]) -> list[Ranked]:

@@ -1,0 +1,38 @@
+"""The command line: parses, calls, prints. One command a stage."""
+
+import os
+import sys
+
+import typer
+
+from faultfield.cli import field, policy, study
+from faultfield.cli.console import err
+from faultfield.errors import FaultfieldError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Find where a manipulation policy will fail, why, and how to mend it.\n\n"
+    "Begin with `faultfield run studies/lift-demo.yaml --out runs/lift-demo`, then ask `faultfield predict` about any "
+    "variation, and check it with `faultfield rollout`.",
+)
+study.register(app)
+app.add_typer(policy.app, name="policy")
+app.add_typer(field.app, name="field")
+
+
+def main() -> None:
+    """The `faultfield` command: a user's error is one sentence and exit code 2, Ctrl-C is 130."""
+    # One thread for each process: workers do not fight over cores, and results are the same on any number of them.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        app()
+    except FaultfieldError as error:
+        err.print(f"faultfield: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("Stopped. Run the same command again to go on where it stopped.")
+        sys.exit(130)

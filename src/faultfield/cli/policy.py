@@ -1,0 +1,109 @@
+"""Commands on policies: gather demonstrations, train, measure success."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from faultfield.cli.console import Bars, err, out, print_json
+
+app = typer.Typer(no_args_is_help=True, help="Make policies: demonstrations, training, success.")
+
+EnvName = Annotated[str, typer.Option(help="Environment, module:Class.")]
+EnvSettings = Annotated[
+    str, typer.Option("--env-args", help="Its settings as YAML, for instance '{task: Lift, placement: 0.1}'.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+
+
+@app.command()
+def demos(
+    path: Annotated[Path, typer.Option("--out", help="The .npz file to write.")],
+    episodes: Annotated[int, typer.Option(min=1, help="Successful demonstrations to keep.")] = 100,
+    seed: int = 0,
+    noise: Annotated[float, typer.Option(min=0.0, help="Noise on what is executed; the label stays clean.")] = 0.3,
+    expert: Annotated[str, typer.Option(help="Who demonstrates.")] = "faultfield.policies.experts:LiftExpert",
+    environment: EnvName = "faultfield.envs.robosuite:Robosuite",
+    env_args: EnvSettings = "{}",
+    learner: Annotated[
+        Path | None, typer.Option(help="A VisualBC checkpoint that acts first, the expert relabelling (DAgger).")
+    ] = None,
+    workers: Workers = 2,
+) -> None:
+    """Gather demonstrations of a scripted expert; failures are discarded."""
+    from faultfield.policies.demos import gather
+
+    with Bars().task("Demonstrations", episodes) as update:
+        kept = gather(
+            path, episodes=episodes, seed=seed, noise=noise, workers=workers, expert=expert, environment=environment,
+            environment_arguments=_settings(env_args), learner=learner, on_progress=lambda done, total: update(done),
+        )  # fmt: skip
+    err.print(f"{len(kept)} steps of {episodes} demonstrations in {path}")
+
+
+@app.command()
+def train(
+    demonstrations: Annotated[list[Path], typer.Option("--demos", help="Files of `faultfield policy demos`.")],
+    path: Annotated[Path, typer.Option("--out", help="Directory of the checkpoint.")],
+    steps: Annotated[int, typer.Option(min=1)] = 4000,
+    seed: int = 0,
+    jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
+) -> None:
+    """Train a visual behaviour-cloning policy; killed and run again, it goes on where it was."""
+    from faultfield.policies.training import train as train_policy
+
+    with Bars().task("Training", steps) as update:
+        loss = train_policy(
+            demonstrations[0], path, steps=steps, seed=seed, jitter=jitter,
+            on_progress=lambda done, total, loss: update(done),
+        )  # fmt: skip
+    err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")
+
+
+@app.command(name="eval")
+def evaluate(
+    policy: Annotated[str, typer.Argument(help="A VisualBC checkpoint directory, or module:Class or module:function.")],
+    episodes: Annotated[int, typer.Option(min=1)] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Episode i is reset with seed + i.")] = 2_000_000,
+    environment: EnvName = "faultfield.envs.robosuite:Robosuite",
+    env_args: EnvSettings = "{}",
+    workers: Workers = 2,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Nominal success over fresh episodes, with its Wilson interval (95 %)."""
+    from faultfield.rollouts.outcomes import outcomes
+    from faultfield.rollouts.pool import run_many
+    from faultfield.rollouts.specs import EnvSpec, PolicySpec
+    from faultfield.rollouts.worker import Job
+    from faultfield.variations import NOMINAL
+
+    is_name = ":" in policy and not Path(policy).exists()
+    spec = PolicySpec(policy) if is_name else PolicySpec("faultfield.policies.bc:VisualBC", {"checkpoint": policy})
+    jobs = [Job(NOMINAL, s, "check") for s in range(seed, seed + episodes)]
+    with Bars().task("Nominal rollouts", episodes) as update:
+        finished = []
+        for episode in run_many(jobs, EnvSpec(environment, _settings(env_args)), spec, workers=workers):
+            finished.append(episode)
+            update(len(finished))
+    outcome = outcomes(finished)[0]
+    low, high = outcome.interval()
+    successes = outcome.episodes - outcome.failures
+    if as_json:
+        print_json({"episodes": episodes, "successes": successes, "success_rate": 1 - outcome.rate,
+                    "low": 1 - high, "high": 1 - low, "seed": seed})  # fmt: skip
+    else:
+        out.print(f"{successes}/{episodes} succeeded  [{1 - high:.2f}, {1 - low:.2f}]")
+
+
+def _settings(text: str) -> dict[str, Any]:
+    import yaml
+
+    from faultfield.errors import EnvError
+
+    try:
+        settings = yaml.safe_load(text)
+    except yaml.YAMLError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise EnvError(f"The environment's settings must be a YAML mapping such as '{{task: Lift}}', not {text!r}.")
+    return settings

@@ -1,0 +1,114 @@
+"""Anybody's question to a study: what would happen under these variations, and what does happen."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from faultfield.errors import StudyError
+from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.outcomes import outcomes
+from faultfield.study import stages
+from faultfield.study.config import read_variations
+from faultfield.study.directory import Study
+from faultfield.study.progress import Progress
+from faultfield.study.ranking import chosen_estimator, make_estimator
+from faultfield.variations import Variation
+
+
+def predict(
+    study: Study, variations: Path | Sequence[Variation], *, estimator: str | None = None
+) -> list[dict[str, Any]]:
+    """Failure probability, interval and support of each variation, in their order; no rollouts.
+
+    Args:
+        study: A study that was diagnosed, or at least fitted when `estimator` is named.
+        variations: A YAML file, or variations.
+        estimator: By name or `module:Class`; by default what the diagnosis chose.
+
+    Raises:
+        StudyError: The study was not diagnosed, or the file is wrong.
+        VariationError: An unknown factor or a value out of range.
+        LedgerError: There are no episodes.
+    """
+    asked = read_variations(variations, study.space) if isinstance(variations, Path) else list(variations)
+    name = estimator or chosen_estimator(study)
+    model = make_estimator(study, name, stages.make_views(study)).fit(stages.evidence(study))
+    estimates = model.estimate(asked)
+    return [
+        {
+            "variation": variation.to_json(),
+            "text": variation.text,
+            "failure_probability": float(estimates.mean[i]),
+            "low": float(estimates.low[i]),
+            "high": float(estimates.high[i]),
+            "support": float(estimates.support[i]),
+        }
+        for i, variation in enumerate(asked)
+    ]
+
+
+def roll_out(
+    study: Study,
+    variations: Path | Sequence[Variation],
+    *,
+    episodes: int,
+    seed: int,
+    keep: bool,
+    role: str,
+    workers: int | None,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Roll each variation out and count.
+
+    Args:
+        study: Whose policy and environment.
+        variations: A YAML file, or variations.
+        episodes: Of each variation.
+        seed: Episode i is reset with `seed + i`.
+        keep: Add the policy's episodes to the study's ledger, from which the next `fit` and `predict` learn.
+        role: `policy`, `expert` or `blind`.
+        workers: Processes; None takes the study's setting.
+        progress: Shows how far it is.
+
+    Raises:
+        StudyError: The study has no such control, or the file is wrong.
+        VariationError: An unknown factor or a value out of range.
+        PolicyError, EnvError: The policy or the environment broke.
+    """
+    asked = read_variations(variations, study.space) if isinstance(variations, Path) else list(variations)
+    if role not in ("policy", "expert", "blind"):
+        raise StudyError(f"The role must be policy, expert or blind, not '{role}'.")
+    if role != "policy" and stages.control(study, role) is None:
+        raise StudyError(f"The study has no {role} control; name one under controls: in its study file.")
+    if keep and role != "policy":
+        raise StudyError("Only the policy's own episodes can be kept; leave --keep out.")
+    seeds = range(seed, seed + episodes)
+    unique = list(dict.fromkeys(asked))
+    if keep:
+        stages.roll_out(study, study.ledger, "Rolling out", unique, "check", seeds, progress, workers=workers)
+        found = _counted(study.ledger, unique, seeds, study.identity["policy"])
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            ledger = Ledger(folder, create=True)
+            if role == "policy":
+                stages.roll_out(study, ledger, "Rolling out", unique, "check", seeds, progress, workers=workers)
+            else:
+                stages.roll_out_control(study, ledger, role, unique, seeds, progress, workers=workers)
+            found = _counted(ledger, unique, seeds, None)
+    return [{"variation": v.to_json(), "text": v.text, **found[v.key]} for v in asked]
+
+
+def _counted(
+    ledger: Ledger, variations: Sequence[Variation], seeds: range, policy: str | None
+) -> dict[str, dict[str, Any]]:
+    wanted = {v.key for v in variations}
+    chosen = [e for e in ledger.episodes(policy=policy, load="none") if e.variation.key in wanted and e.seed in seeds]
+    rows = {}
+    for outcome in outcomes(chosen):
+        low, high = outcome.interval()
+        rows[outcome.variation.key] = {
+            "episodes": outcome.episodes, "failures": outcome.failures, "failure_rate": outcome.rate, "low": low,
+            "high": high,
+        }  # fmt: skip
+    return rows

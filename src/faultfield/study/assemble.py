@@ -1,0 +1,184 @@
+"""Everything that a study found, put into the one schema that the report and scripts read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+
+import numpy as np
+
+from faultfield.diagnosis.context import EnvironmentInfo, FactorInfo, PolicyInfo, ProbeInfo, RolloutInfo, StudyInfo
+from faultfield.diagnosis.controls import Feasibility, feasibility
+from faultfield.diagnosis.entries import Known, Ranked, Rate, Verified, ranked
+from faultfield.diagnosis.measures import entropy, failure_modes, severity
+from faultfield.diagnosis.result import Diagnosis, Measures, Score, Selection
+from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.outcomes import Outcome, outcomes
+from faultfield.rollouts.states import StateBank
+from faultfield.study import stages
+from faultfield.study.directory import Study
+from faultfield.study.landscape import field_info, field_map
+from faultfield.study.ranking import Ranking
+
+_PACKAGES = ("faultfield", "gymnasium", "mujoco", "numpy", "robosuite", "stable-baselines3", "torch")
+
+Counts = tuple[int, int]
+"""(failures, episodes)."""
+
+
+def assemble(
+    study: Study, ranking: Ranking, verified: Mapping[str, Outcome], feasible: Mapping[str, Feasibility]
+) -> Diagnosis:
+    """The diagnosis of a study.
+
+    Args:
+        study: With its ledger, field and diagnostic policy.
+        ranking: What was estimated.
+        verified: Outcomes of the candidates that were rolled out, by variation key.
+        feasible: What the expert could do under the candidates, by variation key.
+    """
+    episodes = stages.evidence(study)
+    found = {o.variation.key: o for o in outcomes(episodes)}
+    nominal = found.pop(study.space.nominal.key)
+    known = _known(study, list(found.values()), ranking)
+    entries = _ranked(study, ranking, verified, feasible)
+    variations = [o.variation for o in found.values()]
+    states = StateBank.load(study.directory / "states.npz")
+    return Diagnosis(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        study=StudyInfo(
+            name=study.name, hash=study.stamp("study", config=study.config.model_dump(mode="json")),
+            command=f"faultfield run {study.directory}",
+        ),
+        policy=PolicyInfo(
+            type=study.policy_spec.type, fingerprint=study.identity["policy"],
+            arguments=dict(study.policy_spec.arguments),
+        ),
+        environment=EnvironmentInfo(
+            type=study.env_spec.type, fingerprint=study.identity["environment"],
+            arguments=dict(study.env_spec.arguments), instruction=study.env.instruction,
+            factors=[FactorInfo.of(factor) for factor in study.space],
+        ),
+        versions=_versions(),
+        seed=study.config.rollouts.seed,
+        rollouts=_rollouts(study),
+        nominal=Rate.of(nominal.failures, nominal.episodes),
+        known=known,
+        ranking=entries,
+        selection=Selection(
+            estimator=ranking.estimator, reason=ranking.reason, metric="brier",
+            scores=[Score(estimator=name, metrics=metrics) for name, metrics in ranking.scores.items()],
+        ),
+        measures=_measures(known),
+        field=field_info(study, episodes),
+        map=field_map(study, variations, [o.rate for o in found.values()], ranking),
+        probe=_probe(states),
+        settings=study.config.model_dump(mode="json"),
+        caveats=_caveats(ranking, feasible, study),
+    )  # fmt: skip
+
+
+def _known(study: Study, found: Sequence[Outcome], ranking: Ranking) -> list[Known]:
+    expert, blind = _control(study, "expert"), _control(study, "blind")
+    judged = {f.variation.key: f for f in feasibility([o.variation for o in found], list(expert.values()))}
+    return [
+        Known.counted(
+            o.variation, o.failures, o.episodes,
+            expert=_counts(expert.get(o.variation.key)), blind=_counts(blind.get(o.variation.key)),
+            infeasible=bool(judged[o.variation.key].infeasible),
+            failure_probability=ranking.held_out.get(o.variation.key),
+        )
+        for o in found
+    ]  # fmt: skip
+
+
+def _ranked(
+    study: Study, ranking: Ranking, verified: Mapping[str, Outcome], feasible: Mapping[str, Feasibility]
+) -> list[Ranked]:
+    entries = []
+    for i, variation in enumerate(ranking.candidates):
+        estimates, judged, outcome = ranking.estimates, feasible[variation.key], verified.get(variation.key)
+        expert = _counts(judged.expert)
+        hidden = [name for name in variation if not study.space.factor(name).visible]
+        entries.append(
+            Ranked.estimated(
+                variation, estimates.mean[i], estimates.low[i], estimates.high[i], estimates.support[i],
+                visible=not hidden, infeasible=judged.infeasible, density=ranking.density[i],
+                verified=None if outcome is None else Verified.counted(outcome.failures, outcome.episodes, expert),
+                note=_note(hidden, judged),
+            )
+        )  # fmt: skip
+    return ranked(entries)
+
+
+def _note(hidden: Sequence[str], judged: Feasibility) -> str:
+    if judged.infeasible and judged.expert is not None:
+        failed = f"{judged.expert.failures} of {judged.expert.episodes}"
+        return f"The expert fails too ({failed}): infeasible, no weakness of the policy."
+    if hidden:
+        return f"No picture shows {' and '.join(hidden)}: estimated from factor values."
+    return ""
+
+
+def _control(study: Study, role: str) -> dict[str, Outcome]:
+    """Outcomes of a control under the known variations and their seeds, by variation key."""
+    first = study.config.rollouts.seed
+    seeds = range(first, first + study.config.controls.per_variation)
+    tried: list[Episode] = [e for e in study.ledger.episodes(stage=role, load="none") if e.seed in seeds]
+    return {o.variation.key: o for o in outcomes(tried)} if tried else {}
+
+
+def _counts(outcome: Outcome | None) -> Counts | None:
+    return None if outcome is None else (outcome.failures, outcome.episodes)
+
+
+def _measures(known: Iterable[Known]) -> Measures | None:
+    rates = np.array([entry.rate for entry in known if not entry.infeasible])
+    if not len(rates) or not rates.any():
+        return None
+    return Measures(entropy=entropy(rates), nfm=failure_modes(rates), fsi=severity(rates), threshold=1.0 / len(rates))
+
+
+def _rollouts(study: Study) -> list[RolloutInfo]:
+    infos = []
+    for stage in ("known", "check", "expert", "blind", "verify"):
+        rolled = study.ledger.episodes(stage=stage, load="none")
+        if rolled:
+            found = outcomes(rolled)
+            infos.append(
+                RolloutInfo(
+                    stage=stage, variations=len(found), per_variation=min(o.episodes for o in found),
+                    seeds=sorted({e.seed for e in rolled}),
+                )
+            )  # fmt: skip
+    return infos
+
+
+def _probe(states: StateBank) -> ProbeInfo:
+    phases = [moment.phase for moment in states.moments]
+    return ProbeInfo(moments=len(phases), by_phase={phase: phases.count(phase) for phase in dict.fromkeys(phases)})
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _caveats(ranking: Ranking, feasible: Mapping[str, Feasibility], study: Study) -> list[str]:
+    lines = []
+    if any(not study.space.factor(name).visible for v in ranking.candidates for name in v):
+        lines.append(
+            "What no picture shows (friction, mass) cannot be probed; it is estimated from factor values, with wide "
+            "intervals, and should be rolled out."
+        )
+    if not any(f.expert for f in feasible.values()):
+        lines.append("No expert was run, so a variation that nobody could solve would be counted as a weakness.")
+    elif any(not f.certain for f in feasible.values()):
+        episodes = study.config.controls.per_variation
+        lines.append(f"Feasibility rests on {episodes} expert episodes a variation; near one half it is uncertain.")
+    lines.append("Intervals of predictions (90 %) are for the failure rate of about 30 fresh episodes.")
+    return lines

@@ -1,0 +1,102 @@
+"""The last stages: rank what was never tried, verify the worst for real, write diagnosis.json and the report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from faultfield.diagnosis.controls import Feasibility, feasibility
+from faultfield.diagnosis.result import Diagnosis
+from faultfield.errors import StudyError
+from faultfield.report.html import write_report
+from faultfield.rollouts.outcomes import Outcome, outcomes
+from faultfield.study import stages
+from faultfield.study.assemble import assemble
+from faultfield.study.candidates import candidates, to_verify
+from faultfield.study.directory import Study
+from faultfield.study.progress import Progress
+from faultfield.study.ranking import RANKING_FILE, Ranking, rank, ranking_stamp
+from faultfield.variations import NOMINAL, Variation
+
+VERIFY_SEED = 100_000
+"""Added to the study's seed: verification never sees a scene that anything was learned from."""
+
+
+def run_all(study: Study, progress: Progress, *, workers: int | None = None) -> Diagnosis:
+    """Every stage in order; what is done already is not done again."""
+    stages.collect(study, progress, workers=workers)
+    stages.fit(study, progress)
+    stages.search(study, progress)
+    diagnosis = diagnose(study, progress, workers=workers)
+    report(study)
+    return diagnosis
+
+
+def diagnose(study: Study, progress: Progress, *, workers: int | None = None) -> Diagnosis:
+    """Rank the candidates, roll out the worst feasible ones and a few of the rest, and write diagnosis.json.
+
+    Raises:
+        LedgerError: Nothing was collected yet.
+        CheckpointError: The field or the diagnostic policy is missing.
+    """
+    asked = candidates(study)
+    if not asked:
+        raise StudyError("The study names no unseen variations that are not known already; add some under unseen:.")
+    stamp = ranking_stamp(study, asked)
+    file = study.directory / RANKING_FILE
+    if study.is_done("rank", stamp) and file.exists():
+        ranking = Ranking.read(file, study.space)
+    else:
+        ranking = rank(study, asked, progress)
+        ranking.write(file)
+        study.mark_done("rank", stamp)
+    feasible = _check_feasible(study, ranking.candidates, progress, workers)
+    verified = _verify(study, ranking, feasible, progress, workers)
+    diagnosis = assemble(study, ranking, verified, feasible)
+    diagnosis.write(study.directory / "diagnosis.json")
+    return diagnosis
+
+
+def report(study: Study) -> Path:
+    """Write the report of a diagnosed study; returns its path.
+
+    Raises:
+        StudyError: The study was not diagnosed yet.
+    """
+    diagnosis = Diagnosis.read(study.directory / "diagnosis.json")
+    views = stages.make_views(study)
+    entries = [e.variation for e in diagnosis.known] + [e.variation for e in diagnosis.ranking]
+    shown = [study.space.variation(values) for values in entries]
+    pictures = {v.key: views.pictures([v])[0, 0] for v in shown} if views.can_observe else {}
+    nominal = views.pictures([NOMINAL])[0, 0] if views.can_observe else None
+    path = study.directory / "report.html"
+    write_report(diagnosis, pictures, nominal, path)
+    return path
+
+
+def _check_feasible(
+    study: Study, variations: list[Variation], progress: Progress, workers: int | None
+) -> dict[str, Feasibility]:
+    """What the expert can do under each candidate, by variation key; without an expert, nothing is known."""
+    first = study.config.rollouts.seed + VERIFY_SEED
+    seeds = range(first, first + study.config.controls.per_variation)
+    stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress, workers=workers)
+    wanted = set(variations)
+    tried = [e for e in study.ledger.episodes(stage="expert", load="none") if e.variation in wanted and e.seed in seeds]
+    return {entry.variation.key: entry for entry in feasibility(variations, outcomes(tried))}
+
+
+def _verify(
+    study: Study, ranking: Ranking, feasible: Mapping[str, Feasibility], progress: Progress, workers: int | None
+) -> dict[str, Outcome]:
+    """Real outcomes of the candidates that were chosen for it, by variation key."""
+    settings = study.config.diagnosis
+    possible = [not feasible[v.key].infeasible for v in ranking.candidates]
+    rows = to_verify(ranking.order, possible, settings.verify, settings.spread)
+    chosen = [ranking.candidates[row] for row in rows]
+    if not chosen:
+        return {}
+    first = study.config.rollouts.seed + VERIFY_SEED
+    seeds = range(first, first + settings.episodes)
+    stages.roll_out(study, study.ledger, "Verifying for real", chosen, "verify", seeds, progress, workers=workers)
+    policy, wanted = study.identity["policy"], set(chosen)
+    rolled = study.ledger.episodes(policy=policy, load="none")
+    return {o.variation.key: o for o in outcomes([e for e in rolled if e.variation in wanted and e.seed in seeds])}

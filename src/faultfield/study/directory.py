@@ -1,0 +1,136 @@
+"""One study, one directory: what the stages made, and from what, so that nothing is made twice."""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from faultfield import __version__
+from faultfield.envs.base import VariableEnv
+from faultfield.errors import StudyError
+from faultfield.files import write_text
+from faultfield.policies.base import Policy
+from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.specs import EnvSpec, PolicySpec
+from faultfield.study.config import StudyConfig, variations_of
+from faultfield.variations import Variation, VariationSpace
+
+STUDY_FILE = "study.yaml"
+
+
+class Study:
+    """A study's settings and its directory.
+
+    Args:
+        config: What is studied.
+        directory: Where everything is kept; made when it is missing.
+
+    Raises:
+        StudyError: The directory holds a study of another policy or environment.
+    """
+
+    def __init__(self, config: StudyConfig, directory: str | Path) -> None:
+        self.config = config
+        self.directory = Path(directory)
+        self.policy_spec = PolicySpec(config.policy.type, config.policy.arguments)
+        self.env_spec = EnvSpec(config.environment.type, config.environment.arguments)
+        self._check_identity()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = config.to_yaml()
+        file = self.directory / STUDY_FILE
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_text(file, text)
+        write_text(self.directory / "identity.json", json.dumps(self.identity, indent=2) + "\n")
+
+    @classmethod
+    def open(cls, path: str | Path, out: str | Path | None = None) -> "Study":
+        """The study that `path` names: a study file (kept in `out`, by default `runs/<name>`), or a study's directory.
+
+        Raises:
+            StudyError: There is nothing there, or it is no study.
+        """
+        path = Path(path)
+        if path.is_dir():
+            if not (path / STUDY_FILE).exists():
+                raise StudyError(
+                    f"{path} is not a study's directory: it has no {STUDY_FILE}; run 'faultfield run' first."
+                )
+            if out is not None and Path(out) != path:
+                raise StudyError(f"{path} is already a study's directory; leave --out out.")
+            return cls(StudyConfig.read(path / STUDY_FILE), path)
+        if not path.exists():
+            raise StudyError(f"There is no study at {path}; give a study file (.yaml) or a study's directory.")
+        return cls(StudyConfig.read(path), out if out is not None else Path("runs") / path.stem)
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.directory.resolve().name
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What may not change within one directory: the policy and the environment under test."""
+        return {"policy": self.policy_spec.fingerprint, "environment": self.env_spec.fingerprint}
+
+    @cached_property
+    def env(self) -> VariableEnv:
+        """The environment, built when first needed."""
+        return self.env_spec.build()
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy under test, loaded when first needed."""
+        return self.policy_spec.build()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The episodes."""
+        return Ledger(self.directory / "ledger", create=True)
+
+    @property
+    def space(self) -> VariationSpace:
+        """What the environment can vary."""
+        return self.env.variation_space
+
+    @cached_property
+    def known(self) -> list[Variation]:
+        """Variations that are rolled out before anything is learned."""
+        return variations_of(self.config.known, self.space)
+
+    def stamp(self, stage: str, **made_from: Any) -> str:
+        """The hash of everything that a stage's result depends on."""
+        payload = json.dumps([__version__, stage, self.identity, made_from], sort_keys=True, default=str)
+        return hashlib.sha256(payload.encode()).hexdigest()[:16]
+
+    def is_done(self, stage: str, stamp: str) -> bool:
+        """Whether the stage's last whole result was made from just this."""
+        return self._stamps().get(stage) == stamp
+
+    def mark_done(self, stage: str, stamp: str) -> None:
+        """Remember what the stage's result was made from; called once the result is whole on disk."""
+        write_text(self.directory / "stamps.json", json.dumps(self._stamps() | {stage: stamp}, indent=2) + "\n")
+
+    def _stamps(self) -> dict[str, str]:
+        try:
+            stamps = json.loads((self.directory / "stamps.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise StudyError(f"{self.directory / 'stamps.json'} is damaged; delete it and run again.") from error
+        return dict(stamps)
+
+    def _check_identity(self) -> None:
+        file = self.directory / "identity.json"
+        if not file.exists():
+            return
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise StudyError(f"{file} is damaged; choose another --out.") from error
+        for what, fingerprint in self.identity.items():
+            if found.get(what) != fingerprint:
+                raise StudyError(
+                    f"{self.directory} holds a study of another {what} ({found.get(what)}, now {fingerprint}); "
+                    "choose another --out, or delete the directory."
+                )

@@ -1,0 +1,216 @@
+"""The stages of a study up to the diagnostic policy: roll out what is known, learn the field, search it.
+
+Each takes the study and a way to show progress, leaves its result in the study's directory, and does nothing when
+its last result was made from the same inputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield.diagnosis.counts import Counts
+from faultfield.diagnosis.fields import FieldBank
+from faultfield.errors import LedgerError
+from faultfield.field.model import Field
+from faultfield.field.views import Views
+from faultfield.rollouts.collect import collect as run_jobs
+from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.specs import EnvSpec, PolicySpec
+from faultfield.rollouts.states import StateBank
+from faultfield.rollouts.worker import Job
+from faultfield.search.diagnostic import train_diagnostic
+from faultfield.search.policy import DiagnosticPolicy
+from faultfield.study.config import PluginConfig
+from faultfield.study.directory import Study
+from faultfield.study.progress import Progress
+from faultfield.variations import NOMINAL, Variation
+
+EVIDENCE = ("known", "check")
+"""Stages of the ledger that may be learned from: what was rolled out to learn, and what the user added with --keep."""
+
+
+def collect(study: Study, progress: Progress, *, workers: int | None = None) -> None:
+    """Roll out the nominal and the known variations, and the controls; only what the ledger lacks."""
+    settings = study.config.rollouts
+    seeds = range(settings.seed, settings.seed + settings.per_variation)
+    nominal = range(settings.seed, settings.seed + settings.nominal)
+    jobs = [Job(NOMINAL, seed, "known", keep_trajectory=True) for seed in nominal]
+    jobs += [Job(variation, seed, "known") for variation in study.known for seed in seeds]
+    _run(
+        study.ledger, "Known variations", jobs, study.env_spec, study.policy_spec, workers or settings.workers, progress
+    )
+    for role in ("expert", "blind"):
+        seeds = range(settings.seed, settings.seed + study.config.controls.per_variation)
+        roll_out_control(study, study.ledger, role, [NOMINAL, *study.known], seeds, progress, workers=workers)
+
+
+def roll_out(
+    study: Study,
+    ledger: Ledger,
+    name: str,
+    variations: Sequence[Variation],
+    stage: str,
+    seeds: range,
+    progress: Progress,
+    *,
+    workers: int | None = None,
+) -> None:
+    """Roll the policy under test out under each variation and seed; only what the ledger lacks.
+
+    Args:
+        study: Whose policy and environment.
+        ledger: Where the episodes go.
+        name: Of the task, for whoever watches.
+        variations: Each is rolled out with every seed.
+        stage: Under which the episodes are filed.
+        seeds: Of the resets.
+        progress: Shows how far it is.
+        workers: Processes; None takes the study's setting.
+    """
+    jobs = [Job(variation, seed, stage) for variation in variations for seed in seeds]
+    _run(ledger, name, jobs, study.env_spec, study.policy_spec, workers or study.config.rollouts.workers, progress)
+
+
+def roll_out_control(
+    study: Study,
+    ledger: Ledger,
+    role: str,
+    variations: Sequence[Variation],
+    seeds: range,
+    progress: Progress,
+    *,
+    workers: int | None = None,
+) -> bool:
+    """Roll out the `expert` or `blind` control under each variation, where the study has one; says whether it has."""
+    plugin = control(study, role)
+    if plugin is None:
+        return False
+    env_spec = EnvSpec(study.env_spec.type, {**study.env_spec.arguments, **study.config.controls.environment})
+    policy_spec = PolicySpec(plugin.type, plugin.arguments)
+    jobs = [Job(variation, seed, role) for variation in variations for seed in seeds]
+    name = f"The {role} as a control"
+    _run(ledger, name, jobs, env_spec, policy_spec, workers or study.config.rollouts.workers, progress)
+    return True
+
+
+def control(study: Study, role: str) -> PluginConfig | None:
+    """The `expert` or `blind` policy of the study, if it has one."""
+    controls = study.config.controls
+    return controls.expert if role == "expert" else controls.blind
+
+
+def fit(study: Study, progress: Progress) -> None:
+    """Choose the states that the probe asks at, and learn the field."""
+    episodes = evidence(study)
+    stamp = fit_stamp(study, episodes)
+    if study.is_done("fit", stamp):
+        return
+    nominal = study.ledger.episodes(stage="known", policy=study.identity["policy"], load="all")
+    StateBank.choose(e for e in nominal if e.variation.is_nominal).save(study.directory / "states.npz")
+    with progress.task("Learning the field", 1) as update:
+        make_bank(study, make_views(study)).field(episodes).save(study.directory / "field")
+        update(1)
+    study.mark_done("fit", stamp)
+
+
+def search(study: Study, progress: Progress) -> None:
+    """Train the diagnostic policy in the virtual MDP on the field; no rollouts."""
+    episodes = evidence(study)
+    stamp = search_stamp(study, episodes)
+    if study.is_done("search", stamp):
+        return
+    counts, field = Counts.of(episodes), load_field(study)
+    known = embed(study, field, counts.variations)
+    config = study.config.search
+    with progress.task("Training the diagnostic policy", config.steps) as update:
+        policy = train_diagnostic(
+            known.astype(np.float32), counts.rates, config, study.config.rollouts.seed,
+            lambda done, total, info: update(done), potential=field.potential(known),
+        )  # fmt: skip
+    policy.save(study.directory / "diagnostic")
+    study.mark_done("search", stamp)
+
+
+def evidence(study: Study) -> list[Episode]:
+    """The episodes of the policy under test that may be learned from, in the ledger's order, with their first frames.
+
+    Raises:
+        LedgerError: There are none yet.
+    """
+    policy = study.identity["policy"]
+    episodes = [e for stage in EVIDENCE for e in study.ledger.episodes(stage=stage, policy=policy)]
+    if not episodes:
+        raise LedgerError(
+            f"The ledger of {study.directory} is empty; run 'faultfield collect {study.directory}' first."
+        )
+    return episodes
+
+
+def fit_stamp(study: Study, episodes: Sequence[Episode]) -> str:
+    """What the field is made from."""
+    made_from = sorted((*e.key, e.success) for e in episodes)
+    settings = study.config.field.model_dump()
+    return study.stamp("fit", episodes=made_from, field=settings, seed=study.config.rollouts.seed)
+
+
+def search_stamp(study: Study, episodes: Sequence[Episode]) -> str:
+    """What the diagnostic policy is made from."""
+    return study.stamp("search", fit=fit_stamp(study, episodes), search=asdict(study.config.search))
+
+
+def make_views(study: Study) -> Views:
+    """What can be seen of variations without rolling them out.
+
+    Raises:
+        CheckpointError: The study was not fitted yet.
+    """
+    states = StateBank.load(study.directory / "states.npz")
+    return Views(study.env, states, study.policy, cache=study.directory / "responses.npz")
+
+
+def make_bank(study: Study, views: Views) -> FieldBank:
+    """Fits fields with the study's settings."""
+    return FieldBank(views, study.config.field, study.config.rollouts.seed)
+
+
+def load_field(study: Study) -> Field:
+    """The field as the last `fit` left it.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    return Field.load(study.directory / "field")
+
+
+def load_diagnostic(study: Study) -> DiagnosticPolicy:
+    """The diagnostic policy as the last `search` left it.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    return DiagnosticPolicy.load(study.directory / "diagnostic")
+
+
+def embed(study: Study, field: Field, variations: Sequence[Variation]) -> NDArray[np.float64]:
+    """Embeddings of variations in the study's field, float64 (n, dim)."""
+    return make_bank(study, make_views(study)).embed(field, variations)
+
+
+def _run(
+    ledger: Ledger,
+    name: str,
+    jobs: Sequence[Job],
+    env_spec: EnvSpec,
+    policy_spec: PolicySpec,
+    workers: int | Literal["auto"],
+    progress: Progress,
+) -> None:
+    with progress.task(name, len(jobs)) as update:
+        run_jobs(
+            ledger, jobs, env_spec, policy_spec, workers=workers, on_episode=lambda episode, done, total: update(done)
+        )
+        update(len(jobs))

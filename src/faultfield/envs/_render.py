@@ -123,6 +123,10 @@ def _context(size: int) -> Any:
         # Mesa's software renderer spreads even an 84-pixel picture over threads that then wait for one another.
         os.environ.setdefault("LP_NUM_THREADS", "0")
         module = importlib.import_module(f"mujoco.{backend if backend in ('egl', 'osmesa') else 'glfw'}")
-        return module.GLContext(size, size)
+        context = module.GLContext.__new__(module.GLContext)
+        # MuJoCo's finalizer reads this even where its constructor failed, and would complain on standard error.
+        context._context = None
+        context.__init__(size, size)
+        return context
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
         raise SetupError(NO_GL) from error

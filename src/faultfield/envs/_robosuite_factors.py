@@ -10,13 +10,14 @@ from faultfield.envs._robosuite_tasks import BoxSize, Task
 from faultfield.variations import NOMINAL, Color, Value, Variation, VariationSpace
 
 _FIELDS = (
-    "geom_rgba", "geom_matid", "geom_size", "geom_rbound", "geom_aabb", "geom_pos", "geom_friction", "mat_rgba",
-    "bvh_aabb", "light_ambient", "light_diffuse", "light_specular", "light_dir", "light_dir0", "cam_pos", "cam_fovy",
+    "geom_rgba", "geom_matid", "geom_size", "geom_rbound", "geom_aabb", "geom_pos", "geom_sameframe", "geom_friction",
+    "mat_rgba", "bvh_aabb", "light_ambient", "light_diffuse", "light_specular", "light_dir", "light_dir0", "cam_pos", "cam_fovy",
     "body_mass", "body_inertia", "body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0",
     "cam_pos0", "cam_poscom0", "cam_mat0", "light_pos0", "light_poscom0", "actuator_acc0", "actuator_length0",
 )  # fmt: skip
 """Everything in the model that a factor may touch: what is saved at the start and written back."""
 
+_STATISTIC = ("meaninertia", "meanmass", "meansize", "extent", "center")
 _HEADLIGHT = ("ambient", "diffuse", "specular")
 
 
@@ -47,7 +48,7 @@ class ModelVariations:
         self._saved: dict[str, NDArray[Any]] = {name: getattr(model, name).copy() for name in _FIELDS}
         self._headlight = {name: getattr(model.vis.headlight, name).copy() for name in _HEADLIGHT}
         self._scratch = mujoco.MjData(model)
-        self._inertia = float(model.stat.meaninertia)
+        self._statistic = {name: np.copy(getattr(model.stat, name)) for name in _STATISTIC}
         self._camera = model.camera(camera).id
         names = {model.geom(i).name: i for i in range(model.ngeom)}
         self._cube = names[f"{task.target}_g0"]
@@ -87,7 +88,8 @@ class ModelVariations:
             getattr(self._model, name)[:] = saved
         for name, saved in self._headlight.items():
             getattr(self._model.vis.headlight, name)[:] = saved
-        self._model.stat.meaninertia = self._inertia
+        for name in _STATISTIC:
+            setattr(self._model.stat, name, self._statistic[name])
         self.current = NOMINAL
 
     def _rgb(self, name: str, value: Value) -> tuple[float, float, float]:
@@ -157,6 +159,8 @@ class ModelVariations:
         for geom in (self._table, self._table_visual):
             self._resize(geom, half)
             model.geom_pos[geom, 2] += drop
+            # Else MuJoCo takes the body's frame for the geom's and never reads the new position.
+            model.geom_sameframe[geom] = 0
         self._cover(self._table_body)
         # The legs stand 0.1 m in from the corners, or under the middle of a narrow top, as robosuite places them.
         for leg in self._legs:
@@ -201,3 +205,6 @@ class ModelVariations:
         model.body_mass[body] = mass
         model.body_inertia[body] = mass / 3.0 * (squares.sum() - squares)
         mujoco.mj_setConst(model, self._scratch)
+        # The extent sets the camera's clipping planes; a heavier cube shall not move them.
+        for name in ("meansize", "extent", "center"):
+            setattr(model.stat, name, self._statistic[name])

@@ -38,6 +38,10 @@ class BoxSize(Factor):
         side = float(value) * self.half_size
         return (side, side, side)
 
+    def _in_range(self, side: float) -> bool:
+        # Scales are told with four decimals, so the ends may be missed by a hundredth of a millimetre.
+        return self.low - 1e-5 <= side <= self.high + 1e-5
+
     @property
     def dim(self) -> int:
         """One number an axis."""
@@ -47,11 +51,11 @@ class BoxSize(Factor):
         """A scale as a float, or three half-sizes as a tuple."""
         if isinstance(value, Real) and not isinstance(value, bool):
             scale = float(value)
-            if self.low <= scale * self.half_size <= self.high:
+            if self._in_range(scale * self.half_size):
                 return scale
         elif isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 3:
             sides = [float(v) for v in value if isinstance(v, Real) and not isinstance(v, bool)]
-            if len(sides) == 3 and all(self.low <= side <= self.high for side in sides):
+            if len(sides) == 3 and all(self._in_range(side) for side in sides):
                 return tuple(sides)
         scales = f"a scale from {self.low / self.half_size:.3g} to {self.high / self.half_size:.3g}"
         raise self._refuse(value, f"{scales}, or three half-sizes from {self.low:g} to {self.high:g} m")

@@ -18,7 +18,9 @@ class PpoSettings:
     Attributes:
         learning_rate: Of Adam.
         clip: Half-width of the probability ratio's clipping range.
-        epochs: Passes over each rollout.
+        epochs: Passes over each rollout, at most.
+        max_kl: Passes end early once the policy has moved by half as much again as this many nats. Actions of 512
+            dimensions get there in two or three passes, and the rest would be spent on clipped gradients.
         batch: Samples per gradient step. The paper's 64 is right for one environment at a time; with many in
             parallel a rollout is longer, and 512 learns as much from it in a fifth of the time.
         net: Units of the hidden layers, of the policy and of the critic, which share none.
@@ -32,13 +34,14 @@ class PpoSettings:
     learning_rate: float = 3e-4
     clip: float = 0.2
     epochs: int = 10
+    max_kl: float | None = 0.1
     batch: int = 512
     net: tuple[int, ...] = _NET
     envs: int = 128
     rollout: int = 32
     entropy: float = 0.0
     gae_lambda: float = 0.95
-    log_std: float = -0.5
+    log_std: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class A2cSettings:
     envs: int = 16
     rollout: int = 4
     entropy: float = 0.0
-    log_std: float = -0.5
+    log_std: float = 0.0
 
 
 @dataclass(frozen=True)

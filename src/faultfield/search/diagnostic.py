@@ -76,6 +76,7 @@ def build_model(config: SearchConfig, env: Any, seed: int) -> Any:
         return PPO(
             "MlpPolicy", env, learning_rate=ppo.learning_rate, n_steps=ppo.rollout, batch_size=ppo.batch,
             n_epochs=ppo.epochs, clip_range=ppo.clip, ent_coef=ppo.entropy, gae_lambda=ppo.gae_lambda,
+            target_kl=ppo.max_kl,
             policy_kwargs={"net_arch": list(ppo.net), "log_std_init": ppo.log_std}, **common,
         )  # fmt: skip
     if config.algorithm == "a2c":

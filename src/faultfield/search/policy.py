@@ -80,10 +80,9 @@ class DiagnosticPolicy:
         points = self._units(actions)
         volume = np.full(len(points), -self.dim * np.log(self.scale))
         if self.squashed:
-            middle, half = self._box()
-            flat = np.clip((points - middle) / half, -1.0 + _EDGE, 1.0 - _EDGE)
+            flat = self._flat(points)
             points = np.arctanh(flat)
-            volume -= np.log1p(-(flat**2)).sum(axis=1) + np.log(half).sum()
+            volume -= np.log1p(-(flat**2)).sum(axis=1) + np.log(self._box()[1]).sum()
         mean, log_std = self._gaussian(self._units(states))
         # Σ((a − μ)/σ)² by two matrix products for all pairs. Around the actions' own mean, because the squares of far
         # coordinates would drown the differences.
@@ -94,6 +93,25 @@ class DiagnosticPolicy:
         squares += (precision * mean**2).sum(axis=1)[:, None]
         constant = -log_std.sum(axis=1) - 0.5 * self.dim * np.log(2.0 * np.pi)
         return np.asarray(constant[:, None] - 0.5 * squares + volume[None, :])
+
+    def log_ratio(self, states: Embeddings, actions: Embeddings) -> Floats:
+        """How much likelier each action is than under a policy without preference, in nats, float64 (s, n).
+
+        That policy's Gaussian has the same deviation and stands at the mean of the known embeddings. In many dimensions
+        the density itself mostly tells how far an action lies from the middle of the data, which has little to do with
+        failure; here that part cancels, and what training has moved remains.
+
+        Args:
+            states: Embeddings, (s, d).
+            actions: Embeddings, (n, d).
+        """
+        points = self._units(actions)
+        if self.squashed:
+            points = np.arctanh(self._flat(points))
+        mean, log_std = self._gaussian(self._units(states))
+        precision = np.exp(-2.0 * log_std)
+        tilt = (precision * mean) @ points.T
+        return np.asarray(tilt - 0.5 * (precision * mean**2).sum(axis=1)[:, None])
 
     def propose(self, count: int, rng: np.random.Generator) -> Embeddings:
         """Draw actions, each at a random known embedding, within the box; float32 (count, d)."""
@@ -147,6 +165,11 @@ class DiagnosticPolicy:
             # The limits that soft actor-critic's reference implementation sets, and Stable-Baselines3 with it.
             return outputs[:, : self.dim], np.clip(outputs[:, self.dim :], -20.0, 2.0)
         return outputs, np.broadcast_to(self.log_std.astype(np.float64), outputs.shape)
+
+    def _flat(self, units: Floats) -> Floats:
+        """Units as shares of the box's half-width, −1–1, a little within."""
+        middle, half = self._box()
+        return np.asarray(np.clip((units - middle) / half, -1.0 + _EDGE, 1.0 - _EDGE))
 
     def _box(self) -> tuple[Floats, Floats]:
         low, high = self.low.astype(np.float64), self.high.astype(np.float64)

@@ -71,11 +71,17 @@ class DensityScorer(Scorer):
         return Scores(logit, np.zeros(len(rows)), nearest_support(self._known, rows))
 
     def _log_density(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        states = self._known.astype(np.float32)
-        logs = np.asarray(self.policy.log_density(states, rows.astype(np.float32)), dtype=np.float64)
-        if self._average == "log":
-            return np.asarray(logs.mean(axis=0))
-        return np.asarray(logsumexp(logs, axis=0) - np.log(len(states)))
+        return mean_log_density(self.policy, self._known, rows, self._average)
+
+
+def mean_log_density(
+    policy: DiagnosticPolicy, states: NDArray[np.floating], rows: NDArray[np.floating], average: Averaging = "density"
+) -> NDArray[np.float64]:
+    """Log density of a diagnostic policy at rows (n, d), averaged over states (s, d), in nats, float64 (n,)."""
+    logs = policy.log_density(np.asarray(states, dtype=np.float32), np.asarray(rows, dtype=np.float32))
+    if average == "log":
+        return np.asarray(logs.mean(axis=0), dtype=np.float64)
+    return np.asarray(logsumexp(logs, axis=0) - np.log(len(states)), dtype=np.float64)
 
 
 class Density(Calibrated):

@@ -2,8 +2,8 @@
 
     python benchmarks/workers.py --episodes 24 --repeats 3
 
-Each side is measured between its first and its last episode, so that starting the processes is told apart, and the sides
-take turns, so that whatever else the machine does falls on both.
+Each side is measured between its first and its last episode, so that starting the processes is told apart, and the
+sides take turns, so that whatever else the machine does falls on both.
 """
 
 import argparse

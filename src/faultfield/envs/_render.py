@@ -1,7 +1,10 @@
 """One camera picture straight from MuJoCo, with one context that lives as long as the environment."""
 
 import atexit
+import contextlib
+import ctypes
 import importlib
+import importlib.util
 import os
 import weakref
 from typing import Any
@@ -117,6 +120,7 @@ def _close_all() -> None:
 def _context(size: int) -> Any:
     """An OpenGL context: EGL unless the user chose otherwise, even where mujoco was imported before us."""
     backend = os.environ.setdefault("MUJOCO_GL", "egl").lower()
+    _load_triton_first()
     try:
         if backend == "egl":
             os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
@@ -130,3 +134,14 @@ def _context(size: int) -> Any:
         return context
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
         raise SetupError(NO_GL) from error
+
+
+def _load_triton_first() -> None:
+    """Load triton's library before Mesa's: both carry an LLVM, and in the other order the process dies.
+
+    Torch imports triton when the first optimizer is made, which may be long after the first picture.
+    """
+    triton = importlib.util.find_spec("triton")
+    for folder in (triton.submodule_search_locations or ()) if triton else ():
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(os.path.join(folder, "_C", "libtriton.so"))

@@ -7,7 +7,7 @@ from faultfield.variations import Categorical, Color, Continuous, Factor
 
 
 class StudyInfo(Entry):
-    """Which study."""
+    """A study by name, and how to make it again."""
 
     name: str
     """Its name, for the title of the report."""
@@ -18,7 +18,7 @@ class StudyInfo(Entry):
 
 
 class PolicyInfo(Entry):
-    """The policy under test."""
+    """What acted: a policy by its class, weights and settings."""
 
     type: str
     """`module:attribute`."""

@@ -1,0 +1,149 @@
+"""Estimators on the probe: failure follows from what the policy would do differently. The default of a diagnosis."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from faultfield.diagnosis.base import Estimates, Estimator
+from faultfield.diagnosis.calibration import Calibrated, Calibration
+from faultfield.diagnosis.counts import Counts
+from faultfield.diagnosis.logistic import fit_logistic
+from faultfield.diagnosis.scorer import Scorer, Scores, nearest_support
+from faultfield.diagnosis.values import ValuesScorer
+from faultfield.field.probe import FEATURES
+from faultfield.field.views import Views
+from faultfield.rollouts.episode import Episode
+from faultfield.variations import Variation
+
+PRIOR_INTERCEPT = -4.0
+"""Failure logit of a policy that does nothing different: about 2 %."""
+
+PRIOR_WEIGHTS: dict[str, float] = {"near": 0.8, "close": 0.8}
+"""Failure logits per unit of a probe feature before any rollout."""
+
+PRIOR_SPREAD = 1.5
+"""By how much that map errs, a standard deviation on the logit scale."""
+
+HIDDEN_LOGIT, HIDDEN_SPREAD = -2.0, 2.0
+"""What is believed of a factor that no picture shows and no rollout touched: a failure rate of 12 %, give or take."""
+
+HIDDEN_SUPPORT = 0.3
+"""Factor on the support of a candidate whose changes are partly hidden from the probe."""
+
+
+class ProbeScorer(Scorer):
+    """Logistic regression on the probe's features; what no picture shows comes from the factor values.
+
+    Args:
+        views: Gives the features.
+        seed: Of the model of hidden factors.
+    """
+
+    name = "probe"
+
+    def __init__(self, views: Views, seed: int = 0) -> None:
+        self._views, self._seed = views, seed
+
+    def fit(self, episodes: Sequence[Episode]) -> "ProbeScorer":
+        """Learn the line from variations that a picture shows, and the rest from those that it does not."""
+        counts = Counts.of(episodes)
+        hidden = self._views.hidden(counts.variations)
+        seen = counts.at(np.flatnonzero(~hidden))
+        self._known = self._views.probe(seen.variations)
+        self.line = fit_logistic(
+            self._known, seen.failures, seen.episodes, precision=4.0, center=prior_weights(), increasing=True,
+            intercept_center=PRIOR_INTERCEPT, intercept_precision=1.0, overdispersion=0.1,
+        )  # fmt: skip
+        self._values = _values_of_hidden(self._views, episodes, counts, self._seed)
+        return self
+
+    def score(self, candidates: Sequence[Variation]) -> Scores:
+        """Logit and deviation of the line, and support by distance in the features."""
+        rows = self._views.probe(candidates)
+        seen = Scores(self.line.logits(rows), np.sqrt(self.line.variances(rows)), nearest_support(self._known, rows))
+        return with_hidden(self._views, candidates, seen, self._values)
+
+
+class ProbeLogistic(Calibrated):
+    """The default estimator: the probe, fitted to failures, calibrated on held-out known variations.
+
+    Args:
+        views: Gives the probe's features.
+        seed: Of the folds.
+        folds: Of the cross-validation that calibrates.
+    """
+
+    def __init__(self, views: Views, seed: int = 0, *, folds: int | None = None) -> None:
+        super().__init__(lambda: ProbeScorer(views, seed), folds, seed)
+
+
+class ProbePrior(Estimator):
+    """The probe before any rollout of a variation: a fixed map from the response to a probability.
+
+    Args:
+        views: Gives the probe's features.
+        seed: Not used; every estimator takes one.
+    """
+
+    name = "probe-prior"
+
+    def __init__(self, views: Views, seed: int = 0) -> None:
+        self._views = views
+
+    def fit(self, episodes: Sequence[Episode]) -> "ProbePrior":
+        """Learns nothing: its constants were measured on the policies that ship."""
+        return self
+
+    def estimate(self, candidates: Sequence[Variation]) -> Estimates:
+        """Failure probability, interval and support of each candidate."""
+        if not candidates:
+            return Estimates(*(np.empty(0) for _ in range(4)))
+        rows = self._views.probe(candidates)
+        zeros = np.zeros(len(rows))
+        seen = Scores(PRIOR_INTERCEPT + rows @ prior_weights(), zeros, nearest_support(np.zeros_like(rows[:1]), rows))
+        calibration = Calibration(slope=1.0, offset=0.0, spread=PRIOR_SPREAD)
+        return calibration.estimates(with_hidden(self._views, candidates, seen, None))
+
+
+def prior_weights() -> NDArray[np.float64]:
+    """`PRIOR_WEIGHTS` in the order of `FEATURES`, float64 (f,)."""
+    return np.array([PRIOR_WEIGHTS.get(name, 0.0) for name in FEATURES])
+
+
+def with_hidden(views: Views, candidates: Sequence[Variation], seen: Scores, values: ValuesScorer | None) -> Scores:
+    """Add the risk of what no picture shows: a candidate fails for what is seen or, independently, for what is not.
+
+    Args:
+        views: Tells which factors are seen.
+        candidates: n of them.
+        seen: Scores of their visible parts.
+        values: Scores variations of hidden factors alone; None where no rollout touched any.
+    """
+    hidden = views.hidden(candidates)
+    if not hidden.any():
+        return seen
+    rows = np.flatnonzero(hidden)
+    parts = [_hidden_part(views, candidates[i]) for i in rows]
+    risk = Scores(*(np.full(len(rows), v) for v in (HIDDEN_LOGIT, HIDDEN_SPREAD, 1.0)))
+    if values is not None:
+        risk = values.score(parts)
+    score, spread, support = seen.logit.copy(), seen.spread.copy(), seen.support.copy()
+    both = 1.0 - expit(-seen.logit[rows]) * expit(-risk.logit)
+    score[rows] = logit(np.clip(both, 1e-6, 1.0 - 1e-6))
+    spread[rows] = np.hypot(seen.spread[rows], risk.spread)
+    support[rows] *= HIDDEN_SUPPORT * risk.support
+    return Scores(score, spread, support)
+
+
+def _hidden_part(views: Views, variation: Variation) -> Variation:
+    return views.space.variation({n: v for n, v in variation.items() if not views.space.factor(n).visible})
+
+
+def _values_of_hidden(views: Views, episodes: Sequence[Episode], counts: Counts, seed: int) -> ValuesScorer | None:
+    """A Gaussian process on the values of variations that change hidden factors alone, and of nominal."""
+    alone = {v for v in counts.variations if all(not views.space.factor(name).visible for name in v)}
+    if sum(not v.is_nominal for v in alone) < 2:
+        return None
+    return ValuesScorer(views, "gp", seed).fit([e for e in episodes if e.variation in alone])

@@ -1,6 +1,5 @@
 """Anybody's question to a study: what would happen under these variations, and what does happen."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,29 +78,25 @@ def roll_out(
     asked = read_variations(variations, study.space) if isinstance(variations, Path) else list(variations)
     if role not in ("policy", "expert", "blind"):
         raise StudyError(f"The role must be policy, expert or blind, not '{role}'.")
-    if role != "policy" and stages.control(study, role) is None:
-        raise StudyError(f"The study has no {role} control; name one under controls: in its study file.")
+    if role != "policy":
+        stages.control_spec(study, role)
     if keep and role != "policy":
         raise StudyError("Only the policy's own episodes can be kept; leave --keep out.")
     seeds = range(seed, seed + episodes)
     unique = list(dict.fromkeys(asked))
-    if keep:
-        stages.roll_out(study, study.ledger, "Rolling out", unique, "check", seeds, progress, workers=workers)
-        found = _counted(study.ledger, unique, seeds, study.identity["policy"])
+    # What is not kept for learning has a ledger of its own, so that a long check goes on after a kill too.
+    ledger = study.ledger if keep else Ledger(study.directory / "checks", create=True)
+    if role == "policy":
+        stages.roll_out(study, ledger, "Rolling out", unique, "check", seeds, progress, workers=workers)
+        actor = study.identity["policy"]
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            ledger = Ledger(folder, create=True)
-            if role == "policy":
-                stages.roll_out(study, ledger, "Rolling out", unique, "check", seeds, progress, workers=workers)
-            else:
-                stages.roll_out_control(study, ledger, role, unique, seeds, progress, workers=workers)
-            found = _counted(ledger, unique, seeds, None)
+        stages.roll_out_control(study, ledger, role, unique, seeds, progress, workers=workers)
+        actor = stages.control_spec(study, role).fingerprint
+    found = _counted(ledger, unique, seeds, actor)
     return [{"variation": v.to_json(), "text": v.text, **found[v.key]} for v in asked]
 
 
-def _counted(
-    ledger: Ledger, variations: Sequence[Variation], seeds: range, policy: str | None
-) -> dict[str, dict[str, Any]]:
+def _counted(ledger: Ledger, variations: Sequence[Variation], seeds: range, policy: str) -> dict[str, dict[str, Any]]:
     wanted = {v.key for v in variations}
     chosen = [e for e in ledger.episodes(policy=policy, load="none") if e.variation.key in wanted and e.seed in seeds]
     rows = {}

@@ -13,7 +13,5 @@ def field_info(study: Study, episodes: Sequence[Episode]) -> FieldInfo | None:
     return None
 
 
-def field_map(
-    study: Study, known: Sequence[Variation], rates: Sequence[float], ranking: Ranking
-) -> FieldMap | None:
+def field_map(study: Study, known: Sequence[Variation], rates: Sequence[float], ranking: Ranking) -> FieldMap | None:
     return None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.fields import FieldBank
-from faultfield.errors import LedgerError
+from faultfield.errors import LedgerError, StudyError
 from faultfield.field.model import Field
 from faultfield.field.views import Views
 from faultfield.rollouts.collect import collect as run_jobs
@@ -86,11 +86,10 @@ def roll_out_control(
     workers: int | None = None,
 ) -> bool:
     """Roll out the `expert` or `blind` control under each variation, where the study has one; says whether it has."""
-    plugin = control(study, role)
-    if plugin is None:
+    if control(study, role) is None:
         return False
     env_spec = EnvSpec(study.env_spec.type, {**study.env_spec.arguments, **study.config.controls.environment})
-    policy_spec = PolicySpec(plugin.type, plugin.arguments)
+    policy_spec = control_spec(study, role)
     jobs = [Job(variation, seed, role) for variation in variations for seed in seeds]
     name = f"The {role} as a control"
     _run(ledger, name, jobs, env_spec, policy_spec, workers or study.config.rollouts.workers, progress)
@@ -101,6 +100,18 @@ def control(study: Study, role: str) -> PluginConfig | None:
     """The `expert` or `blind` policy of the study, if it has one."""
     controls = study.config.controls
     return controls.expert if role == "expert" else controls.blind
+
+
+def control_spec(study: Study, role: str) -> PolicySpec:
+    """The `expert` or `blind` policy as it travels to workers.
+
+    Raises:
+        StudyError: The study has no such control.
+    """
+    plugin = control(study, role)
+    if plugin is None:
+        raise StudyError(f"The study has no {role} control; name one under controls: in its study file.")
+    return PolicySpec(plugin.type, plugin.arguments)
 
 
 def fit(study: Study, progress: Progress) -> None:

@@ -76,14 +76,17 @@ def _normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> tuple[N
     flat = crosses / np.maximum(np.linalg.norm(crosses, axis=1, keepdims=True), 1e-20)
     corner_vertex = faces.reshape(-1)
     corner_face = np.repeat(np.arange(len(faces)), 3)
-    around: list[list[int]] = [[] for _ in range(len(vertices))]
-    for corner, vertex in enumerate(corner_vertex):
-        around[vertex].append(corner_face[corner])
-    smooth = np.empty((len(corner_vertex), 3), dtype=np.float32)
-    for corner, (vertex, face) in enumerate(zip(corner_vertex, corner_face, strict=True)):
-        near = np.asarray(around[vertex])
-        near = near[flat[near] @ flat[face] >= CREASE]
-        smooth[corner] = crosses[near].sum(axis=0)
-    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-20)
+    # All pairs (corner, face at the same vertex), in one array each.
+    by_vertex = np.argsort(corner_vertex, kind="stable")
+    valence = np.bincount(corner_vertex, minlength=len(vertices))
+    first = np.cumsum(valence) - valence
+    repeats = valence[corner_vertex]
+    corner = np.repeat(np.arange(len(corner_vertex)), repeats)
+    rank = np.arange(len(corner)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    face = corner_face[by_vertex[first[corner_vertex[corner]] + rank]]
+    joined = np.einsum("ij,ij->i", flat[face], flat[corner_face[corner]]) >= CREASE
+    corner, face = corner[joined], face[joined]
+    smooth = np.stack([np.bincount(corner, crosses[face, i], len(corner_vertex)) for i in range(3)], axis=1)
+    smooth = smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-20)
     normals, index = np.unique(np.round(smooth, 4), axis=0, return_inverse=True)
     return normals.astype(np.float32), index.reshape(-1, 3).astype(np.int32)

@@ -11,8 +11,8 @@ from faultfield.variations import NOMINAL, Color, Value, Variation, VariationSpa
 
 _FIELDS = (
     "geom_rgba", "geom_matid", "geom_size", "geom_rbound", "geom_aabb", "geom_pos", "geom_sameframe", "geom_friction",
-    "mat_rgba", "bvh_aabb", "light_ambient", "light_diffuse", "light_specular", "light_dir", "light_dir0", "cam_pos", "cam_fovy",
-    "body_mass", "body_inertia", "body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0",
+    "mat_rgba", "light_ambient", "light_diffuse", "light_specular", "light_dir", "light_dir0", "cam_pos",
+    "cam_fovy", "body_mass", "body_inertia", "body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0",
     "cam_pos0", "cam_poscom0", "cam_mat0", "light_pos0", "light_poscom0", "actuator_acc0", "actuator_length0",
 )  # fmt: skip
 """Everything in the model that a factor may touch: what is saved at the start and written back."""
@@ -61,7 +61,14 @@ class ModelVariations:
         self._robot = [i for n, i in names.items() if n.startswith(skin) and ("_vis" in n) and model.geom_group[i] == 1]
         touching = [i for n, i in names.items() if n.startswith("gripper0_") and "collision" in n]
         self._touching = [self._cube, self._table, *touching]
+        # Only these two collision trees are touched; the whole array holds every mesh and takes milliseconds to copy.
+        self._trees = {body: self._tree(body) for body in (self._cube_body, self._table_body)}
         self.current = NOMINAL
+
+    def _tree(self, body: int) -> tuple[slice, NDArray[np.float64]]:
+        first = self._model.body_bvhadr[body]
+        nodes = slice(first, first + self._model.body_bvhnum[body])
+        return nodes, self._model.bvh_aabb[nodes].copy()
 
     @property
     def half_sizes(self) -> NDArray[np.float64]:
@@ -86,6 +93,8 @@ class ModelVariations:
         """Make the model nominal again, bit for bit."""
         for name, saved in self._saved.items():
             getattr(self._model, name)[:] = saved
+        for nodes, saved in self._trees.values():
+            self._model.bvh_aabb[nodes] = saved
         for name, saved in self._headlight.items():
             getattr(self._model.vis.headlight, name)[:] = saved
         for name in _STATISTIC:
@@ -190,8 +199,7 @@ class ModelVariations:
         first, count = model.body_geomadr[body], model.body_geomnum[body]
         geoms = slice(first, first + count)
         reach = np.abs(model.geom_pos[geoms] - model.body_ipos[body]).max(axis=0) + model.geom_rbound[geoms].max()
-        node = model.body_bvhadr[body]
-        model.bvh_aabb[node : node + model.body_bvhnum[body]] = (0.0, 0.0, 0.0, *reach)
+        model.bvh_aabb[self._trees[body][0]] = (0.0, 0.0, 0.0, *reach)
 
     def _settle_inertia(self, variation: Variation) -> None:
         """Mass and inertia of a box of the present size at the nominal density, times `cube_mass`."""

@@ -37,7 +37,7 @@ def build(task: Task, robot: str) -> Any:
     if robot not in ROBOTS:
         raise EnvError(f"There is no robot '{robot}' here; there is {', '.join(ROBOTS)}.")
     robosuite = _import_robosuite()
-    with _untouched_global_random():
+    with _untouched_global_random(), _without_robot_models():
         try:
             env = _prepared(getattr(robosuite, task.name), task)(
                 robots=robot,
@@ -113,6 +113,19 @@ def _fill_textures(model: Any, folder: Path) -> None:
             pixels = np.asarray(image.convert("RGB").resize((TEXTURE_SIZE, TEXTURE_SIZE), Image.Resampling.BOX))
         first = model.tex_adr[texture]
         model.tex_data[first : first + pixels.size] = pixels.reshape(-1)
+
+
+@contextmanager
+def _without_robot_models() -> Iterator[None]:
+    """Spare robosuite the compilation of the robot on its own, which only its inverse-kinematics controllers read."""
+    from robosuite.models.robots.robot_model import RobotModel
+
+    compile_alone = RobotModel.set_mujoco_model
+    RobotModel.set_mujoco_model = lambda self, mujoco_model=None: None
+    try:
+        yield
+    finally:
+        RobotModel.set_mujoco_model = compile_alone
 
 
 @contextmanager

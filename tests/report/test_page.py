@@ -11,7 +11,7 @@ from faultfield.report import write_report
 from faultfield.report.html import FOLDED
 from faultfield.report.words import weaknesses
 from faultfield.variations import Variation
-from tests.report.browser import chromium
+from tests.report.browser import PATIENCE_MS, chromium
 from tests.report.example import example, pictures, scene
 
 ROWS = "#ranking-table tbody tr"
@@ -42,6 +42,7 @@ class Watched:
         self.page = page
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
@@ -147,6 +148,7 @@ def test_dark_screens_get_dark_plots(browser: Browser, report: Path) -> None:
     chosen = {}
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(report.as_uri())
         chosen[scheme] = page.eval_on_selector_all("picture img", "images => images.map(i => i.currentSrc)")
         page.close()
@@ -166,6 +168,8 @@ def test_texts_of_a_study_cannot_run(browser: Browser, tmp_path: Path) -> None:
             "environment": base.environment.model_copy(update={"instruction": attack}),
             "caveats": [attack],
             "settings": {attack: "</pre>" + attack},
+            "map": None,
+            "field": None,
         }
     )
     path = tmp_path / "report.html"

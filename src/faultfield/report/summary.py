@@ -23,7 +23,7 @@ def print_worst(diagnosis: Diagnosis, console: "Console", count: int = 10) -> No
     table = Table(box=box.SIMPLE_HEAD, title=f"The {len(worst)} worst never tried", title_justify="left")
     table.add_column("#", justify="right", style="dim")
     table.add_column("variation", ratio=1, overflow="fold")
-    for name in ("fails", "90 % interval", "support", "rolled out"):
+    for name in ("fails", "90% interval", "support", "rolled out"):
         table.add_column(name, justify="right", no_wrap=True)
     for place, entry in enumerate(worst, start=1):
         found = entry.verified

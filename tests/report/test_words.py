@@ -1,0 +1,93 @@
+import re
+
+import pytest
+
+from faultfield.diagnosis.result import Known, Ranked, Rate, Verified
+from faultfield.report import words
+from faultfield.report.agreement import agreement
+from faultfield.variations import Variation
+from tests.report.example import example
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, "0%"), (0.001, "<1%"), (0.5, "50%"), (0.996, ">99%"), (1.0, "100%")])
+def test_percent_never_rounds_to_certainty(share: float, said: str) -> None:
+    assert words.percent(share) == said
+
+
+def test_verdict_counts_what_the_numbers_say() -> None:
+    diagnosis = example()
+    feasible = [entry for entry in diagnosis.known if not entry.infeasible]
+    failing = [entry for entry in feasible if 2 * entry.failures >= entry.episodes]
+    worst = max((e for e in diagnosis.ranking if not e.infeasible), key=lambda e: e.failure_probability)
+    said = words.verdict(diagnosis)
+    assert said.startswith(f"Fails in {len(failing)} of {len(feasible)} known variations; worst never tried:")
+    assert worst.text.rstrip(".") in said
+
+
+def test_verdict_tells_of_the_rollouts_of_the_worst() -> None:
+    entry = Ranked.estimated(Variation({"a": 1.0}, "Change a."), 0.9, 0.8, 1, 1, verified=Verified.counted(28, 30))
+    said = words.verdict(example().model_copy(update={"ranking": [entry]}))
+    assert said.endswith("worst never tried: “Change a” (90% expected, 28 of 30 failed when rolled out).")
+
+
+def test_verdict_without_variations_speaks_of_the_nominal_condition() -> None:
+    bare = example().model_copy(update={"known": [], "ranking": [], "nominal": Rate.of(2, 40)})
+    assert words.verdict(bare) == "Fails in 2 of 40 nominal episodes."
+
+
+def test_threshold_follows_the_measures() -> None:
+    diagnosis = example()
+    strict = diagnosis.model_copy(update={"measures": diagnosis.measures.model_copy(update={"threshold": 0.9})})
+    assert len(words.failing(strict)) == sum(k.rate >= 0.9 and not k.infeasible for k in diagnosis.known)
+
+
+def test_caveats_follow_from_the_numbers() -> None:
+    diagnosis = example()
+    said = " ".join(words.caveats(diagnosis))
+    listed = [entry for entry in diagnosis.ranking if not entry.infeasible]
+    unseen = sum(not entry.visible for entry in listed)
+    rolled = sum(entry.verified is not None for entry in listed)
+    assert f"{unseen} change nothing that a picture shows" in said
+    assert f"{rolled} were rolled out" in said
+    assert words.caveats(diagnosis)[-1] == diagnosis.caveats[-1]
+    assert "No expert" not in said
+    known = [Known.counted(Variation({"a": 1.0}, "A."), 1, 10)]
+    assert any("No expert" in line for line in words.caveats(diagnosis.model_copy(update={"known": known})))
+
+
+def test_infeasible_entries_say_why() -> None:
+    said = [words.why_infeasible(entry) for entry in words.infeasible(example())]
+    assert said == ["The expert failed 10 of 10 episodes as well.", "The expert failed 30 of 30 episodes as well."]
+
+
+def test_labels_are_short_and_plain() -> None:
+    assert words.label({"camera_shift": [0.0, 0.03, 0.0]}) == "camera shift 0, 0.03, 0"
+    assert words.label({}) == "nominal"
+    assert re.fullmatch(r".{9}…", words.shorten("a" * 30, 10))
+
+
+def test_agreement_equals_a_count_over_episodes() -> None:
+    ranking = example().ranking
+    found = agreement(ranking)
+    assert found is not None
+    squares, inside, errors, rolled = [], 0, [], 0
+    for entry in ranking:
+        if entry.verified is None:
+            continue
+        outcomes = [1] * entry.verified.failures + [0] * (entry.verified.episodes - entry.verified.failures)
+        squares += [(entry.failure_probability - outcome) ** 2 for outcome in outcomes]
+        errors.append(abs(entry.failure_probability - sum(outcomes) / len(outcomes)))
+        inside += entry.low <= sum(outcomes) / len(outcomes) <= entry.high
+        rolled += 1
+    assert (found.count, found.covered) == (rolled, inside)
+    assert found.brier == pytest.approx(sum(squares) / len(squares))
+    assert found.error == pytest.approx(sum(errors) / len(errors))
+
+
+def test_rank_correlation_needs_differences() -> None:
+    def entry(name: str, mean: float, failures: int) -> Ranked:
+        return Ranked.estimated(Variation({name: 1.0}, name), mean, 0, 1, 1, verified=Verified.counted(failures, 10))
+
+    assert agreement([entry("a", 0.2, 1), entry("b", 0.5, 4), entry("c", 0.9, 9)]).spearman == pytest.approx(1.0)
+    assert agreement([entry("a", 0.9, 1), entry("b", 0.5, 4), entry("c", 0.2, 9)]).spearman == pytest.approx(-1.0)
+    assert agreement([entry("a", 0.5, 1), entry("b", 0.5, 4)]).spearman is None

@@ -52,7 +52,7 @@ class FieldBank:
         """The field of these episodes, fitted at the first call."""
         key = frozenset(episode.key for episode in episodes)
         if key not in self._fields:
-            self._fields[key] = Field.fit(self._data(episodes), self.config, self.seed, self.encoder())
+            self._fields[key] = Field.fit(self.data(episodes), self.config, self.seed, self.encoder())
         return self._fields[key]
 
     def embed(self, field: Field, variations: Sequence[Variation]) -> NDArray[np.float64]:
@@ -61,7 +61,8 @@ class FieldBank:
         embedded = field.embed(self.views.pictures(variations), self.views.texts(variations), probe)
         return np.asarray(embedded, dtype=np.float64)
 
-    def _data(self, episodes: Sequence[Episode]) -> FieldData:
+    def data(self, episodes: Sequence[Episode]) -> FieldData:
+        """Episodes as the field learns from them, one row each; groups number the variations as first met."""
         variations = Counts.of(episodes).variations
         index = {variation: i for i, variation in enumerate(variations)}
         groups = np.array([index[episode.variation] for episode in episodes], dtype=np.int64)

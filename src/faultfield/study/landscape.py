@@ -2,16 +2,77 @@
 
 from collections.abc import Sequence
 
-from faultfield.diagnosis.landscape import FieldInfo, FieldMap
+import numpy as np
+
+from faultfield.diagnosis.landscape import FieldInfo, FieldMap, FieldQuality, MapGrid, MapPoint, Similarity
+from faultfield.field.model import Field
+from faultfield.field.quality import field_map as project
+from faultfield.field.quality import quality, similarity_matrix
 from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.outcomes import outcomes
+from faultfield.study import stages
 from faultfield.study.directory import Study
 from faultfield.study.ranking import Ranking
-from faultfield.variations import Variation
+from faultfield.variations import NOMINAL, Variation
+
+_HELD_OUT = 3
+"""Every third episode of a variation is held out of the fit whose quality is measured."""
 
 
-def field_info(study: Study, episodes: Sequence[Episode]) -> FieldInfo | None:
-    return None
+def field_info(study: Study, episodes: Sequence[Episode]) -> FieldInfo:
+    """Settings of the field, how well it keeps held-out episodes of known variations apart, and their similarity."""
+    bank = stages.make_bank(study, stages.make_views(study))
+    found = outcomes(episodes)
+    measured = None
+    if all(outcome.episodes >= _HELD_OUT for outcome in found):
+        shown, hidden = _split(episodes)
+        held_out = bank.data(hidden)
+        # Both parts name every variation in the same order, so their groups mean the same.
+        row = quality(bank.field(shown), bank.data(shown), held_out)
+        measured = FieldQuality(mse=row.mse, frobenius=row.frobenius, knn=dict(row.knn_variation))
+    variations = [outcome.variation for outcome in found]
+    embeddings = bank.embed(stages.load_field(study), variations)
+    similarity = similarity_matrix(embeddings, np.arange(len(variations)))
+    return FieldInfo(
+        settings=study.config.field.model_dump(mode="json"),
+        quality=measured,
+        similarity=Similarity(labels=[short(v) for v in variations], values=np.clip(similarity, -1, 1).tolist()),
+    )
 
 
-def field_map(study: Study, known: Sequence[Variation], rates: Sequence[float], ranking: Ranking) -> FieldMap | None:
-    return None
+def field_map(study: Study, known: Sequence[Variation], rates: Sequence[float], ranking: Ranking) -> FieldMap:
+    """Nominal, known and ranked variations in the plane along which the field varies most, with its potential."""
+    field: Field = stages.load_field(study)
+    variations = [NOMINAL, *known, *ranking.candidates]
+    kinds = ["nominal"] + ["known"] * len(known) + ["ranked"] * len(ranking.candidates)
+    failures = [None, *rates, *ranking.estimates.mean.tolist()]
+    plane = project(field, stages.embed(study, field, variations))
+    points = [
+        MapPoint.model_validate({
+            "key": "" if kind == "nominal" else v.key, "text": v.text, "kind": kind, "x": x, "y": y, "failure": failure,
+        })
+        for v, kind, (x, y), failure in zip(variations, kinds, plane.coordinates.tolist(), failures, strict=True)
+    ]  # fmt: skip
+    share = 100 * float(plane.explained.sum())
+    return FieldMap(
+        method=f"First two principal components of the embeddings ({share:.0f} % of their variance).",
+        points=points,
+        grid=MapGrid(x=plane.grid_x.tolist(), y=plane.grid_y.tolist(), potential=plane.potential.tolist()),
+    )
+
+
+def short(variation: Variation) -> str:
+    """A label such as `cube_color red`."""
+    if variation.is_nominal:
+        return "nominal"
+    values = (" ".join(f"{n:g}" for n in v) if isinstance(v, tuple) else str(v) for v in variation.values())
+    return ", ".join(f"{name} {value}" for name, value in zip(variation, values, strict=True))
+
+
+def _split(episodes: Sequence[Episode]) -> tuple[list[Episode], list[Episode]]:
+    seen: dict[Variation, int] = {}
+    parts: tuple[list[Episode], list[Episode]] = ([], [])
+    for episode in episodes:
+        count = seen[episode.variation] = seen.get(episode.variation, 0) + 1
+        parts[count % _HELD_OUT == 0].append(episode)
+    return parts

@@ -80,6 +80,8 @@ class SacSettings:
         buffer: Transitions kept. The paper keeps a million, which no run of 200,000 steps fills; at 6 KB a transition
             of 512 numbers this stays below 0.4 GB.
         warmup: Random steps before learning.
+        temperature: Where the entropy's weight starts; it is adapted from there. The library's 1 makes the entropy of
+            512 dimensions worth more than any failure, and as a failure ends the episode, failures are then avoided.
     """
 
     learning_rate: float = 1e-3
@@ -88,6 +90,7 @@ class SacSettings:
     envs: int = 64
     buffer: int = 50_000
     warmup: int = 2_000
+    temperature: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class SearchConfig:
             raise StudyError(f"The search algorithm is ppo, a2c or sac, not '{self.algorithm}'.")
         if self.outcome not in ("sample", "expected", "label"):
             raise StudyError(f"The search's outcome is sample, expected or label, not '{self.outcome}'.")
-        if min(self.steps, self.horizon, self.envs or 1) < 1:
+        if min(self.steps, self.horizon, self.width) < 1:
             raise StudyError("The search's steps, horizon and envs must be at least 1.")
         if not 0.0 <= self.discount <= 1.0:
             raise StudyError(f"The search's discount must lie in 0–1, not {self.discount:g}.")

@@ -88,7 +88,8 @@ def build_model(config: SearchConfig, env: Any, seed: int) -> Any:
     sac = config.sac
     return SAC(
         "MlpPolicy", env, learning_rate=sac.learning_rate, batch_size=sac.batch, buffer_size=sac.buffer,
-        learning_starts=min(sac.warmup, config.steps // 2), train_freq=1, gradient_steps=1, target_entropy="auto",
+        learning_starts=min(sac.warmup, config.steps // 2), train_freq=1, gradient_steps=1,
+        ent_coef=f"auto_{sac.temperature}", target_entropy="auto",
         policy_kwargs={"net_arch": list(sac.net)}, **common,
     )  # fmt: skip
 

@@ -253,7 +253,7 @@ class VirtualMDP:
             rewards += self.bonus[reached]
         if config.shaping:
             rewards += shaping(self.potential[walkers.at], self.potential[reached], failed, config.discount)
-        walkers.at = reached
+        walkers.at = reached.copy()
         walkers.last = reached
         walkers.steps += 1
         return Steps(reached, failed, ~failed & (walkers.steps >= config.horizon), rewards)

@@ -16,7 +16,7 @@ Embeddings = NDArray[np.float32]
 _KIND = "diagnostic policy"
 # Where tanh cannot reach, a squashed density is 0; how near to the box's faces an action is moved instead, as a share
 # of the half-width.
-_EDGE = 1e-4
+_EDGE = 1e-6
 
 
 @dataclass(frozen=True)

@@ -38,17 +38,19 @@ class VirtualVecEnv(VecEnv):
         self.mdp = mdp
         self.reward_scale = reward_scale
         super().__init__(count, *virtual_spaces(mdp))
-        self.seed(seed)
+        self._walkers = mdp.walkers(list(self.seed(seed)))
+        self._returns = np.zeros(count)
         self._actions: Array = np.zeros((count, mdp.dim), dtype=np.float32)
-        self._start()
 
     def reset(self) -> Array:
         """Start every environment anew; states in units, float32 (n, d)."""
-        if any(seed is not None for seed in self._seeds):
-            self._start()
+        seeds = [seed for seed in self._seeds if seed is not None]
+        if seeds:
+            self._walkers = self.mdp.walkers(seeds)
         else:
             self.mdp.reset(self._walkers, np.arange(self.num_envs))
-            self._returns[:] = 0.0
+        self._returns[:] = 0.0
+        self._reset_seeds()
         self._reset_options()
         return self.mdp.points[self._walkers.at]
 
@@ -101,16 +103,11 @@ class VirtualVecEnv(VecEnv):
 
         return [issubclass(wrapper_class, Monitor) for _ in self._get_indices(indices)]
 
-    def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seed the environments from `seed` upwards; takes effect with the next `reset`."""
-        first = int(np.random.SeedSequence().entropy) % 2**31 if seed is None else seed  # type: ignore[arg-type]
-        self._seeds = [first + index for index in range(self.num_envs)]
-        return self._seeds
-
-    def _start(self) -> None:
-        self._walkers = self.mdp.walkers([int(seed or 0) for seed in self._seeds])
-        self._returns = np.zeros(self.num_envs)
-        self._reset_seeds()
+    def seed(self, seed: int | None = None) -> Sequence[int]:
+        """Seed the environments from `seed` (0 when None) upwards; takes effect with the next `reset`."""
+        seeds = [(seed or 0) + index for index in range(self.num_envs)]
+        self._seeds = list(seeds)
+        return seeds
 
 
 class VirtualEnv(gymnasium.Env[Array, Array]):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import files, plugins
-from faultfield.envs.base import STATE, VariableEnv, images_of
+from faultfield.envs.base import IMAGE_PREFIX, STATE, VariableEnv, images_of
 from faultfield.errors import PolicyError
 from faultfield.policies.base import Policy, check_actions, load_policy
 
@@ -24,7 +24,7 @@ FIRST_SEED = 2**30
 EXPERT = "faultfield.policies.experts:LiftExpert"
 ENVIRONMENT = "faultfield.envs.robosuite:Robosuite"
 TRANSLATION = 3
-"""Noise and pushes move the gripper about but never turn it: the leading action dimensions."""
+"""Noise and pushes move the gripper about but never turn it: the leading action dimensions. The last is the gripper."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ def gather(
     expert: str = EXPERT,
     environment: str = ENVIRONMENT,
     environment_arguments: Mapping[str, Any] | None = None,
+    camera: str = "agentview",
     learner: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Demonstrations:
@@ -137,6 +138,7 @@ def gather(
         expert: Name of the expert, `module:Class`.
         environment: Name of the environment, `module:Class`.
         environment_arguments: Its settings.
+        camera: Whose pictures to keep.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
         on_progress: Called with (demonstrations kept, demonstrations wanted).
@@ -145,7 +147,8 @@ def gather(
         What was written.
 
     Raises:
-        PolicyError: The expert fails so often that twice as many attempts do not give `episodes` successes.
+        PolicyError: The expert fails so often that twice as many attempts do not give `episodes` successes, or the
+            environment has no such camera.
         StudyError: A name cannot be imported.
     """
     if episodes < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
@@ -154,6 +157,7 @@ def gather(
         "expert": expert,
         "environment": environment,
         "environment_arguments": dict(environment_arguments or {}),
+        "camera": camera,
         "learner": None if learner is None else str(learner),
         "noise": noise,
         "pushed": pushed,
@@ -205,25 +209,26 @@ class _Demonstrator:
         self._learner: Policy | None = None
         if recipe["learner"] is not None:
             self._learner = load_policy("faultfield.policies.bc:VisualBC", checkpoint=recipe["learner"])
+        self._picture = IMAGE_PREFIX + recipe["camera"]
         self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
 
     def attempt(self, index: int) -> _Attempt:
         """Attempt number `index`; the same index gives the same attempt in whatever process."""
         rng = np.random.default_rng([self._seed, index])
         observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)))
+        if self._picture not in observation:
+            raise PolicyError(f"The environment has no '{self._picture}'; it has {', '.join(images_of(observation))}.")
         self._expert.reset()
         pictures, states, actions = [], [], []
         over = False
-        if rng.random() < self._pushed:
-            push = np.zeros(self._env.action_space.shape or (), dtype=np.float32)
-            push[:TRANSLATION] = rng.uniform(-1.0, 1.0, TRANSLATION)
-            push[-1] = -1.0
-            for _ in range(int(rng.integers(2, 9))):
-                observation, _, _, _, info = self._env.step(push)
+        for command in self._push(rng):
+            if not over:
+                observation, _, terminated, truncated, info = self._env.step(command)
+                over = terminated or truncated
         handover = int(rng.integers(5, 40)) if self._learner is not None else 0
         while not over:
             action = check_actions(self._expert.infer(observation))[0]
-            pictures.append(next(iter(images_of(observation).values())))
+            pictures.append(observation[self._picture])
             states.append(observation[STATE])
             actions.append(action)
             executed = action.copy()
@@ -232,7 +237,16 @@ class _Demonstrator:
             executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
             observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
             over = terminated or truncated
-        return _Attempt(bool(info["success"]), np.stack(pictures), np.stack(states), np.stack(actions))
+        return _Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
+
+    def _push(self, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+        """Commands that open the gripper and move it some way in one direction, for a share of the episodes."""
+        if rng.random() >= self._pushed:
+            return []
+        push = np.zeros(self._env.action_space.shape or (), dtype=np.float32)
+        push[:TRANSLATION] = rng.uniform(-1.0, 1.0, TRANSLATION)
+        push[-1] = -1.0
+        return [push] * int(rng.integers(2, 9))
 
 
 def _attempts(recipe: Mapping[str, Any], indices: Iterable[int], workers: int) -> Iterator[_Attempt]:

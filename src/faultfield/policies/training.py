@@ -59,7 +59,6 @@ def train(
     jitter: bool = True,
     learning_rate: float = 1e-3,
     batch: int = 64,
-    camera: str = "agentview",
     save_every: int = 250,
     on_progress: Callable[[int, int, float], None] | None = None,
 ) -> float:
@@ -77,7 +76,6 @@ def train(
         jitter: Whether colours are changed at random; without it the policy fails under any change of colour.
         learning_rate: At the start.
         batch: Rows per step.
-        camera: Name that the demonstrations' pictures have in an observation.
         save_every: Steps between notes of progress on disk.
         on_progress: Called with (step, steps, mean loss since the last call), every 50 steps and at the end.
 
@@ -92,7 +90,7 @@ def train(
     paths = [demos] if isinstance(demos, str | Path) else list(demos)
     data = Demonstrations.join([Demonstrations.load(path) for path in paths])
     size, state_dim, action_dim = data.pictures.shape[1], data.states.shape[1], data.actions.shape[1]
-    architecture = Architecture(camera, size, state_dim, action_dim)
+    architecture = Architecture(data.recipe[0]["camera"], size, state_dim, action_dim)
     training = {
         "demonstrations": data.recipe,
         "demonstrations_sha256": _digest(data),

@@ -1,0 +1,142 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faultfield.envs.base import PRIVILEGED, STATE, Observation
+from faultfield.errors import PolicyError
+from faultfield.policies.base import Actions
+from faultfield.policies.demos import Demonstrations, gather
+from faultfield.policies.experts import LiftExpert
+
+SMALL = {"size": 32}
+
+
+class Lazy:
+    """An expert that never moves."""
+
+    def reset(self) -> None:
+        pass
+
+    def infer(self, observation: Observation) -> Actions:
+        return {"actions": np.zeros((1, 7), np.float32)}
+
+
+class Choosy(LiftExpert):
+    """An expert that only lifts cubes that begin left of the middle."""
+
+    def reset(self) -> None:
+        self._refuses: bool | None = None
+
+    def infer(self, observation: Observation) -> Actions:
+        if self._refuses is None:
+            self._refuses = bool(observation[PRIVILEGED][1] > 0.0)
+        return Lazy().infer(observation) if self._refuses else super().infer(observation)
+
+
+@pytest.fixture(scope="module")
+def gathered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Demonstrations, list[tuple[int, int]]]]:
+    path = tmp_path_factory.mktemp("demos") / "demos.npz"
+    calls: list[tuple[int, int]] = []
+    demos = gather(path, episodes=3, seed=7, environment_arguments=SMALL, on_progress=lambda *done: calls.append(done))
+    return path, demos, calls
+
+
+def same(a: Demonstrations, b: Demonstrations) -> bool:
+    return all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("pictures", "states", "actions", "episodes"))
+
+
+def test_the_file_holds_what_was_gathered(gathered: tuple[Path, Demonstrations, list[tuple[int, int]]]) -> None:
+    path, demos, calls = gathered
+    assert same(Demonstrations.load(path), demos)
+    assert demos.pictures.shape == (len(demos), 32, 32, 3)
+    assert demos.pictures.dtype == np.uint8
+    assert demos.states.shape == (len(demos), 9)
+    assert demos.actions.shape == (len(demos), 7)
+    assert sorted(set(demos.episodes)) == [0, 1, 2]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_every_demonstration_grasps_and_ends_with_the_cube_in_the_air(
+    gathered: tuple[Path, Demonstrations, list[tuple[int, int]]],
+) -> None:
+    demos = gathered[1]
+    for episode in range(3):
+        rows = demos.episodes == episode
+        gripper, height = demos.actions[rows, -1], demos.states[rows, 2]
+        assert gripper[0] == -1
+        assert gripper[-1] == 1
+        assert height[-1] > height[gripper == 1][0] + 0.02
+
+
+def test_labels_are_the_experts_own_and_not_the_noisy_ones(
+    gathered: tuple[Path, Demonstrations, list[tuple[int, int]]],
+) -> None:
+    demos = gathered[1]
+    assert not demos.actions[:, 3:6].any()
+    # With noise on the label of every step, a saturated command would almost never stay exactly at its limit.
+    assert (np.abs(demos.actions[:, :3]) == 1.0).mean() > 0.2
+
+
+def test_the_workers_do_not_show_in_the_file(
+    gathered: tuple[Path, Demonstrations, list[tuple[int, int]]], tmp_path: Path
+) -> None:
+    again = gather(tmp_path / "two.npz", episodes=3, seed=7, workers=2, environment_arguments=SMALL)
+    assert same(again, gathered[1])
+    other = gather(tmp_path / "other.npz", episodes=1, seed=8, environment_arguments=SMALL)
+    assert not np.array_equal(other.states[0], again.states[0])
+
+
+def test_failures_are_discarded_and_replaced(tmp_path: Path) -> None:
+    demos = gather(
+        tmp_path / "d.npz", episodes=2, seed=1, noise=0.0, pushed=0.0, expert=f"{__name__}:Choosy",
+        environment_arguments={**SMALL, "horizon": 60},
+    )  # fmt: skip
+    assert demos.recipe[0]["attempts"] > 2
+    assert sorted(set(demos.episodes)) == [0, 1]
+    assert not (demos.actions == 0).all(axis=1).any()
+
+
+def test_a_broken_expert_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="succeeded in 0 of 12 attempts"):
+        gather(tmp_path / "d.npz", episodes=1, expert=f"{__name__}:Lazy", environment_arguments={**SMALL, "horizon": 9})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_camera_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"no 'observation\.images\.wrist'.*agentview"):
+        gather(tmp_path / "d.npz", episodes=1, camera="wrist", environment_arguments=SMALL)
+
+
+def test_files_that_are_no_demonstrations(
+    gathered: tuple[Path, Demonstrations, list[tuple[int, int]]], tmp_path: Path
+) -> None:
+    with pytest.raises(PolicyError, match="There is no file of demonstrations"):
+        Demonstrations.load(tmp_path / "none.npz")
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(gathered[0].read_bytes()[:2000])
+    with pytest.raises(PolicyError, match="damaged or is not"):
+        Demonstrations.load(cut)
+    np.savez(tmp_path / "foreign.npz", weights=np.zeros(3))
+    with pytest.raises(PolicyError, match="damaged or is not"):
+        Demonstrations.load(tmp_path / "foreign.npz")
+
+
+def test_joining_counts_episodes_on(gathered: tuple[Path, Demonstrations, list[tuple[int, int]]]) -> None:
+    demos = gathered[1]
+    both = Demonstrations.join([demos, demos])
+    assert len(both) == 2 * len(demos)
+    assert sorted(set(both.episodes)) == [0, 1, 2, 3, 4, 5]
+    assert len(both.recipe) == 2
+    with pytest.raises(PolicyError, match="at least one file"):
+        Demonstrations.join([])
+
+
+def test_states_are_what_the_robot_feels(gathered: tuple[Path, Demonstrations, list[tuple[int, int]]]) -> None:
+    # Fingers lie symmetrically and within the gripper's stroke; the cube's true pose is not among the nine numbers.
+    states = gathered[1].states
+    np.testing.assert_allclose(states[:, 7], -states[:, 8], atol=0.01)
+    assert STATE == "observation.state"
+    assert np.abs(states[:, 7:]).max() < 0.05

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from faultfield.errors import PolicyError
+from faultfield.policies.bc import VisualBC
+from faultfield.policies.demos import Demonstrations
+from faultfield.policies.training import PROGRESS, Jitter, train
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A task with a known answer: go towards the bright spot, and close when it is right of the middle."""
+    rng = np.random.default_rng(0)
+    n, size = 200, 32
+    places = rng.integers(2, size - 2, (n, 2))
+    pictures = np.full((n, size, size, 3), 30, np.uint8)
+    for picture, (row, column) in zip(pictures, places, strict=True):
+        picture[row - 2 : row + 3, column - 2 : column + 3] = 220
+    actions = np.zeros((n, 7), np.float32)
+    actions[:, :2] = 2 * places / size - 1
+    actions[:, -1] = np.where(places[:, 1] > size / 2, 1.0, -1.0)
+    path = tmp_path_factory.mktemp("training") / "demos.npz"
+    recipe = ({"camera": "agentview"},)
+    Demonstrations(pictures, np.zeros((n, 9), np.float32), actions, np.arange(n), recipe).save(path)
+    return path
+
+
+def weights(directory: Path) -> bytes:
+    return (directory / "model.safetensors").read_bytes()
+
+
+def test_learns_where_things_are(demos: Path, tmp_path: Path) -> None:
+    losses = []
+    last = train(demos, tmp_path, steps=300, jitter=False, on_progress=lambda step, total, loss: losses.append(loss))
+    assert len(losses) == 6
+    assert losses[-1] == last < 0.25 * losses[0]
+    data, policy = Demonstrations.load(demos), VisualBC(str(tmp_path))
+    seen = [
+        {"observation.images.agentview": p, "observation.state": s}
+        for p, s in zip(data.pictures, data.states, strict=True)
+    ]
+    answered = policy.infer_batch(seen)
+    assert np.abs(answered[:, :2] - data.actions[:, :2]).mean() < 0.1
+    assert (answered[:, -1] == data.actions[:, -1]).mean() > 0.9
+
+
+@pytest.mark.parametrize("at", [50, 100])
+def test_a_killed_training_ends_with_the_same_weights(demos: Path, tmp_path: Path, at: int) -> None:
+    train(demos, tmp_path / "whole", steps=120, seed=3)
+
+    def stop(step: int, total: int, loss: float) -> None:
+        if step == at:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(demos, tmp_path / "cut", steps=120, seed=3, save_every=40, on_progress=stop)
+    assert [p.name for p in (tmp_path / "cut").iterdir()] == [PROGRESS]
+    steps: list[int] = []
+    train(demos, tmp_path / "cut", steps=120, seed=3, save_every=40, on_progress=lambda step, *_: steps.append(step))
+    assert steps[0] > 40
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert not (tmp_path / "cut" / PROGRESS).exists()
+
+
+def test_other_settings_begin_anew(demos: Path, tmp_path: Path) -> None:
+    def stop(step: int, total: int, loss: float) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(demos, tmp_path / "a", steps=60, seed=0, save_every=20, on_progress=stop)
+    train(demos, tmp_path / "a", steps=60, seed=1)
+    train(demos, tmp_path / "b", steps=60, seed=1)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_a_damaged_note_of_progress_begins_anew(demos: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / PROGRESS).write_bytes(b"half a file")
+    train(demos, tmp_path / "a", steps=10)
+    train(demos, tmp_path / "b", steps=10)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_training_leaves_the_global_generator_alone(demos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(demos, tmp_path, steps=2)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_jitter_changes_each_channel_by_one_factor_and_one_offset() -> None:
+    before = torch.rand(50, 3, 8, 8) * 0.2 + 0.3
+    after = Jitter(gain=(0.5, 1.15), channel=(0.7, 1.3), bias=0.1)(before, np.random.default_rng(0))
+    for picture in range(50):
+        for channel in range(3):
+            x, y = before[picture, channel].flatten().numpy(), after[picture, channel].flatten().numpy()
+            factor, offset = np.polyfit(x, y, 1)
+            np.testing.assert_allclose(y, factor * x + offset, atol=1e-5)
+            assert 0.5 * 0.7 - 1e-3 <= factor <= 1.15 * 1.3 + 1e-3
+            assert abs(offset) <= 0.1 + 1e-3
+    assert after.min() >= 0
+    assert after.max() <= 1
+    bright = Jitter(gain=(1.15, 1.15))(torch.ones(1, 3, 2, 2), np.random.default_rng(0))
+    assert bright.max() <= 1
+
+
+def test_refuses_what_cannot_be_trained(demos: Path, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="at least one step"):
+        train(demos, tmp_path / "x", steps=0)
+    with pytest.raises(PolicyError, match="There is no file of demonstrations"):
+        train(tmp_path / "none.npz", tmp_path / "x")
+    assert not (tmp_path / "x").exists()

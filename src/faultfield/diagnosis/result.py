@@ -140,8 +140,9 @@ class Diagnosis(Entry):
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits over everything but `created`."""
-        payload = json.dumps(self.model_dump(mode="json", exclude={"created"}), sort_keys=True, separators=(",", ":"))
+        """Sixteen hexadecimal digits over everything but when it was made and how the study's directory is called."""
+        content = self.model_dump(mode="json", exclude={"created": True, "study": {"name", "command"}})
+        payload = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
     def write(self, path: str | Path) -> None:

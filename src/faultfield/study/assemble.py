@@ -47,7 +47,7 @@ def assemble(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         study=StudyInfo(
             name=study.name, hash=study.stamp("study", config=study.config.model_dump(mode="json")),
-            command=f"faultfield run {study.directory}",
+            command=f"faultfield run {study.directory.name}",
         ),
         policy=PolicyInfo(
             type=study.policy_spec.type, fingerprint=study.identity["policy"],
@@ -135,7 +135,7 @@ def _measures(known: Iterable[Known]) -> Measures | None:
     rates = np.array([entry.rate for entry in known if not entry.infeasible])
     if not len(rates) or not rates.any():
         return None
-    return Measures(entropy=entropy(rates), nfm=failure_modes(rates), fsi=severity(rates), threshold=1.0 / len(rates))
+    return Measures(entropy=entropy(rates), nfm=failure_modes(rates), fsi=severity(rates))
 
 
 def _rollouts(study: Study) -> list[RolloutInfo]:

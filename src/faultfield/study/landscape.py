@@ -8,6 +8,7 @@ from faultfield.diagnosis.landscape import FieldInfo, FieldMap, FieldQuality, Ma
 from faultfield.field.model import Field
 from faultfield.field.quality import field_map as project
 from faultfield.field.quality import quality, similarity_matrix
+from faultfield.report.words import label
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.outcomes import outcomes
 from faultfield.study import stages
@@ -36,7 +37,7 @@ def field_info(study: Study, episodes: Sequence[Episode]) -> FieldInfo:
     return FieldInfo(
         settings=study.config.field.model_dump(mode="json"),
         quality=measured,
-        similarity=Similarity(labels=[short(v) for v in variations], values=np.clip(similarity, -1, 1).tolist()),
+        similarity=Similarity(labels=[label(v) for v in variations], values=np.clip(similarity, -1, 1).tolist()),
     )
 
 
@@ -59,14 +60,6 @@ def field_map(study: Study, known: Sequence[Variation], rates: Sequence[float], 
         points=points,
         grid=MapGrid(x=plane.grid_x.tolist(), y=plane.grid_y.tolist(), potential=plane.potential.tolist()),
     )
-
-
-def short(variation: Variation) -> str:
-    """A label such as `cube_color red`."""
-    if variation.is_nominal:
-        return "nominal"
-    values = (" ".join(f"{n:g}" for n in v) if isinstance(v, tuple) else str(v) for v in variation.values())
-    return ", ".join(f"{name} {value}" for name, value in zip(variation, values, strict=True))
 
 
 def _split(episodes: Sequence[Episode]) -> tuple[list[Episode], list[Episode]]:

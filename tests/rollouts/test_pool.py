@@ -14,7 +14,7 @@ import pytest
 from faultfield.errors import EnvError, PolicyError, SetupError, VariationError
 from faultfield.rollouts.arrays import arrays_of, digest_of
 from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.pool import run_many
+from faultfield.rollouts.pool import Workers, run_many
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.variations import NOMINAL, Variation
@@ -162,6 +162,48 @@ def test_stopping_early_leaves_no_process_behind() -> None:
     assert len(children(os.getpid())) == 2
     episodes.close()  # type: ignore[attr-defined]
     assert children(os.getpid()) == []
+
+
+class TellsHowOftenBuilt(PointReach):
+    """Its snapshots say how many were built in the process that runs it."""
+
+    built = 0
+
+    def __init__(self, horizon: int = 20) -> None:
+        super().__init__(horizon)
+        TellsHowOftenBuilt.built += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        return {**super().snapshot(), "built": np.array(self.built)}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_workers_keep_their_environment_between_runs_until_another_is_wanted(count: int) -> None:
+    TellsHowOftenBuilt.built = 0
+    env, other = EnvSpec(f"{HERE}:TellsHowOftenBuilt"), EnvSpec(f"{HERE}:TellsHowOftenBuilt", {"horizon": 19})
+    jobs = [Job(NOMINAL, seed, "known") for seed in range(4)]
+
+    def built(workers: Workers, spec: EnvSpec, policy: str) -> set[int]:
+        episodes = list(workers.run(jobs, spec, PolicySpec(policy)))
+        assert {e.environment for e in episodes} == {spec.fingerprint}
+        assert {e.policy for e in episodes} == {PolicySpec(policy).fingerprint}
+        return {int(e.initial_snapshot["built"]) for e in episodes if e.initial_snapshot is not None}
+
+    with Workers(count) as workers:
+        assert built(workers, env, "tests.toy:PointPolicy") == {1}
+        assert built(workers, env, "tests.toy:PointExpert") == {1}
+        assert built(workers, other, "tests.toy:PointExpert") == {2}
+        assert len(children(os.getpid())) == (count if count > 1 else 0)
+    assert children(os.getpid()) == []
+
+
+def test_workers_go_on_after_an_error() -> None:
+    jobs = [Job(NOMINAL, seed, "known") for seed in range(8)]
+    with Workers(2) as workers:
+        with pytest.raises(EnvError, match="signal 9"):
+            list(workers.run(jobs, EnvSpec(f"{HERE}:DiesOnSeedFive"), POLICY))
+        next(iter(workers.run(jobs, ENV, POLICY)))
+        assert [e.seed for e in workers.run(jobs, ENV, POLICY)] == list(range(8))
 
 
 def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from faultfield.rollouts.collect import collect
 from faultfield.rollouts.episode import Episode, Trajectory
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.outcomes import Outcome, outcomes
-from faultfield.rollouts.pool import run_many
+from faultfield.rollouts.pool import Workers, run_many
 from faultfield.rollouts.runner import rollout
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.rollouts.worker import Job
@@ -17,6 +17,7 @@ __all__ = [
     "Outcome",
     "PolicySpec",
     "Trajectory",
+    "Workers",
     "collect",
     "outcomes",
     "rollout",

@@ -7,17 +7,17 @@ from typing import Any
 from faultfield.errors import EnvError, SetupError
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.processes import ONE_THREAD
-from faultfield.rollouts.worker import Job, Worker
+from faultfield.rollouts.worker import Job, Setting, Worker
 
 
-def run_on_ray(jobs: Sequence[Job], worker: Worker, *, workers: int | None) -> Iterator[Episode]:
+def run_on_ray(jobs: Sequence[Job], setting: Setting, *, workers: int | None) -> Iterator[Episode]:
     """Run jobs on a Ray cluster and yield the episodes in the order of the jobs.
 
     Uses the Ray that is running in this process; else joins the cluster at `RAY_ADDRESS`; else starts one here.
 
     Args:
         jobs: What to run.
-        worker: Sent to each actor, which builds its environment and policy.
+        setting: Each actor builds the environment and the policy.
         workers: How many actors, a core each; as many as the cluster has cores when None.
 
     Raises:
@@ -41,10 +41,10 @@ def run_on_ray(jobs: Sequence[Job], worker: Worker, *, workers: int | None) -> I
         # An actor without a core of its own would wait for ever.
         count = min(workers or cores, cores, len(jobs))
         actor = cluster.remote(num_cpus=1, runtime_env={"env_vars": ONE_THREAD})(Worker)
-        actors = [actor.remote(*worker.arguments) for _ in range(count)]
+        actors = [actor.remote() for _ in range(count)]
         pool: Any = ActorPool(actors)
         with _plain_errors(ray):
-            yield from pool.map(lambda member, job: member.run.remote(job), jobs)
+            yield from pool.map(lambda member, job: member.run.remote(job, setting), jobs)
     finally:
         for member in actors:
             ray.kill(member)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Key, Ledger
-from faultfield.rollouts.pool import run_many
+from faultfield.rollouts.pool import Workers, run_many
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.rollouts.worker import Job
 
@@ -20,7 +20,7 @@ def collect(
     env_spec: EnvSpec,
     policy_spec: PolicySpec,
     *,
-    workers: int | Literal["auto"] = "auto",
+    workers: int | Literal["auto"] | Workers = "auto",
     backend: Literal["process", "ray"] = "process",
     on_episode: OnEpisode | None = None,
 ) -> int:

@@ -5,12 +5,11 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from multiprocessing import Pipe, connection
 
 from faultfield.errors import EnvError
 from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.worker import Job, Worker
+from faultfield.rollouts.worker import Job, Setting, Worker
 
 AHEAD = 2
 """Episodes a worker may be ahead of the slowest one: what is done out of turn must wait in memory."""
@@ -28,28 +27,54 @@ _MAIN = "import sys; sys.path[:] = {path!r}; from faultfield.rollouts.processes 
 Result = Episode | BaseException
 
 
-def run_in_processes(jobs: Sequence[Job], worker: Worker, *, workers: int) -> Iterator[Episode]:
-    """Run jobs in worker processes and yield the episodes in the order of the jobs.
+class Processes:
+    """Worker processes that stay between runs, with the environment and the policy that they last built.
 
     Args:
-        jobs: What to run.
-        worker: Sent to each process, which builds its environment and policy.
-        workers: How many processes.
-
-    Raises:
-        EnvError: A worker process died.
-        FaultfieldError: The first job, in their order, that failed.
+        limit: How many processes at most; each is started when first needed.
     """
-    with _crew(worker, workers) as crew:
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._crew: list[_Member] = []
+
+    def __len__(self) -> int:
+        return len(self._crew)
+
+    def run(self, jobs: Sequence[Job], setting: Setting) -> Iterator[Episode]:
+        """Run jobs and yield the episodes in the order of the jobs.
+
+        Raises:
+            EnvError: A worker process died.
+            FaultfieldError: The first job, in their order, that failed.
+        """
+        finished = False
+        try:
+            while len(self._crew) < min(self._limit, len(jobs)):
+                self._crew.append(_Member())
+            yield from self._in_order(jobs, setting)
+            finished = True
+        finally:
+            # After an error, or when the caller stops early, some still have a job that nobody waits for.
+            if not finished:
+                self.close()
+
+    def close(self) -> None:
+        """End all processes, whatever they are doing."""
+        for member in self._crew:
+            member.stop()
+        self._crew = []
+
+    def _in_order(self, jobs: Sequence[Job], setting: Setting) -> Iterator[Episode]:
         done: dict[int, Result] = {}
-        idle = list(crew)
+        idle = list(self._crew)
         given = 0
         for turn in range(len(jobs)):
             while turn not in done:
-                while idle and given < min(len(jobs), turn + AHEAD * workers):
-                    idle.pop(0).begin(given, jobs[given])
+                while idle and given < min(len(jobs), turn + AHEAD * len(self._crew)):
+                    idle.pop(0).begin(given, jobs[given], setting)
                     given += 1
-                for member in _ready(crew):
+                for member in _ready(self._crew):
                     index, result = member.finish()
                     done[index] = result
                     if not member.lost:
@@ -67,7 +92,7 @@ class _Member:
     process, and would need its threads limited by changing our own environment variables.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self) -> None:
         self.pipe, theirs = Pipe()
         self.lost = False
         self._index = -1
@@ -83,17 +108,20 @@ class _Member:
             start_new_session=True,
         )
         theirs.close()
-        self._send(worker)
 
     @property
     def busy(self) -> bool:
         """Whether it has a job."""
         return self._job is not None
 
-    def begin(self, index: int, job: Job) -> None:
+    def begin(self, index: int, job: Job, setting: Setting) -> None:
         """Hand it a job."""
         self._index, self._job = index, job
-        self._send(job)
+        try:
+            self.pipe.send((job, setting))
+        except OSError:
+            # It died; reading from it will say so.
+            self.lost = True
 
     def finish(self) -> tuple[int, Result]:
         """The index of its job and what came of it, once the pipe can be read."""
@@ -110,25 +138,6 @@ class _Member:
         self._process.kill()
         self._process.wait()
 
-    def _send(self, message: Worker | Job) -> None:
-        try:
-            self.pipe.send(message)
-        except OSError:
-            # It died; reading from it will say so.
-            self.lost = True
-
-
-@contextmanager
-def _crew(worker: Worker, count: int) -> Iterator[list[_Member]]:
-    crew: list[_Member] = []
-    try:
-        for _ in range(count):
-            crew.append(_Member(worker))
-        yield crew
-    finally:
-        for member in crew:
-            member.stop()
-
 
 def _ready(crew: list[_Member]) -> list[_Member]:
     """The members whose pipes can be read: they are done, or dead. Waits for the first."""
@@ -144,17 +153,17 @@ def serve(handle: int) -> None:
         handle: File descriptor of the pipe.
     """
     pipe = connection.Connection(handle)
+    worker = Worker()
     try:
-        worker: Worker = pipe.recv()
         while True:
-            pipe.send(_attempt(worker, pipe.recv()))
+            pipe.send(_attempt(worker, *pipe.recv()))
     except (EOFError, OSError):
         return
 
 
-def _attempt(worker: Worker, job: Job) -> Result:
+def _attempt(worker: Worker, job: Job, setting: Setting) -> Result:
     try:
-        return worker.run(job)
+        return worker.run(job, setting)
     except Exception as error:
         # Where it happened and what caused it do not travel through a pipe, but a note does.
         error.add_note("".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-"""What runs jobs, in this process or in another: an environment and a policy, built once."""
+"""What runs jobs, in this process or in another: an environment and a policy, kept between jobs."""
 
 import sys
 from collections.abc import Iterator
@@ -32,53 +32,72 @@ class Job:
     keep_video: bool = False
 
 
-class Worker:
-    """Builds the environment and the policy at the first job, and keeps them.
+@dataclass(frozen=True)
+class Setting:
+    """Who acts where, with both fingerprints, worked out once by whoever hands out the jobs.
 
-    Args:
+    Attributes:
         env_spec: The environment.
         policy_spec: The policy.
-        env_id: Fingerprint of the environment; worked out once, by whoever starts the workers.
+        env_id: Fingerprint of the environment.
         policy_id: Fingerprint of the policy.
     """
 
-    def __init__(self, env_spec: EnvSpec, policy_spec: PolicySpec, env_id: str, policy_id: str) -> None:
-        self._env_spec, self._policy_spec = env_spec, policy_spec
-        self._env_id, self._policy_id = env_id, policy_id
-        self._built: tuple[VariableEnv, Policy, OneThread] | None = None
+    env_spec: EnvSpec
+    policy_spec: PolicySpec
+    env_id: str
+    policy_id: str
 
-    @property
-    def arguments(self) -> tuple[EnvSpec, PolicySpec, str, str]:
-        """What it was made from."""
-        return self._env_spec, self._policy_spec, self._env_id, self._policy_id
+    @classmethod
+    def of(cls, env_spec: EnvSpec, policy_spec: PolicySpec) -> "Setting":
+        """The setting with the fingerprints as they are now."""
+        return cls(env_spec, policy_spec, env_spec.fingerprint, policy_spec.fingerprint)
 
-    def run(self, job: Job) -> Episode:
+
+class Worker:
+    """Builds the environment and the policy when a job first needs them, and keeps them until another is needed."""
+
+    def __init__(self) -> None:
+        self._env: tuple[str, VariableEnv] | None = None
+        self._policy: tuple[str, Policy] | None = None
+        self._threads: OneThread | None = None
+
+    def run(self, job: Job, setting: Setting) -> Episode:
         """Run one job, on one thread: then an episode does not depend on where it ran.
 
         Raises:
             FaultfieldError: Whatever `rollout` or the specs' `build` raise.
         """
-        if self._built is None:
-            self._built = self._env_spec.build(), self._policy_spec.build(), OneThread()
-        env, policy, threads = self._built
-        with threads.limit():
+        env, policy = self._built(setting)
+        self._threads = self._threads or OneThread()
+        with self._threads.limit():
             return rollout(
                 env,
                 policy,
                 job.variation,
                 job.seed,
-                policy_id=self._policy_id,
-                env_id=self._env_id,
+                policy_id=setting.policy_id,
+                env_id=setting.env_id,
                 stage=job.stage,
                 keep_trajectory=job.keep_trajectory,
                 keep_video=job.keep_video,
             )
 
     def close(self) -> None:
-        """Let go of the environment."""
-        if self._built is not None:
-            self._built[0].close()
-            self._built = None
+        """Let go of the environment and the policy."""
+        if self._env is not None:
+            self._env[1].close()
+        self._env = self._policy = self._threads = None
+
+    def _built(self, setting: Setting) -> tuple[VariableEnv, Policy]:
+        if self._env is None or self._env[0] != setting.env_id:
+            self.close()
+            self._env = setting.env_id, setting.env_spec.build()
+        if self._policy is None or self._policy[0] != setting.policy_id:
+            self._policy = setting.policy_id, setting.policy_spec.build()
+            # A new policy may have loaded libraries with threads of their own.
+            self._threads = None
+        return self._env[1], self._policy[1]
 
 
 class OneThread:

@@ -135,7 +135,7 @@ class Ranked(Entry):
     verified: Verified | None = None
     """What fresh episodes showed; null where none were rolled out."""
     density: float | None = None
-    """Log-likelihood ratio of the diagnostic policy against nominal (RoboMD, 3.4): the higher, the more it goes there."""
+    """Log-likelihood ratio of the diagnostic policy against nominal (RoboMD, 3.4): it goes where this is high."""
     note: str = ""
     """Anything to be said beside it, in a sentence."""
 

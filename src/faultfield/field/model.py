@@ -17,7 +17,7 @@ from torch import Tensor
 from faultfield import files
 from faultfield.errors import CheckpointError, FieldError
 from faultfield.field.config import FieldConfig
-from faultfield.field.encoders import Encoder, TowerEncoder, build_encoder, check_pictures
+from faultfield.field.encoders import CachingEncoder, Encoder, TowerEncoder, build_encoder, check_pictures
 from faultfield.field.network import FieldNetwork
 from faultfield.field.training import Labels, TrainingLog, train
 
@@ -107,10 +107,8 @@ class Field:
         if not np.isin(data.failed, (0.0, 1.0)).all():
             raise FieldError("The outcomes of a field's episodes must be 0 (success) or 1 (failure).")
         encoder = build_encoder(config.encoder) if encoder is None else encoder
-        if config.train_towers and not isinstance(encoder, TowerEncoder):
-            raise FieldError(f"The towers of a {type(encoder).__name__} cannot be trained; use the encoder itself.")
         if config.train_towers:
-            encoder = copy.deepcopy(encoder)
+            encoder = _trainable(encoder)
         rows = _encode(encoder, config, data.pictures, data.texts, data.probe)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -258,6 +256,14 @@ def _encode(
             raise FieldError("The field's inputs include the probe, and no probe features were given.")
         rows["probe"] = np.ascontiguousarray(probe, dtype=np.float32)
     return rows
+
+
+def _trainable(encoder: Encoder) -> TowerEncoder:
+    """A copy of the encoder whose towers may be trained; what a cache remembers would be wrong after a step."""
+    inner = encoder.inner if isinstance(encoder, CachingEncoder) else encoder
+    if not isinstance(inner, TowerEncoder):
+        raise FieldError(f"The towers of a {type(inner).__name__} cannot be trained; it has none.")
+    return copy.deepcopy(inner)
 
 
 def _through_towers(

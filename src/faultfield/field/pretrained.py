@@ -115,8 +115,9 @@ def _fetch(weights: Any) -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"The weights of ViT-B/16 cannot be fetched from {weights.url}; check the network or name "
-                              "a local file.") from error  # fmt: skip
+        raise CheckpointError(
+            f"The weights of ViT-B/16 cannot be fetched from {weights.url}; check the network or name a local file."
+        ) from error
     return state
 
 

@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 """Called with the stage (`scenes`, `steps`), how much is done, and of how much."""
 
 _BATCH = 128
-_TEXTS = 64
+_TEXTS = 32
 """Sentences a step without a picture: they cost little, and say what no picture shows."""
 
 _LR = 1.5e-3
@@ -42,7 +42,7 @@ def pretrain(
     spec: BuildsEnv,
     out: str | Path,
     scenes: int = 12_000,
-    steps: int = 1_000,
+    steps: int = 600,
     seed: int = 0,
     workers: int = 1,
     on_progress: Progress | None = None,

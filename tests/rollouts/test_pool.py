@@ -48,24 +48,19 @@ class SlowOnEvenSeeds(PointReach):
         return super().reset(seed=seed, options=options)
 
 
-class MatrixPolicy:
-    """Sums whose last bits depend on the number of threads, as a network's do."""
+class SumPolicy:
+    """Acts on the last bits of a sum, which depend on the number of threads, as those of a network may."""
 
     def __init__(self) -> None:
         import torch
 
-        generator = torch.Generator().manual_seed(0)
-        self.weights = torch.randn(3072, 512, generator=generator)
-        self.last = torch.randn(512, 2, generator=generator)
+        self.numbers = torch.randn(10**6, generator=torch.Generator().manual_seed(0))
 
     def reset(self) -> None: ...
 
     def infer(self, observation: Any) -> Any:
-        import torch
-
-        pixels = torch.from_numpy(observation["observation.images.top"].reshape(1, -1)).float() / 255
-        hidden = torch.relu(pixels.repeat(64, 1) @ self.weights)
-        return {"actions": torch.tanh(0.01 * (hidden @ self.last)[:1]).numpy()}
+        total = (self.numbers * float(observation["observation.images.top"].mean())).sum()
+        return {"actions": np.full((1, 2), np.sin(1000 * float(total)), dtype=np.float32)}
 
 
 def children(pid: int) -> list[int]:
@@ -102,10 +97,15 @@ def test_threads_of_this_process_change_nothing() -> None:
     import torch
 
     jobs = [Job(NOMINAL, seed, "known", keep_trajectory=True) for seed in range(2)]
-    policy = PolicySpec(f"{HERE}:MatrixPolicy")
+    policy = PolicySpec(f"{HERE}:SumPolicy")
+    picture = {"observation.images.top": np.full((32, 32, 3), 77, dtype=np.uint8)}
     before = torch.get_num_threads()
     try:
-        torch.set_num_threads(2)
+        answers = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            answers.append(policy.build().infer(picture)["actions"].tolist())
+        assert answers[0] != answers[1], "this policy is no test of threads"
         here = contents(list(run_many(jobs, ENV, policy, workers=1)))
         assert torch.get_num_threads() == 2
     finally:

@@ -1,0 +1,56 @@
+"""Success under each known variation: the policy, the expert and the blind policy, on the same fresh seeds.
+
+    python benchmarks/known.py runs/lift-demo --episodes 30 --seed 3000000 --out docs/results/lift-known
+
+Writes `<out>.json` and a table `<out>.md`. Killed and run again, it goes on where it was.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from faultfield.cli.console import Bars
+from faultfield.files import write_text
+from faultfield.study import Study
+from faultfield.study.ask import roll_out
+from faultfield.variations import NOMINAL
+
+ROLES = ("policy", "expert", "blind")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--episodes", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=3_000_000)
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    study = Study.open(arguments.study)
+    asked = [NOMINAL, *study.known]
+    counted: dict[str, list[dict[str, Any]]] = {}
+    for role in ROLES:
+        counted[role] = roll_out(
+            study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role,
+            workers=arguments.workers, progress=Bars(),
+        )  # fmt: skip
+    what = f"{arguments.episodes} episodes each, seeds from {arguments.seed}"
+    content = {"study": study.name, "policy": study.identity["policy"], "what": what, "counted": counted}
+    write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
+    write_text(arguments.out.with_suffix(".md"), table(counted, what))
+
+
+def table(counted: dict[str, list[dict[str, Any]]], what: str) -> str:
+    """Success of each role with its Wilson interval (95 %), as Markdown."""
+    lines = [f"Successes, Wilson 95 %; {what}.", "", "| variation | policy | expert | blind |", "|---|---|---|---|"]
+    for row in zip(*(counted[role] for role in ROLES), strict=True):
+        cells = [
+            f"{r['episodes'] - r['failures']}/{r['episodes']} [{1 - r['high']:.2f}, {1 - r['low']:.2f}]" for r in row
+        ]
+        lines.append(f"| {row[0]['text']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

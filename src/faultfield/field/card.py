@@ -90,9 +90,10 @@ what was changed in them. Faultfield's default encoder: it needs no download and
   name and half by number, the objects placed at random, the arm moved in half of them. No rollouts, no
   outcomes, no policy.
 - **Recipe**: contrastive loss between pictures and reworded sentences, and regression of every factor's
-  values from both; {steps:,} steps of 128 scenes, seed {seed}.
-- **Remake it**: `faultfield field pretrain --scenes {scenes} --steps {steps} --seed {seed}`. Killed and started
-  again, it goes on where it was.
+  values from both, {steps:,} steps of 128 scenes; then twice as many steps of the text tower alone, the pictures'
+  vectors locked; seed {seed}.
+- **Remake it**: `faultfield field pretrain --out models/pocket-clip --scenes {scenes} --steps {steps} --seed {seed}`.
+  Killed and started again, it goes on where it was.
 
 ## Measured on scenes of other seeds
 

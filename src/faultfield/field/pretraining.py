@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from faultfield import files
 from faultfield.errors import CheckpointError
@@ -21,11 +23,17 @@ from faultfield.field.wording import paraphrase, wordings
 from faultfield.variations import VariationSpace
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage (`scenes`, `steps`), how much is done, and of how much."""
+"""Called with the stage (`scenes`, `steps`, `reading`), how much is done, and of how much."""
 
 _BATCH = 128
 _TEXTS = 32
 """Sentences a step without a picture: they cost little, and say what no picture shows."""
+
+_READING = 2
+"""Steps of the text tower alone, for each step of both."""
+
+_READ_VALUES = 3.0
+"""Weight of the values against the contrast while the text tower trains alone."""
 
 _LR = 1.5e-3
 _WARM_UP = 0.05
@@ -57,7 +65,7 @@ def pretrain(
         spec: What builds the environment.
         out: Directory of the encoder.
         scenes: Pictures to train on.
-        steps: Gradient steps.
+        steps: Gradient steps of both towers; the text tower then takes twice as many alone.
         seed: Of scenes, initial weights and batches.
         workers: Processes that render.
         on_progress: Told what is done.
@@ -74,7 +82,8 @@ def pretrain(
     data = render_many(spec, work, scenes, seed, workers, lambda done, total: tell("scenes", done, total))
     model = _new_model(data.space, size or PocketSize(), seed)
     run = {"scenes": scenes, "steps": steps, "seed": seed, "words": len(model.text.tokenizer)}
-    _train(model, data, steps, seed, work / "checkpoint.safetensors", run, tell)
+    _descend(model, _together(model, data, steps, seed, work), run, tell)
+    _descend(model, _reading(model, data, _READING * steps, seed, work), run, tell)
     measured = measure(model, held_out)
     model.save(out)
     files.write_text(out / "README.md", card(model, data.space, run, measured))
@@ -109,41 +118,83 @@ def _new_model(space: VariationSpace, size: PocketSize, seed: int) -> PocketClip
     return model
 
 
-def _train(
-    model: PocketClip, data: Scenes, steps: int, seed: int, path: Path, run: Mapping[str, int], tell: Progress
-) -> None:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_LR, weight_decay=_WEIGHT_DECAY)
-    first = _resume(model, optimizer, path, run)
+@dataclass(frozen=True)
+class _Stage:
+    """One descent: what is trained, on which loss, how long, and where its checkpoints lie."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    loss: Callable[[np.random.Generator], Tensor]
+    steps: int
+    seed: tuple[int, int]
+    path: Path
+
+
+def _together(model: PocketClip, data: Scenes, steps: int, seed: int, work: Path) -> _Stage:
+    """Both towers at once."""
     weights = _weights(data.space)
-    model.train()
-    for step in range(first, steps):
-        rng = np.random.default_rng((seed, 1, step))
+
+    def loss(rng: np.random.Generator) -> Tensor:
+        rows = rng.choice(len(data), size=min(_BATCH, len(data)), replace=False)
+        noise = _NOISE * torch.from_numpy(rng.standard_normal(data.pictures[rows].shape, dtype=np.float32))
+        pictures = model.vision(torch.from_numpy(data.pictures[rows]).float() + noise)
+        alike, said, codes = _sentences(model, data, pictures, rows, weights["all"], _TEXTS, rng)
+        return alike + said + _squares(model.vision_values(pictures), codes[: len(rows)], weights["visible"])
+
+    return _Stage("steps", list(model.parameters()), loss, steps, (seed, 1), work / "checkpoint.safetensors")
+
+
+def _reading(model: PocketClip, data: Scenes, steps: int, seed: int, work: Path) -> _Stage:
+    """The text tower alone, the pictures' vectors locked (Zhai et al. 2022).
+
+    A step costs a third, and it takes many steps to learn to read numbers.
+    """
+    weights = _weights(data.space)["all"]
+    pictures = torch.from_numpy(model.encoder().encode_pictures(data.pictures))
+
+    def loss(rng: np.random.Generator) -> Tensor:
+        rows = rng.choice(len(data), size=min(_BATCH, len(data)), replace=False)
+        alike, said, _ = _sentences(model, data, pictures[rows], rows, weights, 2 * _TEXTS, rng)
+        return alike + _READ_VALUES * said
+
+    reader = [*model.text.parameters(), *model.text_shared.parameters(), *model.text_values.parameters()]
+    return _Stage("reading", reader, loss, steps, (seed, 2), work / "reading.safetensors")
+
+
+def _descend(model: PocketClip, stage: _Stage, run: Mapping[str, int], tell: Progress) -> None:
+    optimizer = torch.optim.AdamW(stage.parameters, lr=_LR, weight_decay=_WEIGHT_DECAY)
+    first = _resume(model, optimizer, stage.path, run)
+    model.train(stage.name == "steps")
+    for step in range(first, stage.steps):
         for group in optimizer.param_groups:
-            group["lr"] = _LR * _schedule(step / steps)
-        loss = _loss(model, data, weights, rng)
+            group["lr"] = _LR * _schedule(step / stage.steps)
+        loss = stage.loss(np.random.default_rng((*stage.seed, step)))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        tell("steps", step + 1, steps)
-        if (step + 1) % _EVERY == 0:
-            _checkpoint(model, optimizer, path, run, step + 1)
+        tell(stage.name, step + 1, stage.steps)
+        if (step + 1) % _EVERY == 0 or step + 1 == stage.steps:
+            _checkpoint(model, optimizer, stage.path, run, step + 1)
     model.eval()
 
 
-def _loss(model: PocketClip, data: Scenes, weights: Mapping[str, Tensor], rng: np.random.Generator) -> Tensor:
-    rows = rng.choice(len(data), size=min(_BATCH, len(data)), replace=False)
+def _sentences(
+    model: PocketClip,
+    data: Scenes,
+    pictures: Tensor,
+    rows: NDArray[np.int64],
+    weights: Tensor,
+    extra: int,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Contrast of pictures and sentences; how far values are off that sentences tell; the true values."""
     shown = [data.variations[i] for i in rows]
-    told = [*shown, *(draw_variation(data.space, rng) for _ in range(_TEXTS))]
-    noise = _NOISE * torch.from_numpy(rng.standard_normal(data.pictures[rows].shape, dtype=np.float32))
-    pictures = model.vision(torch.from_numpy(data.pictures[rows]).float() + noise)
+    told = [*shown, *(draw_variation(data.space, rng) for _ in range(extra))]
     texts = model.text(**model.text.tokenize([paraphrase(data.space, v, rng) for v in told]))
     codes = (torch.from_numpy(data.space.encode_many(told)).float() - model.values_mean) / model.values_scale
-    seen = _squares(model.vision_values(pictures), codes[: len(rows)], weights["visible"])
-    said = _squares(model.text_values(texts), codes, weights["all"])
-    alike = contrast_scenes(
-        model.similarity(pictures, texts[: len(rows)]), [v.key for v in shown], model.temperature
-    )  # fmt: skip
-    return alike + seen + said
+    similarity = model.similarity(pictures, texts[: len(rows)])
+    alike = contrast_scenes(similarity, [v.key for v in shown], model.temperature)
+    return alike, _squares(model.text_values(texts), codes, weights), codes
 
 
 def _squares(predicted: Tensor, codes: Tensor, weights: Tensor) -> Tensor:

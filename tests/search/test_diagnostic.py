@@ -16,7 +16,7 @@ NET = (32, 32)
 SMALL = {
     "ppo": SearchConfig(steps=12_000, ppo=PpoSettings(net=NET, envs=32, rollout=16, batch=256, learning_rate=3e-3)),
     "a2c": SearchConfig(
-        algorithm="a2c", steps=30_000, a2c=A2cSettings(net=NET, envs=32, rollout=4, learning_rate=3e-3)
+        algorithm="a2c", steps=20_000, a2c=A2cSettings(net=NET, envs=32, rollout=4, learning_rate=3e-3)
     ),
     "sac": SearchConfig(algorithm="sac", steps=12_000, sac=SacSettings(net=NET, envs=32, warmup=500, batch=64)),
 }

@@ -121,7 +121,7 @@ def test_outcomes_follow_the_failure_rate():
     assert not label.step(label.walkers(np.arange(4000)), actions).failed.any()
     expected = VirtualMDP(known, rate, SearchConfig(outcome="expected"))
     rewards = expected.step(expected.walkers(np.arange(4000)), actions).rewards
-    assert rewards == pytest.approx(np.full(4000, 0.3 * 100.0 - 0.7 * 100.0 / 20))
+    assert rewards == pytest.approx(np.full(4000, 0.3 * 100.0 - 0.7 * 100.0 / 5))
 
 
 def test_episodes_start_anywhere():

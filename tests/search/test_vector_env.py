@@ -66,7 +66,7 @@ def test_the_same_seed_starts_the_same_walk_again():
 
     def walk(seed):
         env = VirtualVecEnv(mdp, 5, seed=seed)
-        return [env.reset()] + [env.step(action)[0] for action in actions]
+        return [env.reset().copy()] + [env.step(action)[0].copy() for action in actions]
 
     assert all(np.array_equal(a, b) for a, b in zip(walk(3), walk(3), strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(walk(3), walk(4), strict=True))
@@ -77,3 +77,16 @@ def test_a_single_environment_passes_the_librarys_check():
         # It advises symmetric action bounds; ours are the box of the data.
         warnings.simplefilter("ignore")
         check_env(VirtualEnv(mdp_of()))
+
+
+def test_the_state_before_a_step_is_still_whole_after_it():
+    """The library stores the state that it acted on only once the step is done."""
+    mdp = mdp_of()
+    env = VirtualVecEnv(mdp, 4, seed=0)
+    before = env.reset()
+    for shift in (0.1, -0.1, 0.2):
+        kept = before.copy()
+        after = env.step(kept + np.float32(shift))[0]
+        assert np.array_equal(before, kept)
+        assert not np.shares_memory(before, after)
+        before = after

@@ -101,7 +101,9 @@ class SearchConfig:
         algorithm: `ppo`, `a2c` or `sac`.
         steps: Virtual steps to train for (rounded up to whole rollouts).
         envs: Environments in parallel; None for the algorithm's own number.
-        horizon: Steps after which an episode without failure ends.
+        horizon: Steps after which an episode without failure ends. It also divides K_success: over a long horizon a
+            success costs next to nothing, and a policy learns to fail from successes only, which are all that it
+            walks through, and not from where it starts.
         discount: γ, 0–1.
         failure_reward: K_failure of Eq. 2.
         success_cost: K_success of Eq. 2.
@@ -121,7 +123,7 @@ class SearchConfig:
     algorithm: Algorithm = "ppo"
     steps: int = 200_000
     envs: int | None = None
-    horizon: int = 20
+    horizon: int = 5
     discount: float = 0.99
     failure_reward: float = 100.0
     success_cost: float = 100.0

@@ -78,7 +78,7 @@ class KnownChanges(gymnasium.Env[NDArray[np.float32], np.int64]):
         >>> env = KnownChanges(space, changes, fails=lambda variation: variation["cup"] == "blue")
         >>> _ = env.reset(seed=0)
         >>> env.step(0)[1:3], env.step(1)[1:3]
-        ((-5.0, False), (100.0, True))
+        ((-20.0, False), (100.0, True))
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it so
@@ -194,7 +194,7 @@ def train_known(
         fails: A real trial of a composed variation. It is called once per trial; a caller that has tried a variation
             before may answer from its ledger.
         trials: How many trials to spend; exactly so many are made.
-        config: Eq. 2's constants, horizon and discount; a horizon of 5 when None.
+        config: Eq. 2's constants, horizon and discount; the defaults when None.
         seed: Of everything random. No global random state is touched.
         on_progress: Called with trials made, trials in all, and recent episodes' means.
 
@@ -204,7 +204,7 @@ def train_known(
     """
     if trials < 1:
         raise StudyError(f"The search over known changes needs at least one trial, not {trials}.")
-    config = config or SearchConfig(horizon=5)
+    config = config or SearchConfig()
     changes = KnownChanges(space, candidates, fails, config)
     with quiet_training(trials, on_progress) as callback:
         from stable_baselines3 import PPO

@@ -210,11 +210,17 @@ class VirtualMDP:
         Returns:
             Indices, int64 (n,), and Eq. 2's distance penalties, float64 (n,), ≥ 0.
         """
-        # argmin ‖a − e‖² = argmax a·e − ‖e‖²/2. The distance itself is then taken from the difference: the product
-        # would lose small distances to cancellation.
-        reached = (actions @ self.points.T - self._half_norms).argmax(axis=1)
-        gap = actions - self.points[reached]
-        return reached, np.sqrt(np.einsum("nd,nd->n", gap, gap)).astype(np.float64) / self.penalty_unit
+        # argmin ‖a − e‖² = argmax a·e − ‖e‖²/2, and the largest of these gives the distance without another pass.
+        scores = actions @ self.points.T
+        scores -= self._half_norms
+        reached = scores.argmax(axis=1)
+        lengths = np.einsum("nd,nd->n", actions, actions)
+        squares = lengths - 2.0 * scores[np.arange(len(actions)), reached]
+        # Where little remains of the difference, single precision has cancelled it: there, subtract first.
+        close = np.flatnonzero(squares < 0.01 * lengths)
+        gaps = actions[close] - self.points[reached[close]]
+        squares[close] = np.einsum("nd,nd->n", gaps, gaps)
+        return reached, np.sqrt(squares.astype(np.float64)) / self.penalty_unit
 
     def walkers(self, seeds: NDArray[np.int64] | list[int]) -> Walkers:
         """New environments, one per seed, each at the start of an episode."""

@@ -26,6 +26,9 @@ class VirtualVecEnv(VecEnv):
     `info["terminal_observation"]`, `info["TimeLimit.truncated"]` tells the horizon from a failure, and
     `info["episode"]` carries the return and length that its logger averages.
 
+    States are written into two arrays by turns: what `reset` or `step` gave holds until the step after the next, which
+    is as long as the library looks at it. Fresh memory at every step would cost as much as all the rest.
+
     Args:
         mdp: What to walk in.
         count: How many environments, n.
@@ -41,6 +44,9 @@ class VirtualVecEnv(VecEnv):
         self._walkers = mdp.walkers(list(self.seed(seed)))
         self._returns = np.zeros(count)
         self._actions: Array = np.zeros((count, mdp.dim), dtype=np.float32)
+        self._states: Array = np.zeros((2, count, mdp.dim), dtype=np.float32)
+        self._points = list(mdp.points)
+        self._turn = 0
 
     def reset(self) -> Array:
         """Start every environment anew; states in units, float32 (n, d)."""
@@ -52,7 +58,7 @@ class VirtualVecEnv(VecEnv):
         self._returns[:] = 0.0
         self._reset_seeds()
         self._reset_options()
-        return self.mdp.points[self._walkers.at]
+        return self._observe()
 
     def step_async(self, actions: Array) -> None:
         """Take note of the actions, in units, float32 (n, d)."""
@@ -65,16 +71,24 @@ class VirtualVecEnv(VecEnv):
         done = steps.failed | steps.truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         ended = np.flatnonzero(done)
-        for index in ended.tolist():
+        # Plain lists first: picking single numbers out of arrays would take half of the whole step.
+        columns = (
+            ended,
+            steps.reached[ended],
+            steps.truncated[ended],
+            self._returns[ended],
+            self._walkers.steps[ended],
+        )
+        for index, reached, truncated, total, length in zip(*(c.tolist() for c in columns), strict=True):
             infos[index] = {
-                "terminal_observation": self.mdp.points[steps.reached[index]],
-                "TimeLimit.truncated": bool(steps.truncated[index]),
-                "episode": {"r": float(self._returns[index]), "l": int(self._walkers.steps[index]), "t": 0.0},
+                "terminal_observation": self._points[reached],
+                "TimeLimit.truncated": truncated,
+                "episode": {"r": total, "l": length, "t": 0.0},
             }
         self.mdp.reset(self._walkers, ended)
         self._returns[ended] = 0.0
         rewards = (self.reward_scale * steps.rewards).astype(np.float32)
-        return self.mdp.points[self._walkers.at], rewards, done, infos
+        return self._observe(), rewards, done, infos
 
     def close(self) -> None:
         """Nothing to release."""
@@ -108,6 +122,11 @@ class VirtualVecEnv(VecEnv):
         seeds = [(seed or 0) + index for index in range(self.num_envs)]
         self._seeds = list(seeds)
         return seeds
+
+    def _observe(self) -> Array:
+        self._turn = 1 - self._turn
+        # Without `mode`, numpy would take into a buffer of its own first; the indices are within bounds.
+        return np.take(self.mdp.points, self._walkers.at, axis=0, out=self._states[self._turn], mode="clip")
 
 
 class VirtualEnv(gymnasium.Env[Array, Array]):

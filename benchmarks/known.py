@@ -27,14 +27,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    study = Study.open(arguments.study)
-    asked = [NOMINAL, *study.known]
     counted: dict[str, list[dict[str, Any]]] = {}
-    for role in ROLES:
-        counted[role] = roll_out(
-            study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role,
-            workers=arguments.workers, progress=Bars(),
-        )  # fmt: skip
+    with Study.open(arguments.study, workers=arguments.workers) as study:
+        asked = [NOMINAL, *study.known]
+        for role in ROLES:
+            counted[role] = roll_out(
+                study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role, progress=Bars()
+            )
     what = f"{arguments.episodes} episodes each, seeds from {arguments.seed}"
     content = {"study": study.name, "policy": study.identity["policy"], "what": what, "counted": counted}
     write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 import typer
 
@@ -28,6 +29,9 @@ def main() -> None:
     # One thread for each process: workers do not fight over cores, and results are the same on any number of them.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    # What libraries have to say to their own developers; `python -W default -m faultfield` shows it.
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     try:
         app()
     except FaultfieldError as error:

@@ -35,8 +35,8 @@ def run(study: StudyPath, out_dir: Out = None, workers: Workers = None, as_json:
     from faultfield.report.summary import print_worst
     from faultfield.study import Study, run_all
 
-    opened = Study.open(study, out_dir)
-    diagnosis = run_all(opened, Bars(), workers=workers)
+    with Study.open(study, out_dir, workers) as opened:
+        diagnosis = run_all(opened, Bars())
     if as_json:
         print_json(diagnosis.model_dump(mode="json"))
         return
@@ -48,8 +48,8 @@ def collect(study: StudyPath, out_dir: Out = None, workers: Workers = None) -> N
     """Roll out the nominal and the known variations, and the expert and blind controls."""
     from faultfield.study import Study, stages
 
-    opened = Study.open(study, out_dir)
-    stages.collect(opened, Bars(), workers=workers)
+    with Study.open(study, out_dir, workers) as opened:
+        stages.collect(opened, Bars())
     err.print(f"{len(opened.ledger)} episodes in {opened.directory / 'ledger'}")
 
 
@@ -77,7 +77,8 @@ def diagnose(study: StudyPath, out_dir: Out = None, workers: Workers = None, as_
     from faultfield.study import Study
     from faultfield.study.diagnose import diagnose as diagnose_study
 
-    diagnosis = diagnose_study(Study.open(study, out_dir), Bars(), workers=workers)
+    with Study.open(study, out_dir, workers) as opened:
+        diagnosis = diagnose_study(opened, Bars())
     if as_json:
         print_json(diagnosis.model_dump(mode="json"))
     else:
@@ -131,10 +132,8 @@ def rollout(
     from faultfield.study import Study
     from faultfield.study.ask import roll_out
 
-    rows = roll_out(
-        Study.open(study), variations, episodes=episodes, seed=seed, keep=keep, role=role, workers=workers,
-        progress=Bars(),
-    )  # fmt: skip
+    with Study.open(study, workers=workers) as opened:
+        rows = roll_out(opened, variations, episodes=episodes, seed=seed, keep=keep, role=role, progress=Bars())
     if as_json:
         print_json({"variations": rows})
         return

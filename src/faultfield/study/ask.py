@@ -55,7 +55,6 @@ def roll_out(
     seed: int,
     keep: bool,
     role: str,
-    workers: int | None,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Roll each variation out and count.
@@ -67,7 +66,6 @@ def roll_out(
         seed: Episode i is reset with `seed + i`.
         keep: Add the policy's episodes to the study's ledger, from which the next `fit` and `predict` learn.
         role: `policy`, `expert` or `blind`.
-        workers: Processes; None takes the study's setting.
         progress: Shows how far it is.
 
     Raises:
@@ -87,10 +85,10 @@ def roll_out(
     # What is not kept for learning has a ledger of its own, so that a long check goes on after a kill too.
     ledger = study.ledger if keep else Ledger(study.directory / "checks", create=True)
     if role == "policy":
-        stages.roll_out(study, ledger, "Rolling out", unique, "check", seeds, progress, workers=workers)
+        stages.roll_out(study, ledger, "Rolling out", unique, "check", seeds, progress)
         actor = study.identity["policy"]
     else:
-        stages.roll_out_control(study, ledger, role, unique, seeds, progress, workers=workers)
+        stages.roll_out_control(study, ledger, role, unique, seeds, progress)
         actor = stages.control_spec(study, role).fingerprint
     found = _counted(ledger, unique, seeds, actor)
     return [{"variation": v.to_json(), "text": v.text, **found[v.key]} for v in asked]

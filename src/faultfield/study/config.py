@@ -44,12 +44,14 @@ class RolloutsConfig(_Strict):
         nominal: Episodes under nominal conditions; their successes give the probe its states.
         seed: Episode i of every variation is reset with `seed + i`, so variations are compared on the same scenes.
         workers: Processes; `auto` is one a core.
+        backend: `process` on this machine, or `ray` on the cluster that `RAY_ADDRESS` names.
     """
 
     per_variation: int = Field(10, ge=1)
     nominal: int = Field(20, ge=1)
     seed: int = Field(0, ge=0)
     workers: int | Literal["auto"] = "auto"
+    backend: Literal["process", "ray"] = "process"
 
 
 class ControlsConfig(_Strict):

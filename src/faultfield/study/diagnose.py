@@ -20,17 +20,17 @@ VERIFY_SEED = 100_000
 """Added to the study's seed: verification never sees a scene that anything was learned from."""
 
 
-def run_all(study: Study, progress: Progress, *, workers: int | None = None) -> Diagnosis:
+def run_all(study: Study, progress: Progress) -> Diagnosis:
     """Every stage in order; what is done already is not done again."""
-    stages.collect(study, progress, workers=workers)
+    stages.collect(study, progress)
     stages.fit(study, progress)
     stages.search(study, progress)
-    diagnosis = diagnose(study, progress, workers=workers)
+    diagnosis = diagnose(study, progress)
     report(study)
     return diagnosis
 
 
-def diagnose(study: Study, progress: Progress, *, workers: int | None = None) -> Diagnosis:
+def diagnose(study: Study, progress: Progress) -> Diagnosis:
     """Rank the candidates, roll out the worst feasible ones and a few of the rest, and write diagnosis.json.
 
     Raises:
@@ -48,8 +48,8 @@ def diagnose(study: Study, progress: Progress, *, workers: int | None = None) ->
         ranking = rank(study, asked, progress)
         ranking.write(file)
         study.mark_done("rank", stamp)
-    feasible = _check_feasible(study, ranking.candidates, progress, workers)
-    verified = _verify(study, ranking, feasible, progress, workers)
+    feasible = _check_feasible(study, ranking.candidates, progress)
+    verified = _verify(study, ranking, feasible, progress)
     diagnosis = assemble(study, ranking, verified, feasible)
     diagnosis.write(study.directory / "diagnosis.json")
     return diagnosis
@@ -72,20 +72,18 @@ def report(study: Study) -> Path:
     return path
 
 
-def _check_feasible(
-    study: Study, variations: list[Variation], progress: Progress, workers: int | None
-) -> dict[str, Feasibility]:
+def _check_feasible(study: Study, variations: list[Variation], progress: Progress) -> dict[str, Feasibility]:
     """What the expert can do under each candidate, by variation key; without an expert, nothing is known."""
     first = study.config.rollouts.seed + VERIFY_SEED
     seeds = range(first, first + study.config.controls.per_variation)
-    stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress, workers=workers)
+    stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
     wanted = set(variations)
     tried = [e for e in study.ledger.episodes(stage="expert", load="none") if e.variation in wanted and e.seed in seeds]
     return {entry.variation.key: entry for entry in feasibility(variations, outcomes(tried))}
 
 
 def _verify(
-    study: Study, ranking: Ranking, feasible: Mapping[str, Feasibility], progress: Progress, workers: int | None
+    study: Study, ranking: Ranking, feasible: Mapping[str, Feasibility], progress: Progress
 ) -> dict[str, Outcome]:
     """Real outcomes of the candidates that were chosen for it, by variation key."""
     settings = study.config.diagnosis
@@ -96,7 +94,7 @@ def _verify(
         return {}
     first = study.config.rollouts.seed + VERIFY_SEED
     seeds = range(first, first + settings.episodes)
-    stages.roll_out(study, study.ledger, "Verifying for real", chosen, "verify", seeds, progress, workers=workers)
+    stages.roll_out(study, study.ledger, "Verifying for real", chosen, "verify", seeds, progress)
     policy, wanted = study.identity["policy"], set(chosen)
     rolled = study.ledger.episodes(policy=policy, load="none")
     return {o.variation.key: o for o in outcomes([e for e in rolled if e.variation in wanted and e.seed in seeds])}

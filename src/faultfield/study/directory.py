@@ -4,7 +4,7 @@ import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from faultfield import __version__
 from faultfield.envs.base import VariableEnv
@@ -12,6 +12,7 @@ from faultfield.errors import StudyError
 from faultfield.files import write_text
 from faultfield.policies.base import Policy
 from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.pool import Workers
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.study.config import StudyConfig, variations_of
 from faultfield.variations import Variation, VariationSpace
@@ -25,13 +26,15 @@ class Study:
     Args:
         config: What is studied.
         directory: Where everything is kept; made when it is missing.
+        workers: Processes that roll out; None takes the study's setting.
 
     Raises:
         StudyError: The directory holds a study of another policy or environment.
     """
 
-    def __init__(self, config: StudyConfig, directory: str | Path) -> None:
+    def __init__(self, config: StudyConfig, directory: str | Path, workers: int | None = None) -> None:
         self.config = config
+        self._count = workers or config.rollouts.workers
         self.directory = Path(directory)
         self.policy_spec = PolicySpec(config.policy.type, config.policy.arguments)
         self.env_spec = EnvSpec(config.environment.type, config.environment.arguments)
@@ -44,7 +47,7 @@ class Study:
         write_text(self.directory / "identity.json", json.dumps(self.identity, indent=2) + "\n")
 
     @classmethod
-    def open(cls, path: str | Path, out: str | Path | None = None) -> "Study":
+    def open(cls, path: str | Path, out: str | Path | None = None, workers: int | None = None) -> "Study":
         """The study that `path` names: a study file (kept in `out`, by default `runs/<name>`), or a study's directory.
 
         Raises:
@@ -58,10 +61,22 @@ class Study:
                 )
             if out is not None and Path(out) != path:
                 raise StudyError(f"{path} is already a study's directory; leave --out out.")
-            return cls(StudyConfig.read(path / STUDY_FILE), path)
+            return cls(StudyConfig.read(path / STUDY_FILE), path, workers)
         if not path.exists():
             raise StudyError(f"There is no study at {path}; give a study file (.yaml) or a study's directory.")
-        return cls(StudyConfig.read(path), out if out is not None else Path("runs") / path.stem)
+        return cls(StudyConfig.read(path), out if out is not None else Path("runs") / path.stem, workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker processes, if there are any."""
+        if "workers" in self.__dict__:
+            self.workers.close()
+            del self.__dict__["workers"]
 
     @property
     def name(self) -> str:
@@ -82,6 +97,11 @@ class Study:
     def policy(self) -> Policy:
         """The policy under test, loaded when first needed."""
         return self.policy_spec.build()
+
+    @cached_property
+    def workers(self) -> Workers:
+        """The processes that roll out, which stay from one stage to the next."""
+        return Workers(self._count, self.config.rollouts.backend)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -6,7 +6,6 @@ its last result was made from the same inputs.
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.fields import FieldBank
 from faultfield.errors import LedgerError, StudyError
+from faultfield.field.encoders import build_encoder
 from faultfield.field.model import Field
 from faultfield.field.views import Views
 from faultfield.rollouts.collect import collect as run_jobs
@@ -33,19 +33,17 @@ EVIDENCE = ("known", "check")
 """Stages of the ledger that may be learned from: what was rolled out to learn, and what the user added with --keep."""
 
 
-def collect(study: Study, progress: Progress, *, workers: int | None = None) -> None:
+def collect(study: Study, progress: Progress) -> None:
     """Roll out the nominal and the known variations, and the controls; only what the ledger lacks."""
     settings = study.config.rollouts
     seeds = range(settings.seed, settings.seed + settings.per_variation)
     nominal = range(settings.seed, settings.seed + settings.nominal)
     jobs = [Job(NOMINAL, seed, "known", keep_trajectory=True) for seed in nominal]
     jobs += [Job(variation, seed, "known") for variation in study.known for seed in seeds]
-    _run(
-        study.ledger, "Known variations", jobs, study.env_spec, study.policy_spec, workers or settings.workers, progress
-    )
+    _run(study, study.ledger, "Known variations", jobs, study.env_spec, study.policy_spec, progress)
     for role in ("expert", "blind"):
         seeds = range(settings.seed, settings.seed + study.config.controls.per_variation)
-        roll_out_control(study, study.ledger, role, [NOMINAL, *study.known], seeds, progress, workers=workers)
+        roll_out_control(study, study.ledger, role, [NOMINAL, *study.known], seeds, progress)
 
 
 def roll_out(
@@ -56,8 +54,6 @@ def roll_out(
     stage: str,
     seeds: range,
     progress: Progress,
-    *,
-    workers: int | None = None,
 ) -> None:
     """Roll the policy under test out under each variation and seed; only what the ledger lacks.
 
@@ -69,10 +65,9 @@ def roll_out(
         stage: Under which the episodes are filed.
         seeds: Of the resets.
         progress: Shows how far it is.
-        workers: Processes; None takes the study's setting.
     """
     jobs = [Job(variation, seed, stage) for variation in variations for seed in seeds]
-    _run(ledger, name, jobs, study.env_spec, study.policy_spec, workers or study.config.rollouts.workers, progress)
+    _run(study, ledger, name, jobs, study.env_spec, study.policy_spec, progress)
 
 
 def roll_out_control(
@@ -82,8 +77,6 @@ def roll_out_control(
     variations: Sequence[Variation],
     seeds: range,
     progress: Progress,
-    *,
-    workers: int | None = None,
 ) -> bool:
     """Roll out the `expert` or `blind` control under each variation, where the study has one; says whether it has."""
     if control(study, role) is None:
@@ -92,7 +85,7 @@ def roll_out_control(
     policy_spec = control_spec(study, role)
     jobs = [Job(variation, seed, role) for variation in variations for seed in seeds]
     name = f"The {role} as a control"
-    _run(ledger, name, jobs, env_spec, policy_spec, workers or study.config.rollouts.workers, progress)
+    _run(study, ledger, name, jobs, env_spec, policy_spec, progress)
     return True
 
 
@@ -165,7 +158,8 @@ def fit_stamp(study: Study, episodes: Sequence[Episode]) -> str:
     """What the field is made from."""
     made_from = sorted((*e.key, e.success) for e in episodes)
     settings = study.config.field.model_dump()
-    return study.stamp("fit", episodes=made_from, field=settings, seed=study.config.rollouts.seed)
+    encoder = build_encoder(study.config.field.encoder).fingerprint
+    return study.stamp("fit", episodes=made_from, field=settings, encoder=encoder, seed=study.config.rollouts.seed)
 
 
 def search_stamp(study: Study, episodes: Sequence[Episode]) -> str:
@@ -212,16 +206,17 @@ def embed(study: Study, field: Field, variations: Sequence[Variation]) -> NDArra
 
 
 def _run(
+    study: Study,
     ledger: Ledger,
     name: str,
     jobs: Sequence[Job],
     env_spec: EnvSpec,
     policy_spec: PolicySpec,
-    workers: int | Literal["auto"],
     progress: Progress,
 ) -> None:
     with progress.task(name, len(jobs)) as update:
         run_jobs(
-            ledger, jobs, env_spec, policy_spec, workers=workers, on_episode=lambda episode, done, total: update(done)
-        )
+            ledger, jobs, env_spec, policy_spec, workers=study.workers,
+            on_episode=lambda episode, done, total: update(done),
+        )  # fmt: skip
         update(len(jobs))

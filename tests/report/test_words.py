@@ -91,3 +91,9 @@ def test_rank_correlation_needs_differences() -> None:
     assert agreement([entry("a", 0.2, 1), entry("b", 0.5, 4), entry("c", 0.9, 9)]).spearman == pytest.approx(1.0)
     assert agreement([entry("a", 0.9, 1), entry("b", 0.5, 4), entry("c", 0.2, 9)]).spearman == pytest.approx(-1.0)
     assert agreement([entry("a", 0.5, 1), entry("b", 0.5, 4)]).spearman is None
+
+
+def test_runs_of_seeds_are_said_by_their_ends() -> None:
+    assert words.spans([0, 1, 2, 3, 100_000, 100_001, 100_002]) == "0–3, 100000–100002"
+    assert words.spans([5, 7, 8]) == "5, 7, 8"
+    assert words.spans([]) == ""

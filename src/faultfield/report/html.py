@@ -73,7 +73,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "number": words.number}
+    environment.filters |= {"percent": words.percent, "number": words.number, "spans": words.spans}
     environment.globals["span"] = words.span
     script = _source("report.js")
     return environment.get_template("report.html.j2").render(

@@ -59,6 +59,23 @@ def label(variation: Mapping[str, object]) -> str:
     return " + ".join(parts) or "nominal"
 
 
+def spans(numbers: Sequence[int]) -> str:
+    """Whole numbers with runs said by their ends.
+
+    Example:
+        >>> spans([0, 1, 2, 3, 100, 101, 7])
+        '0–3, 7, 100, 101'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    said = [f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(said)
+
+
 def shorten(text: str, length: int) -> str:
     """`text`, cut with an ellipsis where it is longer than `length` characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

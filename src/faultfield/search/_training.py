@@ -43,7 +43,7 @@ def _callback(steps: int, on_progress: Progress | None) -> Any:
         reported = 0
 
         def _on_step(self) -> bool:
-            if self.num_timesteps - self.reported >= steps / 100:
+            if self.reported < steps and self.num_timesteps - self.reported >= steps / 100:
                 self._report()
             return True
 

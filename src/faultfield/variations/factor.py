@@ -198,12 +198,12 @@ class Continuous(Factor):
 
     def sample(self, rng: np.random.Generator) -> Value:
         """Uniform in the range, per component."""
-        numbers = [round(float(v), 4) for v in rng.uniform(self.low, self.high, size=self.dim)]
+        numbers = [self._round(v) for v in rng.uniform(self.low, self.high, size=self.dim)]
         return numbers[0] if self.size == 0 else tuple(numbers)
 
     def grid(self, count: int) -> list[Value]:
         """`count` values from `low` to `high`; of a vector, one component at a time."""
-        numbers = [round(float(v), 4) for v in np.linspace(self.low, self.high, count)]
+        numbers = [self._round(v) for v in np.linspace(self.low, self.high, count)]
         if self.size == 0:
             return list(numbers)
         origin = np.broadcast_to(np.asarray(self.nominal, dtype=np.float64), (self.size,))
@@ -220,6 +220,10 @@ class Continuous(Factor):
         if isinstance(value, tuple):
             return " by ".join(self._say(v) for v in value) + (f" {self.unit}" if self.unit else "")
         return self._say(value) + (" percent" if self.percent else f" {self.unit}" if self.unit else "")
+
+    def _round(self, number: float) -> float:
+        """Four decimals, but never past an end of the range that has more."""
+        return min(max(round(float(number), 4), self.low), self.high)
 
     def _say(self, value: object) -> str:
         number = float(value)  # type: ignore[arg-type]

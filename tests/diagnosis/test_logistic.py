@@ -76,3 +76,10 @@ def test_separable_outcomes_stay_finite() -> None:
     line = fit_logistic(x, [0, 0, 10, 10], [10, 10, 10, 10])
     assert np.isfinite(line.logits(x)).all()
     assert (np.diff(line.logits(x)) > 0).all()
+
+
+def test_only_the_weights_that_must_are_kept_from_falling(data: tuple[np.ndarray, ...]) -> None:
+    x, k, n = data
+    free = fit_logistic(x, k, n)
+    kept = fit_logistic(x, k, n, increasing=[True, False, True])
+    assert np.allclose(kept.weights, free.weights, atol=1e-4), "the one negative weight was free"

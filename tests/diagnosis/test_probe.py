@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from faultfield.diagnosis.calibration import Calibrated
 from faultfield.diagnosis.metrics import spearman
-from faultfield.diagnosis.probe import ProbeLogistic, ProbePrior, ProbeScorer
+from faultfield.diagnosis.probe import USED, ProbeLogistic, ProbePrior, ProbeScorer
 from faultfield.rollouts.episode import Episode
 from faultfield.variations import NOMINAL
 from tests.diagnosis.conftest import ToyStudy
@@ -35,10 +35,11 @@ def test_more_known_variations_than_the_worst_case_of_four_are_not_needed(toy: T
     assert spearman(estimates.mean, toy.rates) > 0.7
 
 
-def test_logits_of_the_scorer_grow_with_every_feature(toy: ToyStudy) -> None:
+def test_failure_grows_with_the_size_of_the_response(toy: ToyStudy) -> None:
     scorer = ProbeScorer(toy.views).fit(toy.episodes)
-    assert (scorer.line.weights >= 0).all()
-    assert (scorer.line.weights > 0).any()
+    assert scorer.line.weights[USED.index("grasp")] > 0
+    bigger = scorer.line.logits([[2.0, 0.0, 0.0, 0.0], [3.0, 0.0, 0.0, 0.0]])
+    assert bigger[1] > bigger[0]
 
 
 def test_the_default_is_calibrated_by_leaving_one_variation_out(toy: ToyStudy) -> None:

@@ -1,5 +1,6 @@
 """Regularised logistic regression on failures out of episodes, with signs that may be known beforehand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ def fit_logistic(
     center: ArrayLike | None = None,
     intercept_precision: float = 1e-6,
     intercept_center: float = 0.0,
-    increasing: bool = False,
+    increasing: bool | Sequence[bool] | NDArray[np.bool_] = False,
     overdispersion: float = 0.0,
 ) -> Logistic:
     """The most probable line under a binomial likelihood and independent normal priors.
@@ -54,7 +55,8 @@ def fit_logistic(
         center: Means of the weights' priors, shape (f,); zeros when None.
         intercept_precision: Inverse variance of the intercept's prior.
         intercept_center: Mean of the intercept's prior.
-        increasing: Allow no negative weight: failure may only become likelier as a feature grows.
+        increasing: Which weights may not be negative (all, none, or one answer each): failure may then only become
+            likelier as the feature grows.
         overdispersion: Correlation ρ of the outcomes within one variation, 0–1. A variation of n episodes then counts
             as n / (1 + (n − 1) ρ): one picture tells little more about the line when rolled out a hundred times.
 
@@ -78,15 +80,14 @@ def fit_logistic(
         gradient = x.T @ (weight * (n * expit(logits) - k)) + strength * off
         return float(value), gradient
 
-    bounds = [(None, None)] + [(0.0 if increasing else None, None)] * count
-    start = np.clip(middle, 0.0, None) if increasing else middle
-    start[0] = middle[0]
+    one_sided = np.concatenate([[False], np.broadcast_to(np.asarray(increasing, dtype=bool), (count,))])
+    bounds = [(0.0 if bound else None, None) for bound in one_sided]
+    start = np.where(one_sided, np.maximum(middle, 0.0), middle)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000, "ftol": 1e-12})
     beta = np.asarray(found.x)
     rate = expit(x @ beta)
     hessian = (x * (weight * n * rate * (1.0 - rate))[:, None]).T @ x + np.diag(strength)
-    free = np.ones(count + 1, dtype=bool)
-    free[1:] = (not increasing) | (beta[1:] > 0.0)
+    free = ~one_sided | (beta > 0.0)
     covariance = np.zeros_like(hessian)
     covariance[np.ix_(free, free)] = np.linalg.inv(hessian[np.ix_(free, free)])
     return Logistic(float(beta[0]), beta[1:], covariance)

@@ -17,11 +17,17 @@ from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
 from faultfield.variations import Variation
 
-PRIOR_INTERCEPT = -4.0
-"""Failure logit of a policy that does nothing different: about 2 %."""
+USED = ("grasp", "bias_x", "bias_y", "bias_z")
+"""The features that the line stands on: how much the policy's answer near the grasp changes, and which way. With more
+of them, two dozen known variations teach weights that do not hold elsewhere (the lift's response, above all)."""
 
-PRIOR_WEIGHTS: dict[str, float] = {"near": 0.8, "close": 0.8}
-"""Failure logits per unit of a probe feature before any rollout."""
+PRIOR_INTERCEPT = -6.5
+"""Failure logit of a policy that does nothing different, before any rollout. Lines fitted to two Lift policies over 100
+variations each begin at −3.9 and −9.1."""
+
+PRIOR_WEIGHT = 2.5
+"""Failure logits per unit of `grasp` before any rollout; the same two lines say 1.9 and 3.1. Which way is harmful
+depends on where a policy errs anyway, so the signed features have none."""
 
 PRIOR_SPREAD = 1.5
 """By how much that map errs, a standard deviation on the logit scale."""
@@ -36,6 +42,9 @@ HIDDEN_SUPPORT = 0.3
 class ProbeScorer(Scorer):
     """Logistic regression on the probe's features; what no picture shows comes from the factor values.
 
+    The weight of the size of the change is never negative; the weights of its direction are free, and learned from any
+    known variation serve all others: a shifted grasp is a shifted grasp, whatever shifted it.
+
     Args:
         views: Gives the features.
         seed: Of the model of hidden factors.
@@ -47,21 +56,27 @@ class ProbeScorer(Scorer):
         self._views, self._seed = views, seed
 
     def fit(self, episodes: Sequence[Episode]) -> "ProbeScorer":
-        """Learn the line from variations that a picture shows, and the rest from those that it does not."""
+        """Learn the line from variations that pictures show entirely, and the rest from those of hidden factors alone.
+
+        Raises:
+            LedgerError: There are no episodes.
+            SetupError: The views cannot be probed.
+        """
         counts = Counts.of(episodes)
         hidden = self._views.hidden(counts.variations)
         seen = counts.at(np.flatnonzero(~hidden))
-        self._known = self._views.probe(seen.variations)
+        self._known = used(self._views, seen.variations)
         self.line = fit_logistic(
-            self._known, seen.failures, seen.episodes, precision=4.0, center=prior_weights(), increasing=True,
-            intercept_center=PRIOR_INTERCEPT, intercept_precision=1.0, overdispersion=0.1,
+            self._known, seen.failures, seen.episodes, center=[PRIOR_WEIGHT, 0.0, 0.0, 0.0], precision=1.0,
+            intercept_center=PRIOR_INTERCEPT, intercept_precision=0.1, increasing=[True, False, False, False],
+            overdispersion=0.1,
         )  # fmt: skip
         self._values = _values_of_hidden(self._views, episodes, counts, self._seed)
         return self
 
     def score(self, candidates: Sequence[Variation]) -> Scores:
         """Logit and deviation of the line, and support by distance in the features."""
-        rows = self._views.probe(candidates)
+        rows = used(self._views, candidates)
         seen = Scores(self.line.logits(rows), np.sqrt(self.line.variances(rows)), nearest_support(self._known, rows))
         return with_hidden(self._views, candidates, seen, self._values)
 
@@ -100,16 +115,16 @@ class ProbePrior(Estimator):
         """Failure probability, interval and support of each candidate."""
         if not candidates:
             return Estimates(*(np.empty(0) for _ in range(4)))
-        rows = self._views.probe(candidates)
-        zeros = np.zeros(len(rows))
-        seen = Scores(PRIOR_INTERCEPT + rows @ prior_weights(), zeros, nearest_support(np.zeros_like(rows[:1]), rows))
+        rows = used(self._views, candidates)
+        support = nearest_support(np.zeros_like(rows[:1]), rows)
+        seen = Scores(PRIOR_INTERCEPT + PRIOR_WEIGHT * rows[:, 0], np.zeros(len(rows)), support)
         calibration = Calibration(slope=1.0, offset=0.0, spread=PRIOR_SPREAD)
         return calibration.estimates(with_hidden(self._views, candidates, seen, None))
 
 
-def prior_weights() -> NDArray[np.float64]:
-    """`PRIOR_WEIGHTS` in the order of `FEATURES`, float64 (f,)."""
-    return np.array([PRIOR_WEIGHTS.get(name, 0.0) for name in FEATURES])
+def used(views: Views, variations: Sequence[Variation]) -> NDArray[np.float64]:
+    """The columns of the probe's features that the line stands on, float64 (n, len(USED))."""
+    return views.probe(variations)[:, [FEATURES.index(name) for name in USED]]
 
 
 def with_hidden(views: Views, candidates: Sequence[Variation], seen: Scores, values: ValuesScorer | None) -> Scores:

@@ -29,7 +29,7 @@ CLOSE_STEPS = 7
 _SUSTAINED = 3
 """Steps for which the gripper's command must stay on the other side before it counts as closing."""
 
-_GRIPPER_FROM = 4
+GRIPPER_FROM = 4
 """Numbers that an action has at least where its last one commands a gripper: three translations and the command."""
 
 _FORMAT = "faultfield-states-1"
@@ -165,7 +165,7 @@ def closing_step(actions: NDArray[np.float32]) -> int | None:
         The first step of at least three in a row on the other side than it began on; None if there is none, or no
         gripper.
     """
-    if actions.shape[1] < _GRIPPER_FROM:
+    if actions.shape[1] < GRIPPER_FROM:
         return None
     command = actions[:, -1]
     other = command * np.sign(command[0]) < 0 if command[0] != 0 else command > 0

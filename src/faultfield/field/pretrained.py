@@ -1,6 +1,7 @@
 """Towers trained by others: torchvision's vision transformers, and CLIP's text tower (RoboMD, Appendix C.4)."""
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def vit_tower(which: str) -> PictureTower:
     try:
         width, _, patch, _ = state["conv_proj.weight"].shape
         places = state["encoder.pos_embedding"].shape[1] - 1
-        layers = 1 + max(int(key.split("_")[3].split(".")[0]) for key in state if "encoder_layer_" in key)
+        layers = len({found[1] for key in state if (found := re.match(r"encoder\.layers\.encoder_layer_(\d+)\.", key))})
         mlp = state["encoder.layers.encoder_layer_0.mlp.0.weight"].shape[0]
         side = round(places**0.5) * patch
         network = VisionTransformer(side, patch, layers, max(1, width // _HEAD_WIDTH), width, mlp)

@@ -42,6 +42,9 @@ _NOISE = 3.0
 """Standard deviation of the noise on pictures, in grey levels of 255."""
 
 _HELD_OUT = 480
+_STATISTICS = 4000
+"""Variations drawn to standardise the values that the towers learn to tell."""
+
 _EVERY = 50
 """Steps between checkpoints."""
 
@@ -112,7 +115,7 @@ def _new_model(space: VariationSpace, size: PocketSize, seed: int) -> PocketClip
         torch.manual_seed(seed)
         model = PocketClip(size, Tokenizer.of(wordings(space)), space.dim)
     rng = np.random.default_rng((seed, 0))
-    codes = space.encode_many([draw_variation(space, rng) for _ in range(4000)])
+    codes = space.encode_many([draw_variation(space, rng) for _ in range(_STATISTICS)])
     model.values_mean.copy_(torch.from_numpy(codes.mean(axis=0)))
     model.values_scale.copy_(torch.from_numpy(codes.std(axis=0).clip(min=1e-2)))
     return model

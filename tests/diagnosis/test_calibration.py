@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
 from faultfield.diagnosis.base import Estimates, Estimator
 from faultfield.diagnosis.calibration import Calibrated, Calibration
@@ -227,8 +227,14 @@ def test_the_density_is_highest_where_failures_lie() -> None:
     policy = train_diagnostic(known, rates, config, seed=0)
     share = rng.uniform(size=40)
     fresh = (2 * share - 1)[:, None] * np.array([[1.0, 0.5, 0.0, 0.0]]) + 0.1 * rng.normal(size=(40, 4))
-    for average in ("density", "log"):
+    fresh = fresh.astype(np.float32)
+    for average in ("density", "log", "drift"):
         found = mean_log_density(policy, known, fresh, average)  # type: ignore[arg-type]
         assert spearmanr(found, share)[0] > 0.7
-    by_hand = np.log(np.exp(policy.log_density(known, fresh.astype(np.float32))).mean(axis=0))
-    np.testing.assert_allclose(mean_log_density(policy, known, fresh), by_hand, atol=1e-6)
+    by_hand = np.log(np.exp(policy.log_density(known, fresh)).mean(axis=0))
+    np.testing.assert_allclose(mean_log_density(policy, known, fresh), by_hand, rtol=1e-4, atol=1e-4)
+    mean, log_std = policy.gaussian(known)
+    at_state = norm.logpdf(fresh[:, None], mean, np.exp(log_std)).sum(axis=2)
+    at_center = norm.logpdf(fresh[:, None], policy.center, np.exp(log_std)).sum(axis=2)
+    expected = (at_state - at_center).mean(axis=1)
+    np.testing.assert_allclose(mean_log_density(policy, known, fresh, "drift"), expected, rtol=1e-4, atol=1e-4)

@@ -20,7 +20,7 @@ from faultfield.field.views import Views
 from faultfield.search.config import PpoSettings, SearchConfig
 from tests.diagnosis.conftest import PixelEncoder, ToyStudy
 
-FIELD = FieldConfig(dim=16, steps=60, folds=0)
+FIELD = FieldConfig(dim=16, steps=80, lr=3e-3, folds=0)
 SEARCH = SearchConfig(steps=2_000, ppo=PpoSettings(net=(16,), envs=16))
 
 
@@ -38,8 +38,8 @@ FACTORIES: dict[str, Callable[[Views], Estimator]] = {
     "values-forest": lambda v: ValuesForest(v, folds=2),
     "anomaly": lambda v: Anomaly(v, folds=2, encoder=PixelEncoder()),
     "anomaly-pixels": lambda v: Anomaly(v, space="pixels", folds=2),
-    "cnn": lambda v: ImageNetwork(v, epochs=4, folds=2),
-    "resnet": lambda v: ImageNetwork(v, network="resnet", epochs=3, folds=2),
+    "cnn": lambda v: ImageNetwork(v, epochs=1, folds=2),
+    "resnet": lambda v: ImageNetwork(v, network="resnet", epochs=1, folds=2),
 }
 
 RANKS = {"field": 0.6, "field+probe": 0.6, "gp": 0.6, "values": 0.5, "anomaly": 0.4}
@@ -64,7 +64,7 @@ def test_estimates_are_probabilities_in_order_and_repeat(name: str, toy: ToyStud
         assert spearman(answer.mean, toy.rates) > RANKS[name]
 
 
-@pytest.mark.parametrize("name", ["field", "values", "cnn"])
+@pytest.mark.parametrize("name", ["field", "values"])
 def test_the_same_seed_gives_the_same_estimates(name: str, toy: ToyStudy) -> None:
     first, second = (FACTORIES[name](toy.views).fit(toy.episodes).estimate(toy.unseen) for _ in range(2))
     np.testing.assert_array_equal(first.mean, second.mean)

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from faultfield.diagnosis.base import Estimates
 from faultfield.diagnosis.metrics import (
     Truth,
+    bootstrapped,
     brier,
     calibration_error,
     coverage,
@@ -48,8 +49,9 @@ def test_episode_pairs_need_a_failure_and_a_success() -> None:
 
 @pytest.mark.parametrize("differs", ["gap", "fisher", "gap+fisher"])
 def test_distinct_pairs_by_brute_force(truth: Truth, differs: str) -> None:
+    truth = truth.at(np.arange(14))
     expected = set()
-    for i, j in itertools.permutations(range(30), 2):
+    for i, j in itertools.permutations(range(len(truth.rates)), 2):
         gap = truth.rates[i] - truth.rates[j]
         table = [[truth.failures[k], truth.episodes[k] - truth.failures[k]] for k in (i, j)]
         significant = fisher_exact(np.array(table, dtype=int)).pvalue < 0.05
@@ -105,6 +107,31 @@ def test_bootstrap_intervals_hold_the_value_of_the_population() -> None:
         measured = evaluate(Estimates(predicted, predicted, predicted, predicted), truth, draws=100, seed=seed)["brier"]
         inside += measured.low <= expected <= measured.high
     assert inside >= 33
+
+
+def test_the_bootstrap_is_the_plain_loop(truth: Truth, predicted: np.ndarray) -> None:
+    estimates = Estimates(predicted, predicted - 0.1, predicted + 0.2, np.ones(30))
+    samples = np.random.default_rng(7).integers(30, size=(80, 30))
+    pairs = {(int(a), int(b)) for a, b in distinct_pairs(truth)}
+
+    def among(rows: np.ndarray) -> float:
+        chosen = [(i, j) for i, a in enumerate(rows) for j, b in enumerate(rows) if (int(a), int(b)) in pairs]
+        return variation_pairs(predicted[rows], np.array(chosen))
+
+    plain = {
+        "spearman": lambda rows: spearman(predicted[rows], truth.rates[rows]),
+        "variation_pairs": among,
+        "brier": lambda rows: brier(predicted[rows], truth.rates[rows]),
+        "calibration_error": lambda rows: calibration_error(predicted[rows], truth.at(rows)),
+        "coverage": lambda rows: coverage(
+            Estimates(predicted[rows], estimates.low[rows], estimates.high[rows], predicted), truth.rates[rows]
+        ),
+    }
+    measured = evaluate(estimates, truth, draws=80, seed=7)
+    for name, metric in plain.items():
+        expected = bootstrapped(metric, 30, list(samples))
+        got = measured[name]
+        assert (got.value, got.low, got.high) == pytest.approx((expected.value, expected.low, expected.high))
 
 
 def test_coverage_counts_the_ends() -> None:

@@ -12,6 +12,7 @@ from faultfield.diagnosis.calibration import Calibrated
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.fields import FieldBank
 from faultfield.diagnosis.scorer import Scorer, Scores, nearest_support
+from faultfield.errors import StudyError
 from faultfield.field.config import FieldConfig
 from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
@@ -19,14 +20,12 @@ from faultfield.search.config import Algorithm, SearchConfig
 from faultfield.search.diagnostic import DiagnosticPolicy, train_diagnostic
 from faultfield.variations import NOMINAL, Variation
 
-Averaging = Literal["density", "log"]
+Averaging = Literal["density", "log", "drift"]
+"""How the density at a candidate is averaged over states: see `mean_log_density`."""
 
 
 class DensityScorer(Scorer):
     """Log-likelihood ratio p(a | s) / p(nominal | s) of the diagnostic policy (RoboMD, Section 3.4).
-
-    `density` averages p(a | s) over the known states, as the text has it; in hundreds of dimensions the densest state
-    then decides alone. `log` averages log p(a | s), so that every state has a say.
 
     The ratios span hundreds of nats and their scale changes from one training to the next; what survives is their
     order. They are therefore centred and scaled by what the known variations have, and compressed by asinh, which
@@ -50,7 +49,8 @@ class DensityScorer(Scorer):
         self._field = self._bank.field(episodes)
         self._known = self._bank.embed(self._field, counts.variations)
         known = self._known.astype(np.float32)
-        self.policy = train_diagnostic(known, counts.rates, self._search, self._seed)
+        potential = np.asarray(self._field.potential(known), dtype=np.float64)
+        self.policy = train_diagnostic(known, counts.rates, self._search, self._seed, potential=potential)
         nominal = self._bank.embed(self._field, [NOMINAL])
         self._nominal = float(self._log_density(nominal)[0])
         ratios = self._log_density(self._known) - self._nominal
@@ -71,17 +71,43 @@ class DensityScorer(Scorer):
         return Scores(logit, np.zeros(len(rows)), nearest_support(self._known, rows))
 
     def _log_density(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        return mean_log_density(self.policy, self._known, rows, self._average)
+        states = self._known.astype(np.float32)
+        return mean_log_density(self.policy, states, rows.astype(np.float32), self._average)
 
 
 def mean_log_density(
-    policy: DiagnosticPolicy, states: NDArray[np.floating], rows: NDArray[np.floating], average: Averaging = "density"
+    policy: DiagnosticPolicy, states: NDArray[np.float32], rows: NDArray[np.float32], average: Averaging = "density"
 ) -> NDArray[np.float64]:
-    """Log density of a diagnostic policy at rows (n, d), averaged over states (s, d), in nats, float64 (n,)."""
-    logs = policy.log_density(np.asarray(states, dtype=np.float32), np.asarray(rows, dtype=np.float32))
+    """Log density of a diagnostic policy at candidates, averaged over states, in nats, float64 (n,).
+
+    Args:
+        policy: Trained.
+        states: Embeddings, (s, d).
+        rows: Candidates' embeddings, (n, d).
+        average: `density` averages p(a | s), as RoboMD has it; in hundreds of dimensions the densest state then decides
+            alone. `log` averages log p(a | s), so that every state has a say. `drift` does too, but of the ratio to the
+            same Gaussian before it moved, around the middle of the known embeddings: what lies halfway to the
+            failures is no longer denser than the failures while the policy has not come all the way.
+
+    Raises:
+        StudyError: `drift` of a squashed policy (`sac`), which has no such Gaussian.
+    """
+    if average == "drift":
+        return _drift(policy, states, rows)
+    logs = policy.log_density(states, rows)
     if average == "log":
         return np.asarray(logs.mean(axis=0), dtype=np.float64)
     return np.asarray(logsumexp(logs, axis=0) - np.log(len(states)), dtype=np.float64)
+
+
+def _drift(policy: DiagnosticPolicy, states: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean over states of log N(a; μ(s), σ) − log N(a; c, σ) = Σ (μ − c)(a − (μ + c) / 2) / σ²."""
+    if policy.squashed:
+        raise StudyError("The average 'drift' needs a Gaussian policy (ppo or a2c); sac's is squashed.")
+    mean, log_std = policy.gaussian(states)
+    center = policy.center.astype(np.float64)
+    slope = (mean - center) * np.exp(-2.0 * log_std)
+    return np.asarray(rows.astype(np.float64) @ slope.mean(axis=0) - 0.5 * (slope * (mean + center)).sum(axis=1).mean())
 
 
 class Density(Calibrated):

@@ -158,28 +158,55 @@ def evaluate(
         `width` (of the intervals).
     """
     n = len(truth.rates)
-    distinct = distinct_pairs(truth, differs, gap)
-    matrix = np.zeros((n, n), dtype=bool)
-    matrix[distinct[:, 0], distinct[:, 1]] = True
-
-    def pairs_among(rows: NDArray[np.int64]) -> float:
-        return variation_pairs(estimates.mean[rows], np.argwhere(matrix[np.ix_(rows, rows)]))
-
-    def columns(rows: NDArray[np.int64]) -> Estimates:
-        return Estimates(estimates.mean[rows], estimates.low[rows], estimates.high[rows], estimates.support[rows])
-
-    metrics: dict[str, Callable[[NDArray[np.int64]], float]] = {
-        "spearman": lambda rows: spearman(estimates.mean[rows], truth.rates[rows]),
-        "episode_pairs": lambda rows: episode_pairs(estimates.mean[rows], truth.at(rows), seed=seed),
-        "variation_pairs": pairs_among,
-        "brier": lambda rows: brier(estimates.mean[rows], truth.rates[rows]),
-        "calibration_error": lambda rows: calibration_error(estimates.mean[rows], truth.at(rows)),
-        "coverage": lambda rows: coverage(columns(rows), truth.rates[rows]),
-        "width": lambda rows: float(np.mean(estimates.high[rows] - estimates.low[rows])),
-    }
     rng = np.random.default_rng(seed)
-    samples = [rng.integers(n, size=n) for _ in range(draws)]
-    return {name: bootstrapped(metric, n, samples) for name, metric in metrics.items()}
+    # The first row is the data itself; all rows are measured at once, which is a hundred times faster than one by one.
+    rows = np.concatenate([np.arange(n)[None], rng.integers(n, size=(draws, n))])
+    counts = np.stack([np.bincount(row, minlength=n) for row in rows]).astype(np.float64)
+    mean, rates = estimates.mean, truth.rates
+    wins = (mean[:, None] > mean[None]) + 0.5 * (mean[:, None] == mean[None])
+    pairs = distinct_pairs(truth, differs, gap)
+    distinct = np.zeros((n, n))
+    distinct[pairs[:, 0], pairs[:, 1]] = 1.0
+    inside = (rates >= estimates.low - 1e-9) & (rates <= estimates.high + 1e-9)
+    columns = {
+        "spearman": _spearman_rows(mean[rows], rates[rows]),
+        "episode_pairs": np.array([episode_pairs(mean[row], truth.at(row), seed=seed) for row in rows]),
+        "variation_pairs": _ratio(_form(counts, wins * distinct, counts), _form(counts, distinct, counts)),
+        "brier": counts @ (mean - rates) ** 2 / n,
+        "calibration_error": _calibration_rows(mean, truth, counts),
+        "coverage": counts @ inside / n,
+        "width": counts @ (estimates.high - estimates.low) / n,
+    }
+    return {name: _measured(column) for name, column in columns.items()}
+
+
+def _form(left: NDArray[np.float64], matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bilinear forms x' M y of each row x of `left` and y of `right`."""
+    return np.asarray(np.einsum("ij,ij->i", left @ matrix, right))
+
+
+def _ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+
+
+def _spearman_rows(predicted: NDArray[np.float64], rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`spearman` of each row of two matrices."""
+    from scipy.stats import rankdata
+
+    first, second = (rankdata(x, axis=1) - 0.5 * (x.shape[1] + 1) for x in (predicted, rates))
+    if predicted.shape[1] < 3:
+        return np.full(len(predicted), np.nan)
+    norms = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+    return _ratio((first * second).sum(axis=1), norms)
+
+
+def _calibration_rows(
+    predicted: NDArray[np.float64], truth: Truth, counts: NDArray[np.float64], bins: int = 10
+) -> NDArray[np.float64]:
+    """`calibration_error` of each bootstrap sample, given how often it drew each variation."""
+    place = np.minimum((predicted * bins).astype(np.int64), bins - 1)
+    surplus = (truth.episodes * predicted - truth.failures)[:, None] * (place[:, None] == np.arange(bins))
+    return np.asarray(np.abs(counts @ surplus).sum(axis=1) / (counts @ truth.episodes))
 
 
 def averaged(losses: NDArray[np.float64]) -> Callable[[NDArray[np.int64]], float]:
@@ -194,9 +221,12 @@ def bootstrapped(
 
     Samples on which the metric is undefined are left out.
     """
-    value = metric(np.arange(count))
-    drawn = np.array([metric(rows) for rows in samples])
-    drawn = drawn[np.isfinite(drawn)]
+    return _measured(np.array([metric(np.arange(count)), *(metric(rows) for rows in samples)]))
+
+
+def _measured(column: NDArray[np.float64]) -> Measured:
+    """The first entry, and the range of the others."""
+    value, drawn = float(column[0]), column[1:][np.isfinite(column[1:])]
     if not len(drawn) or not np.isfinite(value):
         return Measured(value, float("nan"), float("nan"))
     low, high = np.quantile(drawn, [0.025, 0.975])

@@ -26,7 +26,7 @@ class ValuesScorer(Scorer):
 
     Args:
         views: Gives the values.
-        model: `gp` (BoTorch), `logistic` (ridge penalty 1 on scaled values), `forest` (500 trees on empirical logits).
+        model: `gp` (BoTorch), `logistic` (ridge penalty 1 on scaled values), `forest` (200 trees on empirical logits).
         seed: Of the forest.
     """
 
@@ -101,6 +101,6 @@ class ValuesForest(Calibrated):
 def _forest(known: NDArray[np.float64], counts: Counts, seed: int) -> "RandomForestRegressor":
     from sklearn.ensemble import RandomForestRegressor
 
-    forest = RandomForestRegressor(n_estimators=500, random_state=seed, n_jobs=1)
+    forest = RandomForestRegressor(n_estimators=200, random_state=seed, n_jobs=1)
     forest.fit(known, counts.logits, sample_weight=1.0 / counts.logit_variances)
     return forest

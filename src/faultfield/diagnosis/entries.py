@@ -187,5 +187,5 @@ def _counted(failures: int, episodes: int) -> dict[str, object]:
         return {"episodes": 0, "failures": 0, "rate": 0.0, "low": 0.0, "high": 1.0}
     outcome = Outcome(NOMINAL, episodes=int(episodes), failures=int(failures))
     low, high = outcome.interval()
-    counts = {"episodes": outcome.episodes, "failures": outcome.failures, "rate": outcome.rate}
+    counts: dict[str, object] = {"episodes": outcome.episodes, "failures": outcome.failures, "rate": outcome.rate}
     return counts | {"low": max(low, 0.0), "high": min(high, 1.0)}

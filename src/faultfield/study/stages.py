@@ -174,7 +174,8 @@ def make_views(study: Study) -> Views:
         CheckpointError: The study was not fitted yet.
     """
     states = StateBank.load(study.directory / "states.npz")
-    return Views(study.env, states, study.policy, cache=study.directory / "responses.npz")
+    identity = "-".join(study.identity.values())
+    return Views(study.env, states, study.policy, cache=study.directory / "responses.npz", identity=identity)
 
 
 def make_bank(study: Study, views: Views) -> FieldBank:

@@ -1,8 +1,9 @@
 """Feasibility and floor."""
 
-from faultfield.diagnosis.controls import feasibility, floor
+from faultfield.diagnosis.controls import feasibility, floor, teachable
+from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.outcomes import Outcome
-from faultfield.variations import Variation
+from faultfield.variations import NOMINAL, Variation
 
 A, B, C, D = (Variation({"light": float(i)}, "Light.") for i in range(4))
 
@@ -31,3 +32,12 @@ def test_the_floor_is_paired_by_variation() -> None:
 
 def test_no_shared_variation_has_no_floor() -> None:
     assert floor([Outcome(A, 5, 0)], [Outcome(B, 5, 5)]) is None
+
+
+def test_nothing_is_learned_from_what_nobody_can_do() -> None:
+    def tried(variation: Variation, success: bool) -> Episode:
+        return Episode(variation, 0, success, 1, "p", "e", "known")
+
+    episodes = [tried(NOMINAL, True), tried(A, False), tried(B, False), tried(C, True)]
+    expert = [tried(NOMINAL, False), tried(A, False), tried(B, True)]
+    assert teachable(episodes, expert) == [episodes[0], episodes[2], episodes[3]]

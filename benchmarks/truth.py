@@ -1,7 +1,7 @@
 """What was predicted of variations never tried, against what fresh rollouts showed: every estimator, one table.
 
     python benchmarks/truth.py STUDY_DIR TRUTH.json [--expert EXPERT.json] [--more STUDY_DIR ...] [--only NAME ...]
-        [--out docs/results/truth] [--cache runs/truth]
+        [--removed NAME ...] [--steps N] [--out docs/results/truth] [--cache runs/truth]
 
 TRUTH.json is what `faultfield rollout STUDY_DIR --variations FILE --episodes 30 --json` printed, EXPERT.json the same
 with `--role expert`: variations on which the expert fails too are infeasible and left out of the scores. Nothing in
@@ -17,7 +17,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +210,8 @@ def main() -> None:
     parser.add_argument("--expert", type=Path)
     parser.add_argument("--more", type=Path, nargs="*", default=[])
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--removed", nargs="*", default=REMOVED, help="estimators of the table with factors removed")
+    parser.add_argument("--steps", type=int, help="virtual steps of the density's search, instead of the study's")
     parser.add_argument("--out", type=Path, default=Path("docs/results/truth"))
     parser.add_argument("--cache", type=Path, default=Path("runs/truth"))
     options = parser.parse_args()
@@ -230,15 +232,16 @@ def main() -> None:
         if asked is None:
             asked = question(found, expert, known, study.space)
             mine = asked
-        settings = Settings(study.config.field, study.config.search)
+        search = study.config.search if options.steps is None else replace(study.config.search, steps=options.steps)
+        settings = Settings(study.config.field, search)
         every = roster(views, settings)
         chosen = {name: make for name, make in every.items() if not options.only or name in options.only}
-        cache = Cache(options.cache, [study.identity, settings.field.model_dump(), asdict(settings.search)])
+        cache = Cache(options.cache, [study.identity, settings.field.model_dump(), asdict(search)])
         tables[f"{len(known)} known variations, {len(episodes)} episodes"] = compare(
             episodes, mine, chosen, cache, _tell
         )
         if directory == options.study:
-            quick = {name: make for name, make in chosen.items() if name in REMOVED}
+            quick = {name: make for name, make in chosen.items() if name in options.removed}
             tables["known variations of the candidate's factors removed"] = without_factor(
                 episodes, mine, quick, cache, _tell
             )

@@ -37,7 +37,7 @@ def assemble(
         feasible: What the expert could do under the candidates, by variation key.
     """
     episodes = stages.evidence(study)
-    found = {o.variation.key: o for o in outcomes(episodes)}
+    found = {o.variation.key: o for o in outcomes(stages.rolled_out(study))}
     nominal = found.pop(study.space.nominal.key)
     known = _known(study, list(found.values()), ranking)
     entries = _ranked(study, ranking, verified, feasible)

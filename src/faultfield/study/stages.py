@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from faultfield.diagnosis.controls import teachable
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.fields import FieldBank
 from faultfield.errors import LedgerError, StudyError
@@ -139,8 +140,8 @@ def search(study: Study, progress: Progress) -> None:
     study.mark_done("search", stamp)
 
 
-def evidence(study: Study) -> list[Episode]:
-    """The episodes of the policy under test that may be learned from, in the ledger's order, with their first frames.
+def rolled_out(study: Study) -> list[Episode]:
+    """The episodes of the policy under test that were rolled out to learn from, in the ledger's order.
 
     Raises:
         LedgerError: There are none yet.
@@ -152,6 +153,15 @@ def evidence(study: Study) -> list[Episode]:
             f"The ledger of {study.directory} is empty; run 'faultfield collect {study.directory}' first."
         )
     return episodes
+
+
+def evidence(study: Study) -> list[Episode]:
+    """What is learned from: `rolled_out` without the variations that the expert fails under too.
+
+    Raises:
+        LedgerError: There are none yet.
+    """
+    return teachable(rolled_out(study), study.ledger.episodes(stage="expert", load="none"))
 
 
 def fit_stamp(study: Study, episodes: Sequence[Episode]) -> str:

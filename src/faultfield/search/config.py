@@ -90,7 +90,7 @@ class SacSettings:
     envs: int = 128
     buffer: int = 50_000
     warmup: int = 2_000
-    temperature: float = 1e-3
+    temperature: float = 1e-5
 
 
 @dataclass(frozen=True)

@@ -30,4 +30,5 @@ def test_unknown_keys_and_values_out_of_range_are_refused(wrong: dict[str, objec
 
 def test_the_papers_setting_regularises_nothing() -> None:
     config = FieldConfig.paper(contrast="variation")
-    assert (config.weight_decay, config.dropout, config.folds, config.contrast) == (0.0, 0.0, 0, "variation")
+    assert (config.contrastive_weight, config.weight_decay, config.dropout, config.folds) == (1.0, 0.0, 0.0, 0)
+    assert config.contrast == "variation"

@@ -12,7 +12,7 @@ from faultfield.field.model import Field, FieldData
 from tests.field.rendered import episodes, fails, known_variations, small_encoder
 from tests.toy import PointReach
 
-CONFIG = FieldConfig(dim=32, steps=60, lr=3e-3, batch=32, dropout=0.0)
+CONFIG = FieldConfig(dim=32, steps=60, lr=3e-3, batch=32, dropout=0.0, folds=3, contrastive_weight=1.0)
 
 
 @pytest.fixture(scope="module")

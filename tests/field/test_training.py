@@ -21,7 +21,7 @@ def test_with_noise_for_outcomes_it_stops_early() -> None:
     labels = Labels(torch.from_numpy(np.repeat(rng.permutation([0.0, 1.0] * 6), 4).astype(np.float32)),
                     torch.from_numpy(np.repeat(np.arange(12), 4)))  # fmt: skip
     network = FieldNetwork({"vision": 20}, dim=16, dropout=0.0)
-    config = FieldConfig(dim=16, steps=60, lr=1e-2, inputs=("vision",), folds=3)
+    config = FieldConfig(dim=16, steps=60, lr=1e-2, inputs=("vision",), folds=3, contrastive_weight=1.0)
     log = train(network, lambda rows: {"vision": features[rows]}, labels, config, seed=0)
     losses = list(log.held_out.values())
     assert losses[-1] > 1.3 * min(losses)
@@ -33,7 +33,7 @@ def test_the_loss_falls_and_the_contrast_is_told_apart() -> None:
     failed = np.repeat([0.0, 1.0], 20).astype(np.float32)
     features = torch.from_numpy((rng.normal(size=(40, 5)) + 2 * failed[:, None]).astype(np.float32))
     labels = Labels(torch.from_numpy(failed), torch.arange(40) // 4)
-    config = FieldConfig(dim=8, steps=60, lr=1e-2, inputs=("vision",), folds=0)
+    config = FieldConfig(dim=8, steps=60, lr=1e-2, inputs=("vision",), contrastive_weight=1.0)
     logs = {}
     for loss in ("bce", "bce+contrastive"):
         torch.manual_seed(0)

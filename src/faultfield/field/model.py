@@ -72,10 +72,6 @@ class Field:
         network: Vectors to the embedding and the potential.
         config: What it was fitted with.
         log: What the fit did.
-
-    Example:
-        >>> # field = Field.fit(data, FieldConfig(), seed=0)
-        >>> # field.potential(field.embed(pictures, texts))  # failure logits of variations never rolled out
     """
 
     def __init__(

@@ -19,7 +19,7 @@ def encoder() -> None:
 def pretrain(
     path: Annotated[Path, typer.Option("--out", help="Directory of the encoder.")],
     scenes: Annotated[int, typer.Option(min=100, help="Scenes to render.")] = 12_000,
-    steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 1_000,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 600,
     seed: int = 0,
     environment: Annotated[
         str, typer.Option(help="Environment, module:Class.")

@@ -9,7 +9,7 @@ from faultfield.diagnosis.anomaly import Anomaly
 from faultfield.diagnosis.base import Estimates, Estimator
 from faultfield.diagnosis.classifier import FieldClassifier
 from faultfield.diagnosis.counts import Counts
-from faultfield.diagnosis.density import Density
+from faultfield.diagnosis.density import TUNED, Density
 from faultfield.diagnosis.fields import FieldBank
 from faultfield.diagnosis.gp import FieldGP
 from faultfield.diagnosis.images import ImageNetwork
@@ -64,7 +64,11 @@ def roster(views: Views, settings: Settings) -> dict[str, Callable[[], Estimator
     mute = bank(contrast="outcome", inputs=("vision",))
 
     def density(shared: FieldBank, algorithm: str) -> Density:
-        return Density(views, seed, search=replace(settings.search, algorithm=algorithm), folds=slow, bank=shared)
+        search = replace(settings.search, algorithm=algorithm)
+        return Density(views, seed, search=search, average="density", folds=slow, bank=shared)
+
+    def drift(algorithm: str) -> Density:
+        return Density(views, seed, search=replace(TUNED, algorithm=algorithm), folds=slow, bank=outcome)
 
     return {
         "base-rate": BaseRate,
@@ -87,5 +91,7 @@ def roster(views: Views, settings: Settings) -> dict[str, Callable[[], Estimator
         "density (ppo)": lambda: density(outcome, "ppo"),
         "density (a2c)": lambda: density(outcome, "a2c"),
         "density (sac)": lambda: density(outcome, "sac"),
+        "density (ppo, drift)": lambda: drift("ppo"),
+        "density (a2c, drift)": lambda: drift("a2c"),
         "density (ppo, contrast: variation)": lambda: density(variation, "ppo"),
     }

@@ -70,22 +70,22 @@ class Constant(Estimator):
 
 def test_slope_offset_and_spread_are_recovered() -> None:
     rng = np.random.default_rng(0)
-    score = rng.normal(size=800)
-    failures = rng.binomial(15, expit(2.5 * score - 1.0 + 1.2 * rng.normal(size=800)))
-    scores = Scores(score, np.zeros(800), np.ones(800))
-    fitted = Calibration.fit(scores, failures.astype(float), np.full(800, 15.0))
-    assert (fitted.slope, fitted.offset, fitted.spread) == pytest.approx((2.5, -1.0, 1.2), abs=0.2)
+    score = rng.normal(size=300)
+    failures = rng.binomial(15, expit(2.5 * score - 1.0 + 1.2 * rng.normal(size=300)))
+    scores = Scores(score, np.zeros(300), np.ones(300))
+    fitted = Calibration.fit(scores, failures.astype(float), np.full(300, 15.0))
+    assert (fitted.slope, fitted.offset, fitted.spread) == pytest.approx((2.5, -1.0, 1.2), abs=0.35)
 
 
 def test_what_the_scorer_knows_of_its_error_is_not_counted_twice() -> None:
     rng = np.random.default_rng(1)
-    latent = rng.normal(0.0, 2.0, size=500)
-    known_error = rng.uniform(0.2, 2.0, size=500)
-    failures = rng.binomial(20, expit(latent + known_error * rng.normal(size=500)))
-    scores = Scores(latent, known_error, np.ones(500))
-    fitted = Calibration.fit(scores, failures.astype(float), np.full(500, 20.0))
-    assert fitted.spread < 0.5
-    assert fitted.slope == pytest.approx(1.0, abs=0.15)
+    latent = rng.normal(0.0, 2.0, size=200)
+    known_error = rng.uniform(0.2, 2.0, size=200)
+    failures = rng.binomial(20, expit(latent + known_error * rng.normal(size=200)))
+    scores = Scores(latent, known_error, np.ones(200))
+    fitted = Calibration.fit(scores, failures.astype(float), np.full(200, 20.0))
+    assert fitted.spread < 0.6
+    assert fitted.slope == pytest.approx(1.0, abs=0.2)
 
 
 def test_a_useless_score_is_calibrated_to_the_base_rate() -> None:

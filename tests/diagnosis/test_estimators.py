@@ -21,7 +21,7 @@ from faultfield.search.config import PpoSettings, SearchConfig
 from tests.diagnosis.conftest import PixelEncoder, ToyStudy
 
 FIELD = FieldConfig(dim=16, steps=80, lr=3e-3, folds=0)
-SEARCH = SearchConfig(steps=2_000, ppo=PpoSettings(net=(16,), envs=16))
+SEARCH = SearchConfig(steps=512, ppo=PpoSettings(net=(16,), envs=16, epochs=2))
 
 
 def bank(views: Views, *inputs: str) -> FieldBank:

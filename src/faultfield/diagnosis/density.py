@@ -16,12 +16,17 @@ from faultfield.errors import StudyError
 from faultfield.field.config import FieldConfig
 from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
-from faultfield.search.config import Algorithm, SearchConfig
+from faultfield.search.config import Algorithm, PpoSettings, SearchConfig
 from faultfield.search.diagnostic import DiagnosticPolicy, train_diagnostic
 from faultfield.variations import NOMINAL, Variation
 
 Averaging = Literal["density", "log", "drift"]
 """How the density at a candidate is averaged over states: see `mean_log_density`."""
+
+
+TUNED = SearchConfig(steps=40_000, ppo=PpoSettings(learning_rate=3e-3))
+"""The search as this estimator trains it unless told otherwise. With the paper's learning rate of 3e-4 the policy has
+hardly left the middle of the field after as many steps, and the direction in which it went is a matter of the seed."""
 
 
 class DensityScorer(Scorer):
@@ -35,11 +40,12 @@ class DensityScorer(Scorer):
         bank: Fits fields and keeps them.
         search: Settings of the diagnostic policy's training.
         seed: Of that training.
-        average: What is averaged over states.
+        average: What is averaged over states; when None, `drift`, or `density` for `sac`, which has no drift.
     """
 
-    def __init__(self, bank: FieldBank, search: SearchConfig, seed: int = 0, average: Averaging = "density") -> None:
-        self._bank, self._search, self._seed, self._average = bank, search, seed, average
+    def __init__(self, bank: FieldBank, search: SearchConfig, seed: int = 0, average: Averaging | None = None) -> None:
+        self._bank, self._search, self._seed = bank, search, seed
+        self._average: Averaging = average or ("density" if search.algorithm == "sac" else "drift")
         self.name = "density" if search.algorithm == "ppo" else f"density-{search.algorithm}"
         self.policy: DiagnosticPolicy
 
@@ -86,8 +92,10 @@ def mean_log_density(
         rows: Candidates' embeddings, (n, d).
         average: `density` averages p(a | s), as RoboMD has it; in hundreds of dimensions the densest state then decides
             alone. `log` averages log p(a | s), so that every state has a say. `drift` does too, but of the ratio to the
-            same Gaussian before it moved, around the middle of the known embeddings: what lies halfway to the
-            failures is no longer denser than the failures while the policy has not come all the way.
+            same Gaussian before it moved, around the middle of the known embeddings. The mean moves by a fraction of
+            the way to the failures, across 512 dimensions of noise; the plain density is then highest in the middle
+            of the field and, failures lying further out than successes, ranks them backwards. The ratio has no such
+            term: it grows all the way in the direction in which the search went.
 
     Raises:
         StudyError: `drift` of a squashed policy (`sac`), which has no such Gaussian.
@@ -119,9 +127,9 @@ class Density(Calibrated):
         views: What can be seen of variations.
         seed: Of the field, the search and the folds.
         field: Settings of the field.
-        search: Settings of the search.
+        search: Settings of the search; `TUNED` when None.
         algorithm: Instead of the one that `search` names.
-        average: What is averaged over states.
+        average: What is averaged over states; when None, `drift`, or `density` for `sac`, which has no drift.
         folds: Of the cross-validation that calibrates; each trains a field and a diagnostic policy.
         bank: Fields shared with other estimators; its own when None.
     """
@@ -134,12 +142,12 @@ class Density(Calibrated):
         field: FieldConfig | None = None,
         search: SearchConfig | None = None,
         algorithm: Algorithm | None = None,
-        average: Averaging = "density",
+        average: Averaging | None = None,
         folds: int | None = 5,
         bank: FieldBank | None = None,
     ) -> None:
         shared = bank or FieldBank(views, field or FieldConfig(), seed)
-        settings = search or SearchConfig()
+        settings = search or TUNED
         if algorithm is not None:
             settings = replace(settings, algorithm=algorithm)
         super().__init__(lambda: DensityScorer(shared, settings, seed, average), folds, seed)

@@ -6,6 +6,7 @@ import pytest
 
 from faultfield.envs.base import PRIVILEGED, STATE, Observation
 from faultfield.errors import PolicyError
+from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Actions
 from faultfield.policies.demos import Demonstrations, gather
 from faultfield.policies.experts import LiftExpert
@@ -143,3 +144,40 @@ def test_states_are_what_the_robot_feels(gathered: tuple[Path, Demonstrations, l
     np.testing.assert_allclose(states[:, 7], -states[:, 8], atol=0.01)
     assert STATE == "observation.state"
     assert np.abs(states[:, 7:]).max() < 0.05
+
+
+class Mortal(LiftExpert):
+    """An expert that dies in its third attempt, once."""
+
+    died = False
+    resets = 0
+
+    def reset(self) -> None:
+        Mortal.resets += 1
+        if Mortal.resets == 3 and not Mortal.died:
+            Mortal.died = True
+            raise KeyboardInterrupt
+
+
+def test_a_killed_gathering_goes_on_where_it_was(tmp_path: Path) -> None:
+    settings = {"episodes": 3, "seed": 7, "environment_arguments": SMALL}
+    mortal = f"{__name__}:Mortal"
+    with pytest.raises(KeyboardInterrupt):
+        gather(tmp_path / "demos.npz", expert=mortal, **settings)  # type: ignore[arg-type]
+    assert not (tmp_path / "demos.npz").exists()
+    resumed = gather(tmp_path / "demos.npz", expert=mortal, **settings)  # type: ignore[arg-type]
+    # Two attempts were kept: of the three that are needed, one alone was made anew.
+    assert Mortal.resets == 4
+    assert list(tmp_path.iterdir()) == [tmp_path / "demos.npz"]
+    whole = gather(tmp_path / "whole.npz", **settings)  # type: ignore[arg-type]
+    assert same(resumed, whole)
+
+
+def test_attempts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
+    store = AttemptStore(tmp_path / "kept", {"seed": 1})
+    one = Attempt(True, np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 9), np.float32), np.ones((2, 7), np.float32))
+    store.put(5, one)
+    again = AttemptStore(tmp_path / "kept", {"seed": 1}).get(5)
+    assert again is not None
+    assert np.array_equal(again.actions, one.actions)
+    assert AttemptStore(tmp_path / "kept", {"seed": 2}).get(5) is None

@@ -30,7 +30,7 @@ def demos(
     ] = None,
     workers: Workers = 2,
 ) -> None:
-    """Gather demonstrations of a scripted expert; failures are discarded."""
+    """Gather demonstrations of a scripted expert; failures are discarded. Killed and run again, it goes on."""
     from faultfield.policies.demos import gather
 
     with Bars().task("Demonstrations", episodes) as update:
@@ -54,7 +54,7 @@ def train(
 
     with Bars().task("Training", steps) as update:
         loss = train_policy(
-            demonstrations[0], path, steps=steps, seed=seed, jitter=jitter,
+            demonstrations, path, steps=steps, seed=seed, jitter=jitter,
             on_progress=lambda done, total, loss: update(done),
         )  # fmt: skip
     err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")

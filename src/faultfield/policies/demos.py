@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from faultfield import files, plugins
 from faultfield.envs.base import IMAGE_PREFIX, STATE, VariableEnv, images_of
 from faultfield.errors import PolicyError
-from faultfield.policies.base import Policy, check_actions, load_policy
+from faultfield.policies.attempts import Attempt, AttemptStore
+from faultfield.policies.base import Policy, check_actions, fingerprint, load_policy
 
 FIRST_SEED = 2**30
 """Demonstrations begin from reset seeds at or above this, so that an evaluation from small seeds sees new episodes."""
@@ -126,7 +127,8 @@ def gather(
 
     What is executed is noisy and what is recorded as the label is not, so the demonstrations cover states off the
     expert's own path and say how to come back (Laskey et al. 2017). The file depends on the settings and the seed, not
-    on the number of workers.
+    on the number of workers. Finished attempts are kept in a folder beside the file until it is written, so that a
+    gathering that was killed goes on where it was.
 
     Args:
         path: The `.npz` file to write.
@@ -163,10 +165,11 @@ def gather(
         "pushed": pushed,
         "seed": seed,
     }
-    kept: list[_Attempt] = []
+    store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
+    kept: list[Attempt] = []
     allowed = 2 * episodes + 10
     tried = 0
-    for attempt in _attempts(recipe, range(allowed), workers):
+    for attempt in _attempts(recipe, range(allowed), workers, store):
         tried += 1
         if attempt.success:
             kept.append(attempt)
@@ -175,6 +178,7 @@ def gather(
         if len(kept) == episodes:
             break
     else:
+        store.clear()
         raise PolicyError(
             f"The expert '{expert}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than not "
             "before its demonstrations are worth imitating."
@@ -187,15 +191,15 @@ def gather(
         ({**recipe, "episodes": episodes, "attempts": tried},),
     )
     demos.save(path)
+    store.clear()
     return demos
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    success: bool
-    pictures: NDArray[np.uint8]
-    states: NDArray[np.float32]
-    actions: NDArray[np.float32]
+def _fingerprints(recipe: Mapping[str, Any]) -> list[str]:
+    """Who demonstrates, by content: attempts of another expert or learner under the same name are not mixed in."""
+    learner = recipe["learner"]
+    learners = [] if learner is None else [fingerprint("faultfield.policies.bc:VisualBC", checkpoint=learner)]
+    return [fingerprint(recipe["expert"]), *learners]
 
 
 class _Demonstrator:
@@ -212,7 +216,7 @@ class _Demonstrator:
         self._picture = IMAGE_PREFIX + recipe["camera"]
         self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
 
-    def attempt(self, index: int) -> _Attempt:
+    def attempt(self, index: int) -> Attempt:
         """Attempt number `index`; the same index gives the same attempt in whatever process."""
         rng = np.random.default_rng([self._seed, index])
         observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)))
@@ -237,7 +241,7 @@ class _Demonstrator:
             executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
             observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
             over = terminated or truncated
-        return _Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
+        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
 
     def _push(self, rng: np.random.Generator) -> list[NDArray[np.float32]]:
         """Commands that open the gripper and move it some way in one direction, for a share of the episodes."""
@@ -249,22 +253,38 @@ class _Demonstrator:
         return [push] * int(rng.integers(2, 9))
 
 
-def _attempts(recipe: Mapping[str, Any], indices: Iterable[int], workers: int) -> Iterator[_Attempt]:
-    """Attempts in the order of their indices, a few ahead of what was asked for."""
+def _attempts(
+    recipe: Mapping[str, Any], indices: Iterable[int], workers: int, store: AttemptStore
+) -> Iterator[Attempt]:
+    """Attempts in the order of their indices, a few ahead of what was asked for; those in the store are only read."""
     if workers == 1:
-        demonstrator = _Demonstrator(recipe)
+        demonstrator: _Demonstrator | None = None
         for index in indices:
-            yield demonstrator.attempt(index)
+            attempt = store.get(index)
+            if attempt is None:
+                demonstrator = demonstrator or _Demonstrator(recipe)
+                attempt = demonstrator.attempt(index)
+                store.put(index, attempt)
+            yield attempt
         return
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(recipe,))
-    ahead: deque[Future[_Attempt]] = deque()
+    ahead: deque[tuple[int, Attempt | Future[Attempt]]] = deque()
+
+    def take() -> Attempt:
+        index, found = ahead.popleft()
+        if isinstance(found, Attempt):
+            return found
+        attempt = found.result()
+        store.put(index, attempt)
+        return attempt
+
     try:
         for index in indices:
-            ahead.append(pool.submit(_attempt, index))
+            ahead.append((index, store.get(index) or pool.submit(_attempt, index)))
             if len(ahead) >= 2 * workers:
-                yield ahead.popleft().result()
+                yield take()
         while ahead:
-            yield ahead.popleft().result()
+            yield take()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -281,6 +301,6 @@ def _start_worker(recipe: Mapping[str, Any]) -> None:
     _demonstrator = _Demonstrator(recipe)
 
 
-def _attempt(index: int) -> _Attempt:
+def _attempt(index: int) -> Attempt:
     assert _demonstrator is not None
     return _demonstrator.attempt(index)

@@ -1,0 +1,74 @@
+"""Attempts at demonstrations on disk while they are being gathered, so that a killed gathering goes on."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import files
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of the expert at the task.
+
+    Attributes:
+        success: Whether it solved it.
+        pictures: uint8 (steps, height, width, 3).
+        states: Proprioception, float32 (steps, state_dim).
+        actions: What the expert would do, float32 (steps, action_dim).
+    """
+
+    success: bool
+    pictures: NDArray[np.uint8]
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+
+
+class AttemptStore:
+    """A folder with one file an attempt, of one recipe; a folder of another recipe is begun anew.
+
+    Args:
+        directory: The folder.
+        recipe: What makes the attempts what they are: plain values.
+    """
+
+    def __init__(self, directory: str | Path, recipe: Mapping[str, Any]) -> None:
+        self.directory = Path(directory)
+        wanted = json.dumps(recipe, sort_keys=True)
+        note = self.directory / "recipe.json"
+        if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
+            self.clear()
+            files.write_text(note, wanted)
+
+    def get(self, index: int) -> Attempt | None:
+        """Attempt number `index`, or None where it was not kept or its file is damaged."""
+        try:
+            with np.load(self._file(index), allow_pickle=False) as kept:
+                return Attempt(bool(kept["success"]), kept["pictures"], kept["states"], kept["actions"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def put(self, index: int, attempt: Attempt) -> None:
+        """Keep attempt number `index`, whole or not at all."""
+        with files.replacing(self._file(index)) as draft, draft.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                success=np.array(attempt.success),
+                pictures=attempt.pictures,
+                states=attempt.states,
+                actions=attempt.actions,
+            )
+
+    def clear(self) -> None:
+        """Remove the folder and all attempts in it."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _file(self, index: int) -> Path:
+        return self.directory / f"{index:06d}.npz"

@@ -1,8 +1,9 @@
 """The embedding table (RoboMD, Table 7 and Fig. 15): pictures alone or with text, each loss, on a study's episodes.
 
-    python benchmarks/embedding.py runs/lift-demo --seeds 2 --out docs/results/lift-embedding
+    python benchmarks/embedding.py runs/lift-demo --seeds 2 --paper --out docs/results/lift-embedding
 
-A third of every variation's episodes is held out of each fit and measured.
+A third of every variation's episodes is held out of each fit and measured. With `--paper`, both terms of the loss weigh
+alike and nothing is regularised, as RoboMD has it; without, the study's own settings.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from faultfield.field.config import FieldConfig
 from faultfield.field.quality import quality_table
 from faultfield.files import write_text
 from faultfield.study import Study, stages
@@ -20,6 +22,7 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--contrast", nargs="+", choices=("outcome", "variation"), default=["outcome", "variation"])
+    parser.add_argument("--paper", action="store_true", help="the paper's weights instead of the study's")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     study = Study.open(options.study)
@@ -28,6 +31,8 @@ def main() -> None:
     rows = []
     for contrast in options.contrast:
         config = study.config.field.model_copy(update={"contrast": contrast})
+        if options.paper:
+            config = FieldConfig.paper(contrast=contrast, encoder=config.encoder, steps=config.steps)
         for seed in range(options.seeds):
             for row in quality_table(data, config, seed, bank.encoder()):
                 if row.loss == "bce" and contrast == "variation":

@@ -24,13 +24,14 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--episodes", type=int, default=30)
     parser.add_argument("--seed", type=int, default=3_000_000)
+    parser.add_argument("--roles", nargs="+", choices=ROLES, default=ROLES)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     counted: dict[str, list[dict[str, Any]]] = {}
     with Study.open(arguments.study, workers=arguments.workers) as study:
         asked = [NOMINAL, *study.known]
-        for role in ROLES:
+        for role in arguments.roles:
             counted[role] = roll_out(
                 study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role, progress=Bars()
             )
@@ -42,8 +43,9 @@ def main() -> None:
 
 def table(counted: dict[str, list[dict[str, Any]]], what: str) -> str:
     """Success of each role with its Wilson interval (95 %), as Markdown."""
-    lines = [f"Successes, Wilson 95 %; {what}.", "", "| variation | policy | expert | blind |", "|---|---|---|---|"]
-    for row in zip(*(counted[role] for role in ROLES), strict=True):
+    head = f"| variation | {' | '.join(counted)} |"
+    lines = [f"Successes, Wilson 95 %; {what}.", "", head, "|---|" + "---|" * len(counted)]
+    for row in zip(*counted.values(), strict=True):
         cells = [
             f"{r['episodes'] - r['failures']}/{r['episodes']} [{1 - r['high']:.2f}, {1 - r['low']:.2f}]" for r in row
         ]

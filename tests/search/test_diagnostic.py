@@ -1,4 +1,6 @@
 import random
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +102,10 @@ def test_shaping_needs_a_potential():
     known, rate = two_clusters()
     with pytest.raises(StudyError, match="potential"):
         train_diagnostic(known, rate, SearchConfig(shaping=True))
+
+
+def test_training_leaves_no_log_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rng = np.random.default_rng(0)
+    train_diagnostic(rng.normal(size=(6, 4)).astype(np.float32), np.linspace(0, 1, 6), SearchConfig(steps=64))
+    assert not list(tmp_path.glob("SB3*"))

@@ -31,6 +31,14 @@ def quiet_training(steps: int, on_progress: Progress | None) -> Iterator[Any]:
         np.random.set_state(arrays)  # noqa: NPY002
 
 
+def without_log(model: Any) -> Any:
+    """The model with a logger that writes nothing: the library's own makes a new folder in /tmp for every training."""
+    from stable_baselines3.common.logger import Logger
+
+    model.set_logger(Logger(folder=None, output_formats=[]))
+    return model
+
+
 def _callback(steps: int, on_progress: Progress | None) -> Any:
     if on_progress is None:
         return None

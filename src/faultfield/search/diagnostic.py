@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.search._network import Mlp
-from faultfield.search._training import Progress, quiet_training
+from faultfield.search._training import Progress, quiet_training, without_log
 from faultfield.search.config import SearchConfig
 from faultfield.search.mdp import VirtualMDP
 from faultfield.search.policy import DiagnosticPolicy
@@ -49,7 +49,7 @@ def train_diagnostic(
     with quiet_training(config.steps, on_progress) as callback:
         env = VirtualVecEnv(mdp, config.width, seed, reward_scale=1.0 / config.failure_reward)
         model = build_model(config, env, seed)
-        model.learn(config.steps, callback=callback)
+        without_log(model).learn(config.steps, callback=callback)
     network, log_std = _density(model, config)
     return DiagnosticPolicy(
         algorithm=config.algorithm,

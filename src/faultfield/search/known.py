@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from faultfield.errors import CheckpointError, StudyError
 from faultfield.search import _store
 from faultfield.search._network import Mlp
-from faultfield.search._training import Progress, quiet_training
+from faultfield.search._training import Progress, quiet_training, without_log
 from faultfield.search.config import SearchConfig
 from faultfield.search.mdp import failure_reward, success_reward
 from faultfield.variations import NOMINAL, Variation, VariationSpace
@@ -217,7 +217,7 @@ def train_known(
             batch_size=rollout, n_epochs=10, gamma=config.discount, ent_coef=0.01, seed=seed, device="cpu",
             policy_kwargs={"net_arch": [64, 64]}, normalize_advantage=rollout > 1,
         )  # fmt: skip
-        model.learn(trials, callback=callback)
+        without_log(model).learn(trials, callback=callback)
     layers = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
     return KnownPolicy(space, tuple(changes.candidates), Mlp.of_layers(layers, "tanh"), tuple(changes.trials))
 

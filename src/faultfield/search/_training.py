@@ -19,11 +19,13 @@ def quiet_training(steps: int, on_progress: Progress | None) -> Iterator[Any]:
     and draws from the global generators of Python, numpy and torch; a caller's own use of those must not notice.
     """
     import torch
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
     threads, python, arrays = torch.get_num_threads(), random.getstate(), np.random.get_state()  # noqa: NPY002
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(devices=[]):
+        # numpy's own threads too: on a busy machine they wait for one another longer than they compute.
+        with torch.random.fork_rng(devices=[]), threadpool_limits(1):
             yield _callback(steps, on_progress)
     finally:
         torch.set_num_threads(threads)

@@ -65,7 +65,7 @@ def roster(views: Views, settings: Settings) -> dict[str, Callable[[], Estimator
 
     def density(shared: FieldBank, algorithm: str) -> Density:
         search = replace(settings.search, algorithm=algorithm)
-        return Density(views, seed, search=search, average="density", folds=slow, bank=shared)
+        return Density(views, seed, search=search, average="density", folds=slow, restarts=1, bank=shared)
 
     def drift(algorithm: str) -> Density:
         return Density(views, seed, search=replace(TUNED, algorithm=algorithm), folds=slow, bank=outcome)

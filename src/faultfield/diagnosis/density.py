@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 from faultfield.diagnosis.calibration import Calibrated
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.fields import FieldBank
+from faultfield.diagnosis.metrics import Truth, distinct_pairs, variation_pairs
 from faultfield.diagnosis.scorer import Scorer, Scores, nearest_support
 from faultfield.errors import StudyError
 from faultfield.field.config import FieldConfig
@@ -28,6 +29,14 @@ TUNED = SearchConfig(steps=40_000, ppo=PpoSettings(learning_rate=3e-3))
 """The search as this estimator trains it unless told otherwise. With the paper's learning rate of 3e-4 the policy has
 hardly left the middle of the field after as many steps, and the direction in which it went is a matter of the seed."""
 
+RESTARTS = 6
+"""Trainings at most. Of those on robosuite Lift, four in ten ended among the successes: Eq. 2's repeat penalty makes a
+failure that is found again and again worth less than a small cost. Such a training ranks the known variations backwards
+(not one pair in order, where the others have every pair in order), so it is told without a further rollout."""
+
+ENOUGH = 0.9
+"""Share of pairs of known variations in the right order from which a training counts as having found the failures."""
+
 
 class DensityScorer(Scorer):
     """Log-likelihood ratio p(a | s) / p(nominal | s) of the diagnostic policy (RoboMD, Section 3.4).
@@ -39,24 +48,44 @@ class DensityScorer(Scorer):
     Args:
         bank: Fits fields and keeps them.
         search: Settings of the diagnostic policy's training.
-        seed: Of that training.
+        seed: Of the first training; each further one counts on.
         average: What is averaged over states; when None, `drift`, or `density` for `sac`, which has no drift.
+        restarts: Trainings at most: the first that orders the known variations by their failures is kept, or the best.
     """
 
-    def __init__(self, bank: FieldBank, search: SearchConfig, seed: int = 0, average: Averaging | None = None) -> None:
-        self._bank, self._search, self._seed = bank, search, seed
+    def __init__(
+        self,
+        bank: FieldBank,
+        search: SearchConfig,
+        seed: int = 0,
+        average: Averaging | None = None,
+        restarts: int = RESTARTS,
+    ) -> None:
+        self._bank, self._search, self._seed, self._restarts = bank, search, seed, restarts
         self._average: Averaging = average or ("density" if search.algorithm == "sac" else "drift")
         self.name = "density" if search.algorithm == "ppo" else f"density-{search.algorithm}"
         self.policy: DiagnosticPolicy
 
     def fit(self, episodes: Sequence[Episode]) -> "DensityScorer":
-        """Fit the field, then train the diagnostic policy on the known embeddings, without a rollout."""
+        """Fit the field, then train the diagnostic policy on the known embeddings, without a rollout.
+
+        Attributes set: `policy`, the diagnostic policy kept, and `agreement`, the share of pairs of known variations
+        (failure rates 0.4 apart or more) that it puts in the right order, 0–1; NaN where there is no such pair.
+        """
         counts = Counts.of(episodes)
         self._field = self._bank.field(episodes)
         self._known = self._bank.embed(self._field, counts.variations)
         known = self._known.astype(np.float32)
         potential = np.asarray(self._field.potential(known), dtype=np.float64)
-        self.policy = train_diagnostic(known, counts.rates, self._search, self._seed, potential=potential)
+        pairs = distinct_pairs(Truth(counts.failures, counts.episodes))
+        self.agreement = float("nan")
+        for seed in range(self._seed, self._seed + self._restarts):
+            policy = train_diagnostic(known, counts.rates, self._search, seed, potential=potential)
+            agreement = variation_pairs(mean_log_density(policy, known, known, self._average), pairs)
+            if not agreement <= self.agreement:
+                self.policy, self.agreement = policy, agreement
+            if not agreement < ENOUGH:
+                break
         nominal = self._bank.embed(self._field, [NOMINAL])
         self._nominal = float(self._log_density(nominal)[0])
         ratios = self._log_density(self._known) - self._nominal
@@ -131,6 +160,7 @@ class Density(Calibrated):
         algorithm: Instead of the one that `search` names.
         average: What is averaged over states; when None, `drift`, or `density` for `sac`, which has no drift.
         folds: Of the cross-validation that calibrates; each trains a field and a diagnostic policy.
+        restarts: Trainings of each diagnostic policy at most, see `DensityScorer`.
         bank: Fields shared with other estimators; its own when None.
     """
 
@@ -144,13 +174,14 @@ class Density(Calibrated):
         algorithm: Algorithm | None = None,
         average: Averaging | None = None,
         folds: int | None = 5,
+        restarts: int = RESTARTS,
         bank: FieldBank | None = None,
     ) -> None:
         shared = bank or FieldBank(views, field or FieldConfig(), seed)
         settings = search or TUNED
         if algorithm is not None:
             settings = replace(settings, algorithm=algorithm)
-        super().__init__(lambda: DensityScorer(shared, settings, seed, average), folds, seed)
+        super().__init__(lambda: DensityScorer(shared, settings, seed, average, restarts), folds, seed)
 
     @property
     def scorer(self) -> DensityScorer:

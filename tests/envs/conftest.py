@@ -15,6 +15,20 @@ def lift() -> Iterator[Robosuite]:
 
 
 @pytest.fixture(scope="session")
+def stack() -> Iterator[Robosuite]:
+    env = Robosuite("Stack")
+    yield env
+    env.close()
+
+
+@pytest.fixture(scope="session")
+def can() -> Iterator[Robosuite]:
+    env = Robosuite("PickPlaceCan")
+    yield env
+    env.close()
+
+
+@pytest.fixture(scope="session")
 def as_it_comes() -> Iterator[Robosuite]:
     env = Robosuite(fast=False)
     yield env

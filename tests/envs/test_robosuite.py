@@ -100,7 +100,7 @@ def test_a_controller_that_sees_the_cube_lifts_it(blind_lift: Robosuite) -> None
     assert success
     assert rewards[-1] == 1.0
     assert not any(rewards[:-1])
-    assert blind_lift._data.xpos[blind_lift._object_body, 2] > 0.84
+    assert blind_lift._world.position("cube_main")[2] > 0.84
     with pytest.raises(EnvError, match="reset"):
         blind_lift.step(np.zeros(7))
 

@@ -1,5 +1,4 @@
 import dataclasses
-from typing import Any
 
 import mujoco
 import numpy as np
@@ -12,10 +11,13 @@ from faultfield.envs._robosuite_tasks import LIFT, BoxSize, Direction
 from faultfield.envs.robosuite import Robosuite
 from faultfield.errors import VariationError
 from faultfield.variations import VariationSpace
+from tests.envs.models import arrays, begin
 
 IMAGE = "observation.images.agentview"
 NAMES = [factor.name for factor in LIFT.factors]
 SPACE = VariationSpace(LIFT.factors)
+CUBE = 9
+"""Where the cube's position begins in `qpos`, after seven joints and two fingers."""
 
 ROBOMD_LIFT = [
     *({"cube_color": c} for c in ("red", "green", "blue", "gray")),
@@ -25,22 +27,6 @@ ROBOMD_LIFT = [
     *({"robot_color": c} for c in ("red", "green", "cyan", "gray")),
     *({"light_color": c} for c in ("red", "green", "blue", "gray")),
 ]
-
-
-def arrays(model: Any) -> dict[str, np.ndarray]:
-    """Every array in the model, and what it keeps outside arrays and may change."""
-    found = {name: getattr(model, name) for name in dir(model) if not name.startswith("_")}
-    found = {name: value.copy() for name, value in found.items() if isinstance(value, np.ndarray)}
-    for part in (model.opt, model.stat, model.vis.headlight, model.vis.quality, model.vis.global_, model.vis.map):
-        for name in (n for n in dir(part) if not n.startswith("_")):
-            value = getattr(part, name)
-            if isinstance(value, int | float | np.ndarray):
-                found[f"{type(part).__name__}.{name}"] = np.array(value)
-    return found
-
-
-def begin(env: Robosuite, seed: int = 1, **values: object) -> dict[str, np.ndarray]:
-    return env.reset(seed=seed, options={"variation": env.variation_space.variation(values)})[0]
 
 
 def settle(env: Robosuite, steps: int = 25, **values: object) -> np.ndarray:
@@ -108,11 +94,10 @@ def test_a_resized_cube_is_the_one_that_a_rebuilt_model_has(blind_lift: Robosuit
 def test_success_means_the_same_height_above_rest_for_every_size(blind_lift: Robosuite) -> None:
     for size in (0.5, 1.0, 2.0):
         begin(blind_lift, cube_size=size)
-        data, start = blind_lift._data, blind_lift._object_qpos
         for above, expected in ((0.018, False), (0.020, True)):
-            data.qpos[start + 2] = 0.8 + size * LIFT.half_size + above
-            blind_lift._derive(data)
-            assert blind_lift._success() is expected
+            blind_lift._data.qpos[CUBE + 2] = 0.8 + size * LIFT.half_size + above
+            blind_lift._derive(blind_lift._data)
+            assert LIFT.success(blind_lift._world) is expected
 
 
 def test_the_table_top_stays_at_its_height_and_ends_at_its_rim(blind_lift: Robosuite) -> None:
@@ -120,11 +105,11 @@ def test_the_table_top_stays_at_its_height_and_ends_at_its_rim(blind_lift: Robos
     heights = []
     for y in (0.0, 0.09, 0.15):
         begin(blind_lift, table_size=size)
-        data, start = blind_lift._data, blind_lift._object_qpos
-        data.qpos[start : start + 7] = (0.0, y, 0.825, 1, 0, 0, 0)
+        data = blind_lift._data
+        data.qpos[CUBE : CUBE + 7] = (0.0, y, 0.825, 1, 0, 0, 0)
         for _ in range(400):
             mujoco.mj_step(blind_lift._model, data)
-        heights.append(float(data.qpos[start + 2]))
+        heights.append(float(data.qpos[CUBE + 2]))
     assert heights[:2] == pytest.approx([0.821, 0.821], abs=1e-3)
     assert heights[2] < 0.6
 
@@ -133,8 +118,8 @@ def test_only_a_slippery_cube_slides_down_a_slope(blind_lift: Robosuite) -> None
     def speed(**values: object) -> float:
         """Of the cube on the table after 0.2 s on a slope of 30 degrees."""
         begin(blind_lift, **values)
-        model, data, start = blind_lift._model, blind_lift._data, blind_lift._object_qpos
-        data.qpos[start : start + 7] = (0.0, 0.0, 0.821, 1, 0, 0, 0)
+        model, data = blind_lift._model, blind_lift._data
+        data.qpos[CUBE : CUBE + 7] = (0.0, 0.0, 0.821, 1, 0, 0, 0)
         gravity = model.opt.gravity.copy()
         model.opt.gravity[:] = 9.81 * np.array([0.5, 0.0, -np.sqrt(0.75)])
         try:
@@ -142,7 +127,7 @@ def test_only_a_slippery_cube_slides_down_a_slope(blind_lift: Robosuite) -> None
                 mujoco.mj_step(model, data)
         finally:
             model.opt.gravity[:] = gravity
-        return float(data.qvel[model.body_dofadr[blind_lift._object_body]])
+        return float(data.qvel[model.joint("cube_joint0").dofadr[0]])
 
     assert speed() == pytest.approx(0.0, abs=0.01)
     # g (sin 30° − µ cos 30°) t, with robosuite's µ = 1 scaled to 0.3.
@@ -153,10 +138,10 @@ def test_a_heavier_cube_is_harder_to_push(blind_lift: Robosuite) -> None:
     def acceleration(**values: object) -> float:
         begin(blind_lift, **values)
         data = blind_lift._data
-        data.xfrc_applied[blind_lift._object_body, 0] = 1.0
-        data.qpos[blind_lift._object_qpos + 2] += 0.1
+        data.xfrc_applied[blind_lift._model.body("cube_main").id, 0] = 1.0
+        data.qpos[CUBE + 2] += 0.1
         mujoco.mj_forward(blind_lift._model, data)
-        return float(data.qacc[blind_lift._model.body_dofadr[blind_lift._object_body]])
+        return float(data.qacc[blind_lift._model.joint("cube_joint0").dofadr[0]])
 
     nominal = acceleration()
     assert acceleration(cube_mass=4.0) == pytest.approx(nominal / 4, rel=1e-3)

@@ -1,4 +1,4 @@
-"""One camera picture straight from MuJoCo, with one context that lives as long as the environment."""
+"""Camera pictures straight from MuJoCo, with one context that lives as long as the environment."""
 
 import atexit
 import contextlib
@@ -26,12 +26,12 @@ _OPEN: "weakref.WeakSet[Renderer]" = weakref.WeakSet()
 
 
 class Renderer:
-    """Pictures of a model's state from a fixed camera.
+    """Pictures of a model's state from its cameras.
 
     Args:
         model: A `mujoco.MjModel`; meshes and textures are read now, everything else at each picture.
-        camera: Name of a camera in the model.
-        size: Height and width of the picture in pixels.
+        camera: Name of the camera that is meant where none is named.
+        size: Height and width of its picture in pixels.
         fast: No mirror images, no multisampling, and nothing drawn that lies outside the picture.
 
     Raises:
@@ -59,22 +59,33 @@ class Renderer:
         self._options.geomgroup[0] = 0
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = model.camera(camera).id
-        self._viewport = mujoco.MjrRect(0, 0, size, size)
+        self._default = model.camera(camera).id
+        self._room = size
         if not _OPEN:
             # After MuJoCo's own registration, so that at exit contexts are freed before it shuts EGL down.
             atexit.register(_close_all)
         _OPEN.add(self)
 
-    def render(self, data: Any) -> NDArray[np.uint8]:
+    def render(self, data: Any, camera: str | None = None, size: int | None = None) -> NDArray[np.uint8]:
         """The picture of `data`, whose kinematics, camera and lights must be up to date.
+
+        Args:
+            data: A `mujoco.MjData` of the model.
+            camera: Name of another camera.
+            size: Another height and width of the picture, pixels.
 
         Returns:
             uint8 (size, size, 3), upright.
         """
         import mujoco
 
+        size = self._size if size is None else size
+        self._camera.fixedcamid = self._default if camera is None else self._model.camera(camera).id
+        viewport = mujoco.MjrRect(0, 0, size, size)
         self._gl.make_current()
+        if size > self._room:
+            mujoco.mjr_resizeOffscreen(size, size, self._context)
+            self._room = size
         group, nominal = self._model.geom_group, self._model.geom_group.copy()
         if self._fast:
             group[self._outside(data)] = _HIDDEN
@@ -82,9 +93,9 @@ class Renderer:
             self._model, data, self._options, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
         group[:] = nominal
-        mujoco.mjr_render(self._viewport, self._scene, self._context)
-        pixels = np.empty((self._size, self._size, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(pixels, None, self._viewport, self._context)
+        mujoco.mjr_render(viewport, self._scene, self._context)
+        pixels = np.empty((size, size, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(pixels, None, viewport, self._context)
         return pixels[::-1].copy()
 
     def _outside(self, data: Any) -> NDArray[np.bool_]:

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from faultfield.envs._robosuite_tasks import TEXTURES, Task
+from faultfield.envs._robosuite_effects import MATERIAL_PREFIX
+from faultfield.envs._robosuite_tasks import Task
+from faultfield.envs._robosuite_values import TEXTURES
 from faultfield.errors import EnvError, SetupError
 
 TEXTURE_SIZE = 256
-MATERIAL_PREFIX = "faultfield_table_"
 
 ROBOTS = ("Panda",)
 
 
 def build(task: Task, robot: str) -> Any:
-    """A robosuite environment without renderer or observables, its object's size fixed and table materials added.
+    """A robosuite environment without renderer or observables, with sizes fixed and our cameras and materials added.
 
     Args:
         task: Which.
@@ -37,9 +38,11 @@ def build(task: Task, robot: str) -> Any:
     if robot not in ROBOTS:
         raise EnvError(f"There is no robot '{robot}' here; there is {', '.join(ROBOTS)}.")
     robosuite = _import_robosuite()
+    from robosuite.environments.base import REGISTERED_ENVS
+
     with _untouched_global_random(), _without_robot_models():
         try:
-            env = _prepared(getattr(robosuite, task.name), task)(
+            env = _prepared(REGISTERED_ENVS[task.name], task)(
                 robots=robot,
                 use_camera_obs=False,
                 use_object_obs=False,
@@ -85,13 +88,17 @@ def _prepared(base: Any, task: Task) -> Any:
 
 def _edit(xml: str, task: Task) -> str:
     root = ElementTree.fromstring(xml)
-    size = " ".join([repr(task.half_size)] * 3)
     for geom in root.iter("geom"):
-        if geom.get("name") in (f"{task.target}_g0", f"{task.target}_g0_vis"):
-            geom.set("size", size)
-    assets = root.find("asset")
-    if assets is None:
-        raise EnvError(f"robosuite's model of {task.name} has no assets.")
+        for box, half_size in task.boxes.items():
+            if geom.get("name") in (f"{box}_g0", f"{box}_g0_vis"):
+                geom.set("size", " ".join([repr(half_size)] * 3))
+    world, assets = root.find("worldbody"), root.find("asset")
+    if world is None or assets is None:
+        raise EnvError(f"robosuite's model of {task.name} has no bodies or no assets.")
+    for name, camera in task.cameras.items():
+        numbers = {"pos": camera.position, "xyaxes": camera.axes, "fovy": (camera.fov,)}
+        look = {key: " ".join(map(repr, values)) for key, values in numbers.items()}
+        ElementTree.SubElement(world, "camera", {"name": name, "mode": "fixed"} | look)
     for texture in TEXTURES:
         name = MATERIAL_PREFIX + texture
         checker, side = texture == "checker", str(TEXTURE_SIZE)

@@ -1,6 +1,6 @@
 """robosuite's manipulation tasks as environments that accept a variation, fast enough to be searched."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -12,16 +12,18 @@ from faultfield.envs._osc import ControlLoop
 from faultfield.envs._render import Renderer
 from faultfield.envs._robosuite_factors import ModelVariations
 from faultfield.envs._robosuite_model import build
+from faultfield.envs._robosuite_tasks import TASKS as _TASKS
 from faultfield.envs._robosuite_tasks import task_named
+from faultfield.envs._robosuite_world import World
 from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Snapshot, VariableEnv
 from faultfield.errors import EnvError
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
+TASKS = tuple(_TASKS)
+"""robosuite's names of the tasks that are offered here."""
+
 JOINT_NOISE = 0.02
 """Standard deviation of the arm's initial joint positions, radians, as in robosuite."""
-
-DROP = 0.01
-"""Height above the table from which the object falls at the start, metres, as in robosuite."""
 
 
 class Robosuite(VariableEnv):
@@ -30,20 +32,30 @@ class Robosuite(VariableEnv):
     Actions: (7,) in −1–1: three position deltas (1 is 0.05 m), three rotation deltas (1 is 0.5 rad), the gripper (−1
     opens, 1 closes). Observations: `observation.images.<camera>`, uint8 (size, size, 3), upright; `observation.state`,
     float32 (9,): gripper position (m), gripper orientation (quaternion x, y, z, w), two finger positions (m);
-    `observation.environment_state`, float32 (7,): object position and orientation. Reward is 1 on success, else 0.
+    `observation.environment_state`, float32, the task's truth, in which a pose is a position (m) and a quaternion
+    (x, y, z, w). Reward is 1 on success, else 0. Physics is robosuite's bit for bit, and success is robosuite's check.
 
-    Physics is robosuite's bit for bit. Success is robosuite's: the object's centre 4 cm above the table; where
-    `cube_size` makes the object taller or flatter, the mark moves with the height at which its centre would rest.
+    | task | truth | placed | success |
+    |---|---|---|---|
+    | `Lift` | pose of the cube (7) | around the table's middle | the cube's centre is 4 cm above the table |
+    | `Stack` | poses of the red and the green cube (14) | the same, apart | red stands on green, let go |
+    | `PickPlaceCan` | pose of the can, middle of its compartment (10) | around its bin's middle | it is there, let go |
+
+    Where a size that varies makes a cube taller or flatter, the heights that success asks for move with those at which
+    it would rest. `env.objects` names the objects in words; `env.task.views` names the cameras that show the task from
+    the `front`, the `wrist` and `overhead`.
 
     Args:
-        task: robosuite's name of the task.
+        task: robosuite's name of the task, one of `TASKS`.
         robot: robosuite's name of the robot.
         camera: Name of a camera in the task.
         size: Height and width of the picture, pixels.
-        horizon: Control steps after which an episode is cut.
-        placement: The object lies within ± this of the table's middle, metres, in x and in y, and is turned at random.
+        horizon: Control steps after which an episode is cut; where it is None, 100 for Lift, 200 for Stack and 300 for
+            PickPlaceCan.
+        placement: Objects lie within ± this of the middle, metres, in x and in y, and are turned at random; at most 0.3
+            on a table and 0.1 in a bin, at least 0.04 for Stack, whose cubes must lie apart.
         fast: Simplified visual meshes, no mirror images, no multisampling. Physics does not depend on it.
-        images: Whether observations have a picture; without, no OpenGL is needed.
+        images: Whether observations have a picture; without, no OpenGL is needed until `pictures` is called.
 
     Raises:
         SetupError: robosuite or OpenGL is missing.
@@ -65,36 +77,40 @@ class Robosuite(VariableEnv):
         robot: str = "Panda",
         camera: str = "agentview",
         size: int = 84,
-        horizon: int = 100,
+        horizon: int | None = None,
         placement: float = 0.10,
         fast: bool = True,
         images: bool = True,
     ) -> None:
         self.task = task_named(task)
-        if not 0.0 <= placement <= self.task.reach:
-            raise EnvError(f"The placement must be from 0 to {self.task.reach} m, not {placement}.")
-        if size < 8 or horizon < 1:
-            raise EnvError(f"The size must be at least 8 and the horizon 1, not {size} and {horizon}.")
-        self.instruction = self.task.instruction
+        self._horizon = self.task.horizon if horizon is None else horizon
+        if not self.task.nearest <= placement <= self.task.reach:
+            raise EnvError(
+                f"The placement must be from {self.task.nearest:g} to {self.task.reach:g} m in {task}, not {placement}."
+            )
+        if size < 8 or self._horizon < 1:
+            raise EnvError(f"The size must be at least 8 and the horizon 1, not {size} and {self._horizon}.")
+        self.instruction, self.objects = self.task.instruction, self.task.objects
         self.variation_space = VariationSpace(self.task.factors)
         self.render_mode = "rgb_array"
-        self._camera, self._horizon, self._placement = camera, horizon, placement
+        self._camera, self._size, self._placement = camera, size, placement
+        self._fast, self._images = fast, images
         self._robosuite = build(self.task, robot)
         self._model, self._data = self._robosuite.sim.model._model, self._robosuite.sim.data._data
-        cameras = [self._model.camera(i).name for i in range(self._model.ncam)]
-        if camera not in cameras:
-            raise EnvError(f"{task} has no camera '{camera}'; it has {', '.join(cameras)}.")
+        self._cameras = tuple(self._model.camera(i).name for i in range(self._model.ncam))
         self._find_references()
         self._control = ControlLoop(self._robosuite)
-        self._variations = ModelVariations(self._model, self.task, self.variation_space, camera)
-        if images and fast:
-            simplify_visual_meshes(self._model)
-        self._renderer = Renderer(self._model, camera, size, fast) if images else None
+        observed = self._find_camera(camera)
+        self._variations = ModelVariations(self._model, self.task, self.variation_space, observed)
+        self._renderer: Renderer | None = None
+        self._simplified = False
+        if images:
+            self._open_renderer()
         self._steps: int | None = None
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
         spaces: dict[str, gymnasium.Space[Any]] = {
             STATE: gymnasium.spaces.Box(-np.inf, np.inf, (9,), np.float32),
-            PRIVILEGED: gymnasium.spaces.Box(-np.inf, np.inf, (7,), np.float32),
+            PRIVILEGED: gymnasium.spaces.Box(-np.inf, np.inf, (self.task.truth_dim,), np.float32),
         }
         if images:
             spaces[IMAGE_PREFIX + camera] = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
@@ -105,11 +121,10 @@ class Robosuite(VariableEnv):
 
         robot, model = self._robosuite.robots[0], self._model
         self._scratch = mujoco.MjData(model)
-        self._grip_site = robot.eef_site_id["right"]
+        grip = robot.eef_site_id["right"]
+        self._world, self._stored = World(model, self._data, grip), World(model, self._scratch, grip)
         self._hand_body = model.body(robot.robot_model.eef_name["right"]).id
         self._fingers = np.asarray(robot._ref_gripper_joint_pos_indexes["right"])
-        self._object_body = model.body(f"{self.task.target}_main").id
-        self._object_qpos = int(model.jnt_qposadr[model.body_jntadr[self._object_body]])
         self._arm_qpos = np.array(robot.init_qpos)
         self._finger_qpos = np.array(robot.gripper["right"].init_qpos)
 
@@ -131,21 +146,16 @@ class Robosuite(VariableEnv):
         variation = self.variation_space.validate(variation)
         super().reset(seed=seed)
         self._variations.apply(variation)
-        half = self._variations.half_sizes
         noise = self.np_random.standard_normal(len(self._arm_qpos)) * JOINT_NOISE
-        x, y = self.np_random.uniform(-self._placement, self._placement, size=2)
-        turn = self.np_random.uniform(0.0, 2 * np.pi)
         data = self._data
         mujoco.mj_resetData(self._model, data)
         data.qpos[self._control.joints] = self._arm_qpos + noise
         data.qpos[self._fingers] = self._finger_qpos
-        start = self._object_qpos
-        data.qpos[start : start + 3] = (x, y, self.task.table_height + half[2] + DROP)
-        data.qpos[start + 3 : start + 7] = (np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2))
+        self.task.start(self._world, self.np_random, self._placement)
         mujoco.mj_forward(self._model, data)
         self._control.reset()
         self._steps = 0
-        return self._observe(data), {"success": False}
+        return self._observe(data, self._world), {"success": False}
 
     def step(self, action: NDArray[Any]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
         """Advance by 0.05 s.
@@ -164,9 +174,9 @@ class Robosuite(VariableEnv):
         self._control.step(command)
         self._derive(self._data)
         self._steps += 1
-        success = self._success()
+        success = self.task.success(self._world)
         truncated = not success and self._steps >= self._horizon
-        observation = self._observe(self._data)
+        observation = self._observe(self._data, self._world)
         if success or truncated:
             self._steps = None
         return observation, float(success), success, truncated, {"success": success}
@@ -187,20 +197,34 @@ class Robosuite(VariableEnv):
             VariationError: The variation is not in this environment's space.
             EnvError: The snapshot is of another environment.
         """
-        import mujoco
-
-        kind = mujoco.mjtState.mjSTATE_INTEGRATION
-        state = np.ascontiguousarray(snapshot["state"], dtype=np.float64)
-        if state.shape != (mujoco.mj_stateSize(self._model, kind),):
-            raise EnvError("The snapshot was taken in another environment and cannot be pictured here.")
         running = self._variations.current
         self._variations.apply(self.variation_space.validate(variation))
         try:
-            mujoco.mj_setState(self._model, self._scratch, state, kind)
-            self._derive(self._scratch)
-            return self._observe(self._scratch)
+            return self._observe(self._recall(snapshot), self._stored)
         finally:
             self._variations.apply(running)
+
+    def pictures(
+        self, cameras: Sequence[str], size: int, snapshot: Snapshot | None = None
+    ) -> dict[str, NDArray[np.uint8]]:
+        """Pictures of the present or of a stored state under the running variation, whatever `images` is.
+
+        Args:
+            cameras: Names of cameras in the task, or of its views: `front`, `wrist`, `overhead`.
+            size: Height and width, pixels.
+            snapshot: The stored state; the present one where it is None.
+
+        Returns:
+            By the name that was asked for, uint8 (size, size, 3), upright.
+
+        Raises:
+            EnvError: There is no such camera, or the snapshot is of another environment.
+            SetupError: There is no OpenGL to render with.
+        """
+        found = {camera: self._find_camera(camera) for camera in cameras}
+        data = self._data if snapshot is None else self._recall(snapshot)
+        renderer = self._open_renderer()
+        return {name: renderer.render(data, camera, size) for name, camera in found.items()}
 
     def render(self) -> NDArray[np.uint8]:
         """The picture of the present state, uint8 (size, size, 3).
@@ -208,15 +232,43 @@ class Robosuite(VariableEnv):
         Raises:
             EnvError: The environment was made without pictures.
         """
-        if self._renderer is None:
+        if not self._images:
             raise EnvError("This environment was made with images=False and has nothing to render with.")
-        return self._renderer.render(self._data)
+        return self._open_renderer().render(self._data)
 
     def close(self) -> None:
         """Free the render context and the simulation."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _open_renderer(self) -> Renderer:
+        """The renderer, made when the first picture is asked for: one context for all cameras and sizes."""
+        if self._renderer is None:
+            if self._fast and not self._simplified:
+                simplify_visual_meshes(self._model)
+                self._simplified = True
+            self._renderer = Renderer(self._model, self._find_camera(self._camera), self._size, self._fast)
+        return self._renderer
+
+    def _find_camera(self, name: str) -> str:
+        """The model's name of a camera or view."""
+        camera = self.task.views.get(name, name)
+        if camera not in self._cameras:
+            raise EnvError(f"{self.task.name} has no camera '{name}'; it has {', '.join(self._cameras)}.")
+        return camera
+
+    def _recall(self, snapshot: Snapshot) -> Any:
+        """Data of our own in a stored state."""
+        import mujoco
+
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        state = np.ascontiguousarray(snapshot["state"], dtype=np.float64)
+        if state.shape != (mujoco.mj_stateSize(self._model, kind),):
+            raise EnvError("The snapshot was taken in another environment and cannot be pictured here.")
+        mujoco.mj_setState(self._model, self._scratch, state, kind)
+        self._derive(self._scratch)
+        return self._scratch
 
     def _derive(self, data: Any) -> None:
         """Positions, cameras and lights that follow from the state; nothing that the next physics step would read."""
@@ -226,20 +278,12 @@ class Robosuite(VariableEnv):
         mujoco.mj_comPos(self._model, data)
         mujoco.mj_camlight(self._model, data)
 
-    def _observe(self, data: Any) -> dict[str, NDArray[Any]]:
-        body, hand = self._object_body, data.xquat[self._hand_body]
-        turn = data.xquat[body]
-        fingers = data.qpos[self._fingers]
+    def _observe(self, data: Any, world: World) -> dict[str, NDArray[Any]]:
+        hand, fingers = data.xquat[self._hand_body], data.qpos[self._fingers]
         observation = {
-            STATE: np.concatenate([data.site_xpos[self._grip_site], hand[1:], hand[:1], fingers]).astype(np.float32),
-            PRIVILEGED: np.concatenate([data.xpos[body], turn[1:], turn[:1]]).astype(np.float32),
+            STATE: np.concatenate([world.gripper, hand[1:], hand[:1], fingers]).astype(np.float32),
+            PRIVILEGED: self.task.truth(world).astype(np.float32),
         }
-        if self._renderer is not None:
-            observation[IMAGE_PREFIX + self._camera] = self._renderer.render(data)
+        if self._images:
+            observation[IMAGE_PREFIX + self._camera] = self._open_renderer().render(data)
         return observation
-
-    def _success(self) -> bool:
-        """Whether the object is lifted: robosuite's mark, moved by what its size adds to where it would rest."""
-        upright = np.abs(self._data.xmat[self._object_body].reshape(3, 3)[2])
-        taller = float(upright @ (self._variations.half_sizes - self.task.half_size))
-        return bool(self._data.xpos[self._object_body, 2] - taller > self.task.table_height + self.task.lift)

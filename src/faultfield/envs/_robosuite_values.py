@@ -1,4 +1,4 @@
-"""What the adapter must know of each robosuite task: names in the model, the instruction, and what may change."""
+"""The kinds of factor that only robosuite's tasks have."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from faultfield.errors import EnvError
-from faultfield.variations import Categorical, Color, Continuous, Factor, Value
+from faultfield.variations import Continuous, Factor, Value
 
 TEXTURES = (
     "checker", "red-wood", "green-wood", "blue-wood", "dark-wood", "light-wood", "wood-tiles", "white-bricks",
@@ -95,77 +94,3 @@ class Direction(Continuous):
         nominal = np.asarray(self.nominal, dtype=np.float64)
         chosen = nominal if value is None else np.asarray(value, dtype=np.float64)
         return np.asarray(chosen / np.linalg.norm(chosen) - nominal / np.linalg.norm(nominal), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Task:
-    """A robosuite task as the adapter sees it.
-
-    Attributes:
-        name: robosuite's name of the environment.
-        instruction: What is asked, in words.
-        target: Name of the object to handle; its body, joint and geoms follow robosuite's naming from it.
-        half_size: Half-size to which the object is fixed, metres (robosuite draws one when it builds the model).
-        lift: Height that the object must rise above the table for success, metres, as in robosuite.
-        table_height: Height of the table's top, metres.
-        table_size: Full nominal size of the table top, metres.
-        reach: Half-width of the square in which an object may be placed at most, metres.
-        factors: What may change.
-    """
-
-    name: str
-    instruction: str
-    target: str
-    half_size: float
-    lift: float
-    table_height: float
-    table_size: tuple[float, float, float]
-    reach: float
-    factors: tuple[Factor, ...]
-
-
-LIFT = Task(
-    name="Lift",
-    instruction="Lift the cube.",
-    target="cube",
-    half_size=0.021,
-    lift=0.04,
-    table_height=0.8,
-    table_size=(0.8, 0.8, 0.05),
-    reach=0.3,
-    factors=(
-        Color("cube_color", "Change the cube color to {}.", nominal=(0.7, 0.15, 0.2)),
-        Color("table_color", "Change the table color to {}.", nominal=(0.9, 0.9, 0.88)),
-        Color("robot_color", "Change the robot color to {}.", nominal=(0.8, 0.8, 0.8)),
-        Color("light_color", "Change the light color to {}.", nominal=(1.0, 1.0, 1.0)),
-        Continuous("light_intensity", "Change the light to {} of its brightness.", low=0.1, high=2.0, nominal=1.0,
-                   percent=True),
-        Direction("light_direction", "Let the light shine along {}.", low=-1.0, high=1.0, nominal=(-0.2, -0.2, -1.0),
-                  size=3),
-        BoxSize("cube_size", "Change the cube size to {}."),
-        BoxSize("cube_visual_size", "Change how large the cube looks to {}.", low=0.005, high=0.06),
-        Continuous("table_size", "Change the table top to {}.", low=0.02, high=1.2, nominal=(0.8, 0.8, 0.05), size=3,
-                   unit="m"),
-        Continuous("camera_shift", "Shift the camera by {}.", low=-0.2, high=0.2, nominal=0.0, size=3, unit="m"),
-        Continuous("camera_fov", "Change the camera's field of view to {}.", low=20.0, high=90.0, nominal=45.0,
-                   unit="degrees"),
-        Categorical("table_texture", "Cover the table with {}.", choices=TEXTURES),
-        Continuous("cube_friction", "Change the friction of the cube to {}.", low=0.1, high=3.0, nominal=1.0,
-                   percent=True, visible=False),
-        Continuous("cube_mass", "Change the mass of the cube to {}.", low=0.1, high=10.0, nominal=1.0, percent=True,
-                   visible=False),
-    ),
-)  # fmt: skip
-
-TASKS = {task.name: task for task in (LIFT,)}
-
-
-def task_named(name: str) -> Task:
-    """The task of that name.
-
-    Raises:
-        EnvError: There is none.
-    """
-    if name not in TASKS:
-        raise EnvError(f"There is no robosuite task '{name}' here; there is {', '.join(TASKS)}.")
-    return TASKS[name]

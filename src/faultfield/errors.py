@@ -35,3 +35,11 @@ class LedgerError(FaultfieldError):
 
 class StudyError(FaultfieldError):
     """A study file or directory that does not say, or no longer says, what the stage needs."""
+
+
+class DetectorError(FaultfieldError):
+    """A clip, data file, model or endpoint that the detector cannot use."""
+
+
+class FaultError(FaultfieldError):
+    """A fault that a task does not allow, or a data set of faults that cannot be made or continued."""

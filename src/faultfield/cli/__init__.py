@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from faultfield.cli import field, policy, study
+from faultfield.cli import detector, detector_train, explain, field, policy, study
 from faultfield.cli.console import err
 from faultfield.errors import FaultfieldError
 
@@ -22,6 +22,9 @@ app = typer.Typer(
 study.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(field.app, name="field")
+app.add_typer(detector.app, name="detector")
+detector_train.register(detector.app)
+explain.register(app)
 
 
 def main() -> None:

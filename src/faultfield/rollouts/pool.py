@@ -40,7 +40,7 @@ class Workers:
         self._count = count
         self._backend = backend
         self._here = Worker()
-        self._processes = Processes(_cores() if count == "auto" else count)
+        self._processes: Processes[Episode] = Processes(_cores() if count == "auto" else count)
 
     def run(self, jobs: Sequence[Job], env_spec: EnvSpec, policy_spec: PolicySpec) -> Iterator[Episode]:
         """Run jobs and yield their episodes in the order of the jobs, each as soon as it and all before it are done.

@@ -1,4 +1,4 @@
-"""Worker processes on this machine, each with an environment and a policy of its own."""
+"""Worker processes on this machine, each with an environment of its own."""
 
 import os
 import subprocess
@@ -6,10 +6,10 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing import Pipe, connection
+from typing import Any, Generic, Protocol, TypeVar
 
+from faultfield import plugins
 from faultfield.errors import EnvError
-from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.worker import Job, Setting, Worker
 
 AHEAD = 2
 """Episodes a worker may be ahead of the slowest one: what is done out of turn must wait in memory."""
@@ -22,27 +22,37 @@ ONE_THREAD = {
 }
 """Environment variables of a worker, so that workers do not fight for cores; the last is Mesa's rasteriser's."""
 
-_MAIN = "import sys; sys.path[:] = {path!r}; from faultfield.rollouts.processes import serve; serve({pipe})"
+_MAIN = "import sys; sys.path[:] = {path!r}; from faultfield.rollouts.processes import serve; serve({pipe}, {worker!r})"
 
-Result = Episode | BaseException
+Made = TypeVar("Made")
 
 
-class Processes:
-    """Worker processes that stay between runs, with the environment and the policy that they last built.
+class Labelled(Protocol):
+    """A job that can be told in the text of an error. It travels through a pipe, as does what comes of it."""
+
+    @property
+    def label(self) -> str:
+        """Which job this is, in words."""
+        ...
+
+
+class Processes(Generic[Made]):
+    """Worker processes that stay between runs, with what they last built.
 
     Args:
         limit: How many processes at most; each is started when first needed.
+        worker: Names the class, `module:Class`, whose instance in each process runs the jobs: `run(job, setting)`.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, worker: str = "faultfield.rollouts.worker:Worker") -> None:
+        self._limit, self._worker = limit, worker
         self._crew: list[_Member] = []
 
     def __len__(self) -> int:
         return len(self._crew)
 
-    def run(self, jobs: Sequence[Job], setting: Setting) -> Iterator[Episode]:
-        """Run jobs and yield the episodes in the order of the jobs.
+    def run(self, jobs: Sequence[Labelled], setting: Any) -> Iterator[Made]:
+        """Run jobs and yield what comes of them in the order of the jobs.
 
         Raises:
             EnvError: A worker process died.
@@ -51,7 +61,7 @@ class Processes:
         finished = False
         try:
             while len(self._crew) < min(self._limit, len(jobs)):
-                self._crew.append(_Member())
+                self._crew.append(_Member(self._worker))
             yield from self._in_order(jobs, setting)
             finished = True
         finally:
@@ -65,8 +75,8 @@ class Processes:
             member.stop()
         self._crew = []
 
-    def _in_order(self, jobs: Sequence[Job], setting: Setting) -> Iterator[Episode]:
-        done: dict[int, Result] = {}
+    def _in_order(self, jobs: Sequence[Labelled], setting: Any) -> Iterator[Made]:
+        done: dict[int, Any] = {}
         idle = list(self._crew)
         given = 0
         for turn in range(len(jobs)):
@@ -92,13 +102,13 @@ class _Member:
     process, and would need its threads limited by changing our own environment variables.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str) -> None:
         self.pipe, theirs = Pipe()
         self.lost = False
         self._index = -1
-        self._job: Job | None = None
+        self._job: Labelled | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN.format(path=sys.path, pipe=theirs.fileno())],
+            [sys.executable, "-c", _MAIN.format(path=sys.path, pipe=theirs.fileno(), worker=worker)],
             env={**os.environ, **ONE_THREAD},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -114,7 +124,7 @@ class _Member:
         """Whether it has a job."""
         return self._job is not None
 
-    def begin(self, index: int, job: Job, setting: Setting) -> None:
+    def begin(self, index: int, job: Labelled, setting: Any) -> None:
         """Hand it a job."""
         self._index, self._job = index, job
         try:
@@ -123,7 +133,7 @@ class _Member:
             # It died; reading from it will say so.
             self.lost = True
 
-    def finish(self) -> tuple[int, Result]:
+    def finish(self) -> tuple[int, Any]:
         """The index of its job and what came of it, once the pipe can be read."""
         job, self._job = self._job, None
         try:
@@ -146,14 +156,15 @@ def _ready(crew: list[_Member]) -> list[_Member]:
     return [member for member in waiting if member.pipe in readable]
 
 
-def serve(handle: int) -> None:
+def serve(handle: int, name: str) -> None:
     """What a worker process does: run the jobs that come through a pipe until its other end is gone.
 
     Args:
         handle: File descriptor of the pipe.
+        name: Of the worker's class.
     """
     pipe = connection.Connection(handle)
-    worker = Worker()
+    worker = plugins.load(name, what="worker")()
     try:
         while True:
             pipe.send(_attempt(worker, *pipe.recv()))
@@ -161,7 +172,7 @@ def serve(handle: int) -> None:
         return
 
 
-def _attempt(worker: Worker, job: Job, setting: Setting) -> Result:
+def _attempt(worker: Any, job: Labelled, setting: Any) -> Any:
     try:
         return worker.run(job, setting)
     except Exception as error:
@@ -171,9 +182,9 @@ def _attempt(worker: Worker, job: Job, setting: Setting) -> Result:
         return error.with_traceback(None)
 
 
-def _died(exit_code: int, job: Job | None) -> EnvError:
+def _died(exit_code: int, job: Labelled | None) -> EnvError:
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-    what = f" during seed {job.seed} under the variation {job.variation.to_json()}" if job is not None else ""
+    what = f" during {job.label}" if job is not None else ""
     return EnvError(
         f"A worker process {how}{what} (a crash, or memory ran out); finished episodes are kept: "
         "run again to go on, with fewer workers if memory is short."

@@ -31,6 +31,11 @@ class Job:
     keep_trajectory: bool = False
     keep_video: bool = False
 
+    @property
+    def label(self) -> str:
+        """Which episode this is, in words."""
+        return f"seed {self.seed} under the variation {self.variation.to_json()}"
+
 
 @dataclass(frozen=True)
 class Setting:

@@ -56,7 +56,7 @@ class Stack(Task):
         distance = float(np.linalg.norm(way))
         places[1] = places[0] + way * max(1.0, apart / distance)
         for body, place, size, turn in zip((CUBE, BASE), places, half, turns, strict=True):
-            world.put(body, upright(*place, TABLE_HEIGHT + size[2] + DROP, turn))
+            world.put(body, upright(place[0], place[1], TABLE_HEIGHT + size[2] + DROP, turn))
 
     def truth(self, world: World) -> Array:
         """The poses of the red and the green cube."""

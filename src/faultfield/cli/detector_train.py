@@ -1,0 +1,147 @@
+"""Commands that train a detector and measure it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.explain import BatchSize, Model, Rounds, Seed, Trajectories, load_detector
+from faultfield.errors import DetectorError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the detector's."""
+    app.command()(train)
+    app.command(name="eval")(evaluate)
+
+
+def train(
+    data: Annotated[
+        list[Path], typer.Option("--data", help="Data directories of `faultfield detector generate`, or LLaVA files.")
+    ],
+    path: Annotated[Path, typer.Option("--out", help="Directory of the detector.")],
+    model: Annotated[
+        str,
+        typer.Option(help="To begin with: a detector's directory, a Qwen2.5-VL (folder or hub name), or 'pocket'."),
+    ] = "pocket",
+    split: Annotated[
+        list[str] | None, typer.Option(help="Splits of a data directory; train-sparse and train-dense by default.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="armor, sft-d or sft-s+d.")] = "armor",
+    paper: Annotated[bool, typer.Option("--paper", help="The paper's settings (Table 5), not the pocket's.")] = False,
+    settings: Annotated[
+        str, typer.Option(help="Settings over these as YAML, for instance '{lr: 1.0e-4, rounds: 2, lora: {rank: 8}}'.")
+    ] = "{}",
+    view: Annotated[
+        str, typer.Option(help="What a fresh model is shown, as YAML, for instance '{kind: video, frames: 8}'.")
+    ] = "{}",
+    sight: Annotated[
+        Path | None, typer.Option(help="An .npz of pictures and simulator states to pretrain the vision tower on.")
+    ] = None,
+    sight_settings: Annotated[str, typer.Option(help="Settings of that as YAML, for instance '{epochs: 5}'.")] = "{}",
+    seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
+) -> None:
+    """Train a detector; killed and run again, it goes on where it was."""
+    from faultfield.detector.data import read_labelled
+    from faultfield.detector.training import run
+    from faultfield.detector.training.config import TrainingConfig
+    from faultfield.detector.training.sight import SightConfig
+
+    base = TrainingConfig.paper() if paper else TrainingConfig()
+    config = base.updated({"method": method, "seed": seed, **_yaml(settings, "settings")})
+    read = read_labelled(data) if split is None else read_labelled(data, split)
+    for problem in read.problems:
+        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
+    with Bars().stages() as update:
+        start, accelerator = run.begin(model, read.items, _yaml(view, "view"), seed), run.make_accelerator(config)
+        if sight is not None and not (path / run.ABOUT).is_file():
+            how = SightConfig.updated({"seed": seed, **_yaml(sight_settings, "settings of sight")})
+            run.open_eyes(start, sight, how, accelerator, Path(f"{path}.sight"), update)
+        about = run.train(start, read.items, config, path, accelerator=accelerator, on_progress=update)
+    last = about["last"] or {}
+    told = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
+    err.print(f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense){told}. It lies in {path}")
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", help="A LLaVA conversation file with its pictures beside it.")],
+    answers: Annotated[
+        Path | None, typer.Option(help="Where to write answers as AHA's scripts read them (JSON lines).")
+    ] = None,
+    model: Model = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure something else: 'fine-tuned' (--model was trained by sft-d or sft-s+d), 'prompted' "
+            "(--model is any image-text model), or 'endpoint' (a model behind --url)."
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint of the baseline.")] = None,
+    name: Annotated[str, typer.Option(help="The baseline's name there.")] = "default",
+    shots: Annotated[
+        Path | None, typer.Option(help="A LLaVA file whose dense samples a prompted baseline is shown in words.")
+    ] = None,
+    view: Annotated[str, typer.Option(help="What a prompted baseline is shown, as YAML.")] = "{}",
+    rounds: Rounds = 4,
+    samples: Trajectories = 3,
+    batch: BatchSize = 8,
+    seed: Seed = 0,
+    judge_url: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible endpoint that judges reasons; offline slots by default.")
+    ] = None,
+    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "default",
+    judge_key: Annotated[str, typer.Option(help="Environment variable with its key.")] = "OPENAI_API_KEY",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+) -> None:
+    """Measure a detector on labelled episodes: detection, ROUGE-L, judged reasons, and AHA's own numbers."""
+    from faultfield.detector import aha_scores, evaluation
+    from faultfield.detector.baselines import load_baseline
+    from faultfield.detector.data import read_conversations
+    from faultfield.detector.endpoint import Endpoint
+    from faultfield.detector.judge import EndpointJudge, SlotJudge
+
+    read = read_conversations(data)
+    if baseline is None:
+        detector = load_detector(model, rounds, samples, batch, seed)
+    else:
+        detector = load_baseline(baseline, model, url, name, shots, _yaml(view, "view"))
+    judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
+    with Bars().task("Episodes", len(read.items)) as update:
+        judged = evaluation.judge(detector, read.items, batch, update)
+    problems = [*read.problems, *judged.problems]
+    for problem in problems:
+        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
+    if not judged.verdicts:
+        raise DetectorError("Nothing could be judged.")
+    scores = evaluation.score(read.items, judged.verdicts, judge)
+    said = evaluation.answers(judged.verdicts)
+    if answers is not None:
+        aha_scores.write_answers(answers, said)
+    kept = [entry for entry in aha_scores.read_conversations(data) if str(entry.get("id")) in judged.verdicts]
+    aha = aha_scores.score(kept, dict(said))
+    if as_json:
+        print_json(
+            {
+                "samples": len(judged.verdicts),
+                "problems": [{"id": problem.id, "text": problem.text} for problem in problems],
+                "scores": scores.as_json(),
+                "aha": aha.as_json(),
+            }
+        )
+        return
+    for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
+        out.print(f"{name:10} {getattr(scores, name)}", markup=False)
+    out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+
+
+def _yaml(text: str, what: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise DetectorError(f"The {what} must be a YAML mapping such as '{{seed: 0}}', not {text!r}.")
+    return values

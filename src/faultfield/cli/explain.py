@@ -1,0 +1,162 @@
+"""Whether an episode failed, and why: the detector's verdict on videos, collages, conversation files and studies."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.errors import DetectorError
+
+SHIPPED = Path("models/detector")
+"""The detector that ships, where none is named."""
+
+Model = Annotated[
+    Path | None, typer.Option("--model", help="Directory of a trained detector; the one that ships by default.")
+]
+Rounds = Annotated[int, typer.Option(min=1, help="How often the model answers at most, told its answers before.")]
+Trajectories = Annotated[int, typer.Option("--samples", min=1, help="Answers side by side; the surest is kept.")]
+BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Episodes judged at once.")]
+Seed = Annotated[int, typer.Option(help="Of the answers that are drawn.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(explain)
+
+
+def explain(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Videos, pictures (a collage or one frame), LLaVA conversation files, directories of studies."
+        ),
+    ],
+    model: Model = None,
+    instruction: Annotated[
+        str | None, typer.Option(help="What the robot was asked to do, where the file does not say.")
+    ] = None,
+    rounds: Rounds = 4,
+    samples: Trajectories = 3,
+    batch: BatchSize = 8,
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+) -> None:
+    """Say whether episodes failed and why, how sure that is, and how it changed over the rounds."""
+    from faultfield.detector import evaluation
+
+    read, problems = _read(paths, instruction)
+    if not read:
+        raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
+    if len(read) == 1:
+        # A file that is no good is told before a model is loaded.
+        read = [replace(read[0], given=read[0].clip())]
+    detector = load_detector(model, rounds, samples, batch, seed)
+    with Bars().task("Episodes", len(read)) as update:
+        judged = evaluation.judge(detector, read, batch, update)
+    problems += [problem.text for problem in judged.problems]
+    if not judged.verdicts:
+        raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
+    for problem in problems:
+        err.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"verdicts": [verdict_json(key, verdict) for key, verdict in judged.verdicts.items()]})
+        return
+    for key, verdict in judged.verdicts.items():
+        _print(key, verdict)
+
+
+def load_detector(model: Path | None, rounds: int, samples: int, batch: int, seed: int) -> Any:
+    """The detector in a directory, or the one that ships.
+
+    Raises:
+        CheckpointError: There is none, or it is damaged.
+    """
+    from faultfield.detector import checkpoint
+    from faultfield.detector.refine import Refiner
+    from faultfield.detector.trajectories import Refinement
+    from faultfield.errors import CheckpointError
+
+    if model is None and not SHIPPED.is_dir():
+        raise CheckpointError(f"There is no detector in '{SHIPPED}'; name the directory of one with --model.")
+    how = Refinement(samples=samples, rounds=rounds, batch=batch, seed=seed)
+    return Refiner(checkpoint.load(SHIPPED if model is None else model), how)
+
+
+def verdict_json(key: str, verdict: Any) -> dict[str, Any]:
+    """What is printed of a verdict; a number that there is not is null."""
+    return {
+        "id": key,
+        "failed": verdict.failed,
+        "failure_probability": _number(verdict.failure_probability),
+        "reason": verdict.reason,
+        "rounds": [
+            {
+                "failure_probability": _number(each.failure_probability),
+                "reason": each.reason,
+                "detection_entropy": _number(each.detection_entropy),
+                "reason_entropy": _number(each.reason_entropy),
+            }
+            for each in verdict.rounds
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _read(paths: Sequence[Path], instruction: str | None) -> tuple[list[Any], list[str]]:
+    """Samples of all paths, each with a name of its own, and what is wrong with others."""
+    from faultfield.detector.data import read_any
+
+    found: list[tuple[Path, Any]] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            read = _of_directory(path, instruction) if path.is_dir() else read_any(path, instruction)
+        except DetectorError as error:
+            problems.append(str(error))
+            continue
+        found += [(path, sample) for sample in read.items]
+        problems += [problem.text for problem in read.problems]
+    names = Counter(sample.id for _, sample in found)
+    return [s if names[s.id] == 1 else replace(s, id=f"{path}:{s.id}") for path, s in found], problems
+
+
+def _of_directory(path: Path, instruction: str | None) -> Any:
+    """The episodes with a video of a study."""
+    from faultfield.detector.data import Sample, Samples
+    from faultfield.rollouts.clip import clips
+    from faultfield.rollouts.ledger import Ledger
+    from faultfield.study import Study
+
+    if not (path / "study.yaml").is_file():
+        raise DetectorError(f"The directory '{path}' holds no study; name a file in it.")
+    with Study.open(path) as study:
+        asked = study.env.instruction if instruction is None else instruction
+        with Ledger(study.directory / "ledger") as ledger:
+            found = tuple(Sample(clip.id, asked, given=clip) for clip in clips(ledger, asked))
+    if not found:
+        raise DetectorError(f"No episode of the study '{path}' has a video; roll some out with videos kept.")
+    return Samples(found)
+
+
+def _print(key: str, verdict: Any) -> None:
+    word, color = ("failed", "red") if verdict.failed else ("succeeded", "green")
+    sure = verdict.failure_probability if verdict.failed else 1 - verdict.failure_probability
+    out.print(f"{key}: ", end="", markup=False, soft_wrap=True)
+    out.print(f"{word} ({sure:.0%})", style=color, end="")
+    out.print(f"  {verdict.reason}", markup=False, soft_wrap=True)
+    for number, each in enumerate(verdict.rounds, 1):
+        out.print(
+            f"  round {number}: failure {each.failure_probability:.2f}, entropy {each.detection_entropy:.3f} of the "
+            f"detection and {each.reason_entropy:.3f} of the reason: {each.reason}",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )

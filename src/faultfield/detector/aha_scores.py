@@ -1,0 +1,165 @@
+"""AHA's own numbers on AHA's own files: LLaVA conversations with the truth, JSON lines with the answers.
+
+The rules are those of AHA's published evaluation (Duan et al. 2025), so that its tables and ours can be laid side by
+side. What stands before the first comma is the verdict, and must be the bare word; what follows is the reason.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faultfield import files
+from faultfield.detector.judge import Judge
+from faultfield.detector.metrics import UNDEFINED, Number, mean, numbers_json, rouge_l, wilson
+from faultfield.errors import DetectorError
+
+
+@dataclass(frozen=True)
+class AhaScores:
+    """The three numbers of AHA's tables.
+
+    Attributes:
+        accuracy: Share of questions whose yes or no is right.
+        rouge_l: 1 where both say yes; ROUGE-L F1 of the two reasons where both say no; 0 otherwise; the mean.
+        fuzzy: A judge's score of the whole answers, 0–1, the mean; undefined without a judge.
+        missing: Questions without an answer; each counts as wrong.
+    """
+
+    accuracy: Number
+    rouge_l: Number
+    fuzzy: Number = UNDEFINED
+    missing: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For JSON: a mapping for each number, undefined ones as null."""
+        return numbers_json(asdict(self))
+
+
+def verdict_of(answer: str) -> str:
+    """What stands before the first comma, in small letters.
+
+    Example:
+        >>> verdict_of("No, the gripper did not close.")
+        'no'
+    """
+    return answer.split(",")[0].strip().lower()
+
+
+def reason_of(answer: str) -> str:
+    """What follows the first comma; empty where there is none.
+
+    Example:
+        >>> reason_of("No, the gripper slipped, and the cube fell.")
+        'the gripper slipped, and the cube fell.'
+    """
+    return answer.partition(",")[2].strip()
+
+
+def question_rouge(answer: str, truth: str) -> float:
+    """One question's ROUGE-L by AHA's rule, 0–1."""
+    said, true = verdict_of(answer), verdict_of(truth)
+    if said != true or true not in ("yes", "no"):
+        return 0.0
+    return 1.0 if true == "yes" else rouge_l(reason_of(answer), reason_of(truth))
+
+
+def score(
+    conversations: Sequence[Mapping[str, Any]], answers: Mapping[str, str], judge: Judge | None = None
+) -> AhaScores:
+    """AHA's numbers.
+
+    Args:
+        conversations: LLaVA entries, the last `gpt` turn of each being the truth.
+        answers: Text by question id.
+        judge: Of whole answers; its score is left out where it cannot decide.
+
+    Raises:
+        DetectorError: There are no conversations, or one has no truth.
+    """
+    if not conversations:
+        raise DetectorError("There are no questions to score.")
+    right, rouges, fuzzy, missing = 0, [], [], 0
+    for index, entry in enumerate(conversations):
+        truth = _truth(entry, index)
+        answer = answers.get(str(entry.get("id", index)))
+        missing += answer is None
+        answer = answer or ""
+        right += verdict_of(answer) == verdict_of(truth) and verdict_of(truth) in ("yes", "no")
+        rouges.append(question_rouge(answer, truth))
+        if judge is not None:
+            judged = judge.judge(answer, truth, _question(entry))
+            if judged.score is not None:
+                fuzzy.append(judged.score)
+    return AhaScores(wilson(right, len(rouges)), mean(np.array(rouges)), mean(np.array(fuzzy)), missing)
+
+
+def write_answers(path: str | Path, answers: Iterable[tuple[str, str]]) -> None:
+    """Write `(question id, text)` as JSON lines that AHA's scripts read.
+
+    They compare ids as whole numbers, so an id that is one is written as one.
+    """
+    lines = (
+        json.dumps({"question_id": int(key) if key.isdecimal() and key == str(int(key)) else key, "text": text})
+        for key, text in answers
+    )
+    files.write_text(path, "".join(line + "\n" for line in lines))
+
+
+def read_answers(path: str | Path) -> dict[str, str]:
+    """Text by question id; of two answers to one question the first, as AHA's scripts have it.
+
+    Raises:
+        DetectorError: The file is missing or a line is no answer.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DetectorError(f"The answers '{path}' cannot be read.") from error
+    answers: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            answers.setdefault(str(entry["question_id"]), str(entry["text"]))
+        except (ValueError, LookupError, TypeError) as error:
+            raise DetectorError(
+                f'Line {number} of \'{path}\' is no answer; each line is like {{"question_id": 0, "text": "Yes"}}.'
+            ) from error
+    return answers
+
+
+def read_conversations(path: str | Path) -> list[Mapping[str, Any]]:
+    """The entries of a LLaVA file, unchecked but for being a list of mappings.
+
+    Raises:
+        DetectorError: The file is missing or is something else.
+    """
+    try:
+        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DetectorError(f"'{path}' is no readable JSON file.") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DetectorError(f"'{path}' must hold a list of LLaVA conversations.")
+    return entries
+
+
+def _truth(entry: Mapping[str, Any], index: int) -> str:
+    turns = _turns(entry)
+    said = [turn.get("value") for turn in turns if turn.get("from") == "gpt"]
+    if not said or not isinstance(said[-1], str):
+        raise DetectorError(f"Conversation '{entry.get('id', index)}' has no answer of 'gpt' to score against.")
+    return said[-1]
+
+
+def _question(entry: Mapping[str, Any]) -> str:
+    return next((str(turn.get("value", "")) for turn in _turns(entry) if turn.get("from") == "human"), "")
+
+
+def _turns(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    turns = entry.get("conversations")
+    return [turn for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []

@@ -1,0 +1,237 @@
+"""What ARMOR is compared with, behind the same `judge(clips)`: one text answer for both tasks, from any model (B.2)."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield.detector import prompts
+from faultfield.detector.data import read_conversations
+from faultfield.detector.endpoint import Endpoint, Message
+from faultfield.detector.plain import PlainScribe
+from faultfield.detector.prompts import Example
+from faultfield.detector.views import Video, View, Viewer
+from faultfield.errors import CheckpointError, DetectorError
+from faultfield.rollouts.clip import Clip
+from faultfield.rollouts.verdict import Round, Verdict
+
+_LONGEST = 256
+"""Tokens of an answer."""
+
+
+def verdict_of(text: str) -> Verdict:
+    """A baseline's answer as a verdict: certain either way, as it names no probability.
+
+    Where the format was not followed, the whole answer is the reason and the probability is NaN: wrong whatever the
+    truth is (ARMOR, B.4, evaluation protocol).
+    """
+    parsed = prompts.parse_baseline(text)
+    probability = float("nan") if parsed.failed is None else float(parsed.failed)
+    only = Round(probability, parsed.reason, float("nan"), float("nan"))
+    return Verdict(probability, parsed.reason, float("nan"), float("nan"), (only,))
+
+
+class _Tells(Protocol):
+    """Answers a question about a view with text."""
+
+    def tell(self, view: View, system: str, question: str) -> str: ...
+
+
+class Prompted:
+    """Zero-shot or few-shot prompting of a model that knows nothing of this method.
+
+    Args:
+        teller: What answers: `LocalTeller` or `EndpointTeller`.
+        viewer: How a clip becomes what is shown.
+        examples: Worked examples in words, shown before the question; none is zero-shot.
+    """
+
+    def __init__(self, teller: _Tells, viewer: Viewer | None = None, examples: Sequence[Example] = ()) -> None:
+        self._teller, self._viewer, self._examples = teller, viewer or Viewer(), tuple(examples)
+
+    def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+        """One verdict a clip.
+
+        Raises:
+            DetectorError: The model cannot be asked.
+        """
+        return [self._judge(clip) for clip in clips]
+
+    def _judge(self, clip: Clip) -> Verdict:
+        view = self._viewer(clip)
+        question = prompts.baseline_question(clip.instruction, isinstance(view, Video), self._examples)
+        return verdict_of(self._teller.tell(view, prompts.BASELINE_SYSTEM, question))
+
+
+class EndpointTeller:
+    """A model behind any OpenAI-compatible endpoint; a video is sent as its pictures in order.
+
+    Args:
+        endpoint: Where it is served.
+        frames: Pictures of a video that are sent at most.
+    """
+
+    def __init__(self, endpoint: Endpoint, frames: int = 16) -> None:
+        self._endpoint, self._frames = endpoint, frames
+
+    def tell(self, view: View, system: str, question: str) -> str:
+        """Ask.
+
+        Raises:
+            DetectorError: The endpoint does not answer.
+        """
+        pictures = [view.pixels] if not isinstance(view, Video) else list(view.frames)
+        if len(pictures) > self._frames:
+            pictures = [pictures[i] for i in np.linspace(0, len(pictures) - 1, self._frames).round().astype(int)]
+        shown: list[dict[str, Any]] = [
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_png(each)}"}} for each in pictures
+        ]
+        messages: list[Message] = [
+            {"role": "system", "content": system},
+            {"role": "user", "content": [*shown, {"type": "text", "text": question}]},
+        ]
+        return self._endpoint.complete(messages, max_tokens=_LONGEST)
+
+
+class LocalTeller:
+    """Any image-text-to-text model of transformers, decoding greedily.
+
+    Args:
+        model: With `generate`.
+        processor: Its own, with a chat template.
+
+    Raises:
+        DetectorError: The processor has no chat template.
+    """
+
+    def __init__(self, model: Any, processor: Any) -> None:
+        if not getattr(processor, "chat_template", None):
+            raise DetectorError("The model has no chat template, so it cannot be asked; take an instruction-tuned one.")
+        self._model, self._processor = model, processor
+
+    @classmethod
+    def load(cls, name: str, dtype: str = "auto", device: str = "cpu") -> "LocalTeller":
+        """From a folder or a name on the hub.
+
+        Raises:
+            CheckpointError: It cannot be read, or is no such model.
+        """
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        try:
+            model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, use_safetensors=True)
+            processor = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"'{name}' is no image-text model that transformers can load.") from error
+        return cls(model.to(device).eval(), processor)
+
+    def tell(self, view: View, system: str, question: str) -> str:
+        """Ask.
+
+        Raises:
+            DetectorError: The processor refuses the pictures.
+        """
+        import torch
+
+        kind = "video" if isinstance(view, Video) else "image"
+        text = self._processor.apply_chat_template(
+            [
+                {"role": "system", "content": [{"type": "text", "text": system}]},
+                {"role": "user", "content": [{"type": kind}, {"type": "text", "text": question}]},
+            ],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        try:
+            if isinstance(view, Video):
+                rate = {"total_num_frames": len(view.frames), "fps": view.fps}
+                read = self._processor(text=[text], videos=[view.frames], video_metadata=[rate], return_tensors="pt")
+            else:
+                read = self._processor(text=[text], images=[view.pixels], return_tensors="pt")
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise DetectorError("The model's processor refuses the pictures.") from error
+        read = read.to(self._model.device)
+        with torch.no_grad():
+            ids = self._model.generate(**read, max_new_tokens=_LONGEST, do_sample=False, num_beams=1)
+        new = ids[:, read["input_ids"].shape[1] :]
+        answer: str = self._processor.batch_decode(new, skip_special_tokens=True)[0]
+        return answer
+
+
+class FineTuned:
+    """A detector's backbone after plain fine-tuning (SFT-D, SFT-S+D), asked as it was trained; all clips at once.
+
+    Args:
+        model: Trained with `method` `sft-d` or `sft-s+d`; its detection head is not used.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model.eval()
+        self._scribe = PlainScribe(model.processor, model.core)
+
+    def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+        """One verdict a clip.
+
+        Raises:
+            DetectorError: A clip that the model cannot be shown.
+        """
+        import torch
+
+        from faultfield.detector.training.replies import Sampling, write
+
+        if not clips:
+            return []
+        openings = [self._scribe.open(self._model.viewer(clip), clip.instruction) for clip in clips]
+        how = Sampling(0.0, _LONGEST, self._scribe.ends, seed=0)
+        with torch.no_grad():
+            tokens = self._model.see(openings)
+            answers = write(self._model, openings, tokens, [self._scribe.turn()] * len(clips), how)
+        return [verdict_of(self._scribe.reason(answer)) for answer in answers]
+
+
+def load_baseline(
+    kind: str,
+    model: str | Path | None = None,
+    url: str | None = None,
+    name: str = "default",
+    shots: str | Path | None = None,
+    view: Mapping[str, Any] | None = None,
+) -> Prompted | FineTuned:
+    """A baseline by its kind.
+
+    Args:
+        kind: `fine-tuned`, `prompted` or `endpoint`.
+        model: Directory of a fine-tuned detector; folder or hub name of a model to prompt.
+        url: Of an endpoint.
+        name: Of the model at the endpoint.
+        shots: A conversation file; its dense samples are the worked examples.
+        view: Settings of what a prompted model is shown.
+
+    Raises:
+        DetectorError: An unknown kind, or one that lacks its model or its endpoint.
+        CheckpointError: The model cannot be read.
+    """
+    if kind not in ("fine-tuned", "prompted", "endpoint"):
+        raise DetectorError(f"A baseline is fine-tuned, prompted or endpoint, not '{kind}'.")
+    if (url if kind == "endpoint" else model) is None:
+        raise DetectorError(f"The baseline '{kind}' needs {'a url' if kind == 'endpoint' else 'a model'}.")
+    if kind == "fine-tuned":
+        from faultfield.detector import checkpoint
+
+        return FineTuned(checkpoint.load(str(model)))
+    found = () if shots is None else [each for each in read_conversations(shots).items if each.dense]
+    examples = [Example(each.instruction, bool(each.failed), each.reason or "") for each in found]
+    teller: _Tells = EndpointTeller(Endpoint(str(url), name)) if kind == "endpoint" else LocalTeller.load(str(model))
+    return Prompted(teller, Viewer.from_json(dict(view or {})), examples)
+
+
+def _png(picture: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG")
+    return base64.b64encode(stream.getvalue()).decode()

@@ -1,0 +1,154 @@
+"""A detector as a folder of safetensors, and any Qwen2.5-VL as the start of one."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from faultfield import files
+from faultfield.detector.head import DetectionHead
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.views import Viewer
+from faultfield.errors import CheckpointError
+
+SETTINGS = "armor.json"
+HEAD = "head.safetensors"
+_VERSION = 1
+
+
+def save(model: ArmorModel, folder: str | Path) -> None:
+    """Write backbone, processor and head; `load` reads them back.
+
+    Adapters around the backbone are not written: merge them first.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # What is written last makes the folder a detector: a save that was cut short is none.
+    (folder / SETTINGS).unlink(missing_ok=True)
+    with _quiet():
+        model.core.save_pretrained(folder)
+    model.processor.save_pretrained(folder)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.head.state_dict().items()}
+    with files.replacing(folder / HEAD) as draft:
+        save_file(weights, draft)
+    settings = {"version": _VERSION, "head": model.head.settings, "viewer": model.viewer.to_json()}
+    files.write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
+
+
+def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> ArmorModel:
+    """A detector that `save` wrote, in evaluation mode.
+
+    Args:
+        folder: Where it lies.
+        dtype: Of the backbone's weights in memory: `float32`, `bfloat16`, or `auto` for as they are stored.
+        device: Where they go.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or the head does not fit the backbone.
+        DetectorError: The model has no chat template.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    for name in (SETTINGS, HEAD, "config.json"):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder} is no detector: it has no {name}.")
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        version = settings["version"]
+        head, viewer = DetectionHead(**settings["head"]), Viewer.from_json(settings["viewer"])
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise CheckpointError(f"The settings {folder / SETTINGS} are damaged.") from error
+    if version != _VERSION:
+        raise CheckpointError(f"The detector in {folder} is of version {version}, this program reads {_VERSION}.")
+    try:
+        head.load_state_dict(load_file(folder / HEAD))
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"The weights in {folder / HEAD} are damaged, or of another head than {SETTINGS} tells of."
+        ) from error
+    model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer)
+    return model.to(device).eval()
+
+
+def wrap(
+    name: str | Path,
+    *,
+    viewer: Viewer | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    dropout: float = 0.1,
+    seed: int = 0,
+) -> ArmorModel:
+    """Any Qwen2.5-VL with a fresh detection head, in evaluation mode.
+
+    Args:
+        name: Folder, or name on the hub.
+        viewer: How a clip becomes what it is shown.
+        dtype: Of the backbone's weights in memory: `float32`, `bfloat16`, or `auto` for as they are stored.
+        device: Where they go.
+        dropout: The head's.
+        seed: Of the head's weights.
+
+    Raises:
+        CheckpointError: The model cannot be read, or is no Qwen2.5-VL.
+        DetectorError: The model has no chat template.
+    """
+    import torch
+
+    backbone = _backbone(str(name), dtype)
+    config = backbone.config.text_config
+    state = torch.random.get_rng_state()
+    try:
+        torch.manual_seed(seed)
+        head = DetectionHead(config.hidden_size, config.num_attention_heads, dropout=dropout)
+    finally:
+        torch.random.set_rng_state(state)
+    return ArmorModel(backbone, head, _processor(str(name)), viewer).to(device).eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars: what is loaded here takes a moment."""
+    from transformers.utils import logging as notes
+
+    shown = notes.is_progress_bar_enabled()
+    notes.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            notes.enable_progress_bar()
+
+
+def _backbone(name: str, dtype: str) -> Any:
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, Qwen2_5_VLForConditionalGeneration
+
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"'{name}' is no folder with a model and cannot be fetched as one.") from error
+    if config.model_type != "qwen2_5_vl":
+        raise CheckpointError(f"The model '{name}' is a {config.model_type}; the detector takes a Qwen2.5-VL.")
+    try:
+        # Masks of our own shape need this attention; the flash kernels take none.
+        with _quiet():
+            return Qwen2_5_VLForConditionalGeneration.from_pretrained(
+                name, dtype=dtype, attn_implementation="sdpa", use_safetensors=True
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"The weights of the model '{name}' are missing, damaged, or no safetensors.") from error
+
+
+def _processor(name: str) -> Any:
+    from transformers import Qwen2_5_VLProcessor
+
+    try:
+        return Qwen2_5_VLProcessor.from_pretrained(name)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"The processor of the model '{name}' is missing or damaged.") from error

@@ -1,0 +1,262 @@
+"""Labelled and unlabelled episodes for the detector, whatever lies on disk; pictures are read when looked at."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faultfield.errors import DetectorError
+from faultfield.faults import collage, llava
+from faultfield.faults.claims import Claim, parse
+from faultfield.faults.fault import Fault
+from faultfield.faults.pictures import read_picture
+from faultfield.rollouts.clip import CAMERAS, Clip
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".m4v", ".mpg", ".mpeg")
+
+TRAINING = ("train-sparse", "train-dense")
+"""Splits of a data directory that are trained on where nobody says otherwise."""
+
+_MOST_FRAMES = 64
+"""Frames of a video that are kept: models look at fewer."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An episode as data: what was asked, what is known of the outcome, and where its pictures lie.
+
+    Attributes:
+        id: Its name.
+        instruction: What the robot was asked to do.
+        failed: Whether it failed; None where nobody said.
+        reason: Why, in words (a dense sample), or None (a sparse one).
+        claim: The same in slots, from the data's own fields where it has them, else read from the words.
+        task: Which task it is of; empty where that is unknown.
+        image: A collage or another picture.
+        video: A video, in the place of a picture.
+        columns: Time steps in the collage; None guesses them from its shape.
+        given: A clip in memory, in the place of a file.
+    """
+
+    id: str
+    instruction: str
+    failed: bool | None = None
+    reason: str | None = None
+    claim: Claim | None = None
+    task: str = ""
+    image: Path | None = None
+    video: Path | None = None
+    columns: int | None = None
+    given: Clip | None = None
+
+    @property
+    def dense(self) -> bool:
+        """Whether it has a reason."""
+        return self.reason is not None
+
+    def clip(self) -> Clip:
+        """Read its pictures.
+
+        Raises:
+            DetectorError: They are missing or damaged.
+        """
+        if self.given is not None:
+            return self.given
+        if self.video is not None:
+            return Clip.of_video(self.video, self.instruction, id=self.id, most=_MOST_FRAMES)
+        if self.image is None:
+            raise DetectorError(f"The sample '{self.id}' has no pictures.")
+        return as_clip(read_picture(self.image), self.columns, self.instruction, self.id)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was read.
+
+    Attributes:
+        items: The samples that can be used, in their order.
+        problems: Those that cannot.
+    """
+
+    items: tuple[Sample, ...]
+    problems: tuple[llava.Problem, ...] = ()
+
+
+def as_clip(picture: Any, columns: int | None, instruction: str, id: str) -> Clip:
+    """A picture as a clip: a collage cut up where it can be one, else a single picture of the front camera.
+
+    Args:
+        picture: uint8 (height, width, 3).
+        columns: Of the collage; None takes square cells in three rows for granted.
+        instruction: What the robot was asked to do.
+        id: The clip's name.
+    """
+    height, width = picture.shape[:2]
+    fit = width * len(CAMERAS) / height
+    count = columns if columns is not None else round(fit)
+    if columns is None and (count < 2 or abs(fit - count) > 0.02 * count):
+        return Clip({CAMERAS[0]: picture[None]}, np.zeros(1), instruction, id)
+    return collage.split(picture, columns=count, instruction=instruction, id=id)
+
+
+def read_conversations(path: str | Path, *, labelled: bool = True) -> Samples:
+    """Samples of a LLaVA conversation file, AHA's among them; those beside a recipe of ours know more of themselves.
+
+    Args:
+        path: Of the JSON file.
+        labelled: Whether a sample without a verdict is a problem.
+
+    Raises:
+        DetectorError: The file is missing, is no such file, or holds not one sample that can be used.
+    """
+    read = llava.read(path, labelled=labelled)
+    folder = Path(path).parent
+    columns, known = _columns(folder), _known(folder)
+    items = []
+    for each in read.items:
+        about = known.get(each.id, _Known())
+        claim = about.claim if each.reason is not None and about.claim is not None else _claim(each.failed, each.reason)
+        items.append(
+            Sample(
+                each.id,
+                each.instruction,
+                each.failed,
+                each.reason,
+                claim,
+                about.task,
+                each.image,
+                each.video,
+                columns,
+            )
+        )
+    return Samples(tuple(items), read.problems)
+
+
+def read_split(directory: str | Path, *splits: str) -> tuple[Sample, ...]:
+    """Samples of a generated data directory, such as of `train-sparse` and `train-dense`.
+
+    Raises:
+        DetectorError: A split is missing, or one of its samples cannot be used: data of our own making is whole.
+    """
+    found: list[Sample] = []
+    for split in splits:
+        read = read_conversations(Path(directory) / f"{split}.json")
+        if read.problems:
+            raise DetectorError(f"The split '{split}' in '{directory}' is damaged: {read.problems[0].text}")
+        found += read.items
+    return tuple(found)
+
+
+def read_labelled(paths: Iterable[str | Path], splits: Sequence[str] = TRAINING) -> Samples:
+    """Labelled samples of conversation files and of splits of data directories.
+
+    Args:
+        paths: Of the files and directories.
+        splits: Which ones of a directory; those that it has not are left out.
+
+    Raises:
+        DetectorError: A path is neither, or has nothing that can be used.
+    """
+    items: list[Sample] = []
+    problems: list[llava.Problem] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = [name for name in splits if (path / f"{name}.json").is_file()]
+            if not found:
+                raise DetectorError(f"'{path}' has none of {', '.join(f'{name}.json' for name in splits)}.")
+            items += read_split(path, *found)
+        else:
+            read = read_conversations(path)
+            items += read.items
+            problems += read.problems
+    return Samples(tuple(items), tuple(problems))
+
+
+def read_any(path: str | Path, instruction: str | None = None) -> Samples:
+    """Samples of a video, a picture, or a conversation file, labelled or not.
+
+    Args:
+        path: Of the file.
+        instruction: What the robot was asked to do; over what the file says.
+
+    Raises:
+        DetectorError: The file is missing, is of no kind that is known, or cannot be used.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise DetectorError(f"There is no file '{path}'.")
+    kind = file.suffix.lower()
+    if kind in (".json", ".jsonl"):
+        read = read_conversations(file, labelled=False)
+        if instruction is None:
+            return read
+        return Samples(tuple(replace(each, instruction=instruction) for each in read.items), read.problems)
+    asked = DEFAULT_INSTRUCTION if instruction is None else instruction
+    if kind in PICTURES:
+        return Samples((Sample(file.stem, asked, image=file, columns=_columns(file.parent.parent)),))
+    if kind in VIDEOS:
+        return Samples((Sample(file.stem, asked, video=file),))
+    raise DetectorError(
+        f"'{path}' is no video, picture, conversation file (.json) or study; its kind '{kind or 'none'}' is unknown."
+    )
+
+
+DEFAULT_INSTRUCTION = "Do the task."
+"""What is asked of an episode of which nobody says what it was about."""
+
+
+def mask_reasons(samples: Sequence[Sample], dense: int, seed: int) -> tuple[Sample, ...]:
+    """The same samples with reasons left to `dense` of them at most, drawn at random.
+
+    For the ratio of sparse to dense data (ARMOR, Table 7).
+    """
+    rows = [row for row, sample in enumerate(samples) if sample.dense]
+    kept = set(np.random.default_rng(seed).permutation(rows)[:dense].tolist())
+    return tuple(
+        sample if row in kept else replace(sample, reason=None, claim=None) for row, sample in enumerate(samples)
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a recipe's own line says of a sample beyond its conversation."""
+
+    task: str = ""
+    claim: Claim | None = None
+
+
+def _known(folder: Path) -> dict[str, _Known]:
+    """Task and fault by id, from `samples.jsonl` where there is one."""
+    file = folder / "samples.jsonl"
+    if not file.is_file():
+        return {}
+    found: dict[str, _Known] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+            fault = Fault.from_json(entry["fault"]) if entry["failed"] and entry.get("fault") else None
+            # A failure without a fault says nothing of why; a fault that still succeeded is a success.
+            unknown = entry["failed"] and fault is None
+            found[str(entry["id"])] = _Known(str(entry["task"]), None if unknown else Claim.of(fault))
+        except (ValueError, KeyError, TypeError):
+            # The last line may be cut short by a kill; what it says is in no conversation then.
+            continue
+    return found
+
+
+def _columns(folder: Path) -> int | None:
+    """Columns of the collages that `info.json` tells of, where there is one."""
+    try:
+        return int(json.loads((folder / "info.json").read_text(encoding="utf-8"))["recipe"]["columns"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _claim(failed: bool | None, reason: str | None) -> Claim | None:
+    if reason is None:
+        return None
+    return Claim.of(None) if failed is False else parse(reason)

@@ -1,0 +1,85 @@
+"""Any server that speaks OpenAI's chat completions: one question, one answer."""
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faultfield.errors import DetectorError
+
+Message = Mapping[str, Any]
+"""A chat message as the protocol has it: `role`, and `content` that is a string or a list of parts."""
+
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Answers of a server that may be other in a moment."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model is served, and how patient we are with it.
+
+    Attributes:
+        url: The base, such as `http://127.0.0.1:8000/v1`; `/chat/completions` is added.
+        model: Its name on that server.
+        key_variable: Environment variable that holds the key; none is sent where it is unset or empty.
+        timeout: Seconds that one request may take.
+        retries: Further attempts after a busy, silent or broken answer.
+        wait: Seconds before the first further attempt; doubled each time.
+    """
+
+    url: str
+    model: str
+    key_variable: str = "OPENAI_API_KEY"
+    timeout: float = 120.0
+    retries: int = 3
+    wait: float = 1.0
+
+    def complete(self, messages: Sequence[Message], max_tokens: int = 512, temperature: float = 0.0) -> str:
+        """The text of the first choice.
+
+        Args:
+            messages: The conversation so far.
+            max_tokens: Longest answer.
+            temperature: Of sampling; 0 takes the likeliest.
+
+        Raises:
+            DetectorError: The server cannot be reached, refuses, or answers with something else.
+        """
+        body = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": temperature}
+        answer = self._ask(json.dumps(body).encode())
+        try:
+            text = json.loads(answer)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError) as error:
+            raise DetectorError(f"{self.url} answered with something that is no chat completion.") from error
+        return text if isinstance(text, str) else ""
+
+    def _ask(self, body: bytes) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(self.key_variable, ""):
+            headers["Authorization"] = f"Bearer {key}"
+        address = f"{self.url.rstrip('/')}/chat/completions"
+        try:
+            request = urllib.request.Request(address, data=body, headers=headers)
+        except ValueError as error:
+            raise DetectorError(f"'{self.url}' is no address of a server, such as http://127.0.0.1:8000/v1.") from error
+        if request.type not in ("http", "https"):
+            raise DetectorError(f"'{self.url}' is no address of a server, such as http://127.0.0.1:8000/v1.")
+        for attempt in range(self.retries + 1):
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as error:
+                reason = f"refused with status {error.code}"
+                error.close()
+                if error.code not in _PASSING:
+                    break
+            except (OSError, ValueError) as error:
+                # URLError is an OSError; a server that stops in the middle raises others of that family.
+                reason = f"cannot be reached ({getattr(error, 'reason', error)})"
+            if attempt < self.retries:
+                time.sleep(self.wait * 2**attempt)
+        raise DetectorError(f"The endpoint {self.url} {reason} after {attempt + 1} attempts.")

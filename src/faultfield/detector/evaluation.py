@@ -1,0 +1,132 @@
+"""A detector on samples: verdicts, what could not be judged, and how good the verdicts are."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from faultfield.detector.data import Sample
+from faultfield.detector.judge import Judge, SlotJudge
+from faultfield.detector.metrics import Scores, detection, mean, rouge_all
+from faultfield.errors import DetectorError
+from faultfield.faults.llava import Problem
+from faultfield.faults.wording import answer
+from faultfield.rollouts.clip import Clip
+from faultfield.rollouts.verdict import Verdict
+
+
+class Detector(Protocol):
+    """Anything that judges clips."""
+
+    def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+        """One verdict a clip, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a detector said of samples.
+
+    Attributes:
+        verdicts: By sample id, in the samples' order.
+        problems: Samples that could not be judged.
+    """
+
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def judge(
+    detector: Detector,
+    samples: Sequence[Sample],
+    batch: int = 8,
+    on_progress: Callable[[int], None] | None = None,
+) -> Judged:
+    """Judge samples, a batch at a time; one that cannot be read or judged is told, and the rest goes on.
+
+    Args:
+        detector: What judges.
+        samples: Whose pictures are read when they are needed.
+        batch: Clips at once.
+        on_progress: Told how many samples are done.
+    """
+    verdicts: dict[str, Verdict] = {}
+    problems: list[Problem] = []
+    done = 0
+    for clips in _batches(samples, batch, problems):
+        verdicts |= _judged(detector, clips, problems)
+        done += len(clips)
+        if on_progress is not None:
+            on_progress(done + len(problems))
+    order = {sample.id: verdicts[sample.id] for sample in samples if sample.id in verdicts}
+    return Judged(order, tuple(problems))
+
+
+def score(samples: Sequence[Sample], verdicts: Mapping[str, Verdict], judge: Judge | None = None) -> Scores:
+    """All numbers of verdicts on labelled samples.
+
+    Detection counts every sample with a label; reasons count every sample with an annotated reason, whatever the
+    detection was, as ARMOR scores them apart (section 5, Metrics).
+
+    Args:
+        samples: Those without a verdict or without a label are left out.
+        verdicts: By sample id.
+        judge: Of the reasons; by default their claims are compared slot by slot.
+
+    Raises:
+        DetectorError: None of them has both.
+    """
+    judge = judge or SlotJudge()
+    both = [sample for sample in samples if sample.id in verdicts and sample.failed is not None]
+    if not both:
+        raise DetectorError("No sample has both a label and a verdict, so there is nothing to score.")
+    scores = detection([verdicts[s.id].failure_probability for s in both], [bool(s.failed) for s in both])
+    dense = [(sample, sample.reason) for sample in both if sample.reason is not None]
+    if not dense:
+        return scores
+    said = [verdicts[sample.id].reason for sample, _ in dense]
+    annotated = [reason for _, reason in dense]
+    judged = [
+        judge.judge(reason, reference, sample.instruction).score
+        for reason, (sample, reference) in zip(said, dense, strict=True)
+    ]
+    known = np.array([each for each in judged if each is not None], dtype=np.float64)
+    return replace(scores, rouge_l=mean(rouge_all(said, annotated)), reason=mean(known))
+
+
+def answers(verdicts: Mapping[str, Verdict]) -> list[tuple[str, str]]:
+    """Verdicts as AHA's answer files have them: (question id, text); one that could not be read, as it was said."""
+    return [
+        (key, each.reason if np.isnan(each.failure_probability) else answer(each.failed, each.reason))
+        for key, each in verdicts.items()
+    ]
+
+
+def _batches(samples: Sequence[Sample], size: int, problems: list[Problem]) -> Iterator[list[Clip]]:
+    clips: list[Clip] = []
+    for sample in samples:
+        try:
+            # A sample's name is what it is reported by, whatever its file is called.
+            clips.append(replace(sample.clip(), id=sample.id))
+        except DetectorError as error:
+            problems.append(Problem(sample.id, str(error)))
+        if len(clips) == size:
+            yield clips
+            clips = []
+    if clips:
+        yield clips
+
+
+def _judged(detector: Detector, clips: Sequence[Clip], problems: list[Problem]) -> dict[str, Verdict]:
+    try:
+        return {clip.id: verdict for clip, verdict in zip(clips, detector.judge(clips), strict=True)}
+    except DetectorError as error:
+        if len(clips) == 1:
+            problems.append(Problem(clips[0].id, str(error)))
+            return {}
+    # One of them is to blame: alone, the others can still be judged.
+    found: dict[str, Verdict] = {}
+    for clip in clips:
+        found |= _judged(detector, [clip], problems)
+    return found

@@ -1,0 +1,112 @@
+"""Algorithm 2 of ARMOR: several samples answer several times, each told its answer before; the surest one is kept."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from faultfield.detector.answers import Walker, set_out, walk
+from faultfield.detector.drafts import Drafts
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.opening import Opening
+from faultfield.detector.packed import pack
+from faultfield.detector.prompts import Said
+from faultfield.detector.trajectories import Refinement, Trajectories
+from faultfield.detector.tree import ROOT, Tree
+from faultfield.rollouts.clip import Clip
+from faultfield.rollouts.verdict import Verdict
+
+
+class Refiner:
+    """A detector: judges clips by refined answers.
+
+    The opening of a clip (system text, picture or video, question) is read once. All that follows it, in both tasks,
+    all samples and all rounds, is a tree in which no token is read twice; a round's reasons are guessed to be those of
+    the round before, and of the answers given so far, so that most tokens are confirmed many at a time.
+
+    Args:
+        model: In evaluation mode.
+        how: Samples, rounds and their like; the paper's by default.
+        known: Reasons that are likely, to guess from; they change the time taken and nothing else.
+        packed: Whether the model's weights are laid out for a processor, which takes their memory once more and is
+            worth it for large models; until `packed.unpack` they must not be trained.
+    """
+
+    def __init__(
+        self, model: ArmorModel, how: Refinement | None = None, known: Sequence[str] = (), packed: bool = False
+    ) -> None:
+        self.model, self.how = model.eval(), how or Refinement()
+        if packed:
+            pack(model.core)
+        self._drafts = Drafts(model.scribe.reason_ids(each)[:-1] for each in known)
+
+    def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+        """A verdict on each clip.
+
+        Raises:
+            DetectorError: A clip that the model cannot be shown.
+        """
+        out: list[Verdict] = []
+        for some in _chunks(clips, self.how.batch):
+            openings = self.model.open([self.model.viewer(clip) for clip in some], [clip.instruction for clip in some])
+            out += self.refine(openings, [clip.id for clip in some])
+        return out
+
+    def detect(self, clips: Sequence[Clip]) -> list[float]:
+        """Failure probability of each clip by the head alone, unrefined: only the early layers are run.
+
+        Raises:
+            DetectorError: A clip that the model cannot be shown.
+        """
+        out: list[float] = []
+        for some in _chunks(clips, self.how.batch):
+            openings = self.model.open([self.model.viewer(clip) for clip in some], [clip.instruction for clip in some])
+            tree = Tree(self.model, openings, deep=False)
+            for row in range(len(openings)):
+                tree.verdict(row, ROOT, self.model.scribe.request("detection"))
+            out += tree.read().softmax(dim=-1)[:, 1].tolist()
+        return out
+
+    def refine(self, openings: Sequence[Opening], ids: Sequence[str]) -> list[Verdict]:
+        """Algorithm 2 on openings of one batch; ids name their clips."""
+        games = [Trajectories(id, self.how) for id in ids]
+        tree, going = Tree(self.model, openings, self.how.temperature), list(games)
+        for _ in range(self.how.rounds):
+            self._round(tree, going)
+            rows = [row for row, game in enumerate(going) if not game.settled]
+            if not rows:
+                break
+            if len(rows) < len(going):
+                tree.keep(rows)
+                going = [going[row] for row in rows]
+        return [game.verdict() for game in games]
+
+    def _round(self, tree: Tree, games: Sequence[Trajectories]) -> None:
+        """Every sample answers once more; what prompts have in common is read once."""
+        scribe = self.model.scribe
+        walkers: list[list[Walker]] = []
+        asked: list[dict[Said, int]] = []
+        for row, game in enumerate(games):
+            asked.append({})
+            walkers.append([])
+            for sample, said in enumerate(game.said):
+                told = tree.path(row, ROOT, scribe.conditioning(said))
+                start = tree.path(row, told, scribe.request("reasoning"), loud=1)
+                if said not in game.chances and said not in asked[row]:
+                    asked[row][said] = tree.verdict(row, told, scribe.request("detection"))
+                walkers[row].append(Walker(row, start, game.draws[game.number, sample], game.answers[sample]))
+        everyone = [walker for group in walkers for walker in group]
+        set_out(tree, everyone, self._drafts)
+        chances = tree.read().softmax(dim=-1)[:, 1].tolist()
+        for game, found in zip(games, asked, strict=True):
+            game.chances.update({said: chances[index] for said, index in found.items()})
+        walk(tree, everyone, self._drafts, scribe.ends)
+        for row, (game, group) in enumerate(zip(games, walkers, strict=True)):
+            answers = [tuple(walker.said) for walker in group]
+            behind = [[tree.choices(row, node) for node in walker.nodes] for walker in group]
+            surprise = [fmean(choices.entropies[place] for choices, place in path) for path in behind]
+            game.answer(answers, [scribe.reason(answer) for answer in answers], surprise)
+        for walker in everyone:
+            self._drafts.learn(walker.said)
+
+
+def _chunks(clips: Sequence[Clip], size: int) -> list[Sequence[Clip]]:
+    return [clips[start : start + size] for start in range(0, len(clips), size)]

@@ -1,0 +1,99 @@
+"""Checkpoints of a training, each a whole directory or none, and its TensorBoard events."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from faultfield import files
+from faultfield.errors import CheckpointError, SetupError
+
+_ABOUT = "training.json"
+
+
+class Checkpoints:
+    """The newest checkpoint of a training: weights, optimiser, random states, and the step that data resume from.
+
+    Args:
+        directory: Where `checkpoint-<step>` and `events` lie.
+        accelerator: Saves and loads what was prepared with it.
+        run: What the training is made of, as JSON can hold it; a checkpoint of another is refused.
+    """
+
+    def __init__(self, directory: Path, accelerator: Any, run: Mapping[str, Any]) -> None:
+        self._directory, self._accelerator = directory, accelerator
+        self._run = json.loads(json.dumps(dict(run)))
+
+    def save(self, step: int) -> None:
+        """Write a checkpoint, then remove the older ones; a kill leaves the older or the newer one whole."""
+        draft, final = self._directory / ".checkpoint", self._path(step)
+        if self._accelerator.is_main_process:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+        self._accelerator.wait_for_everyone()
+        # It warns of tied weights each time; they are tied again when they are loaded.
+        logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+        self._accelerator.save_state(str(draft))
+        self._accelerator.wait_for_everyone()
+        if self._accelerator.is_main_process:
+            files.write_text(draft / _ABOUT, json.dumps({**self._run, "step": step}))
+            shutil.rmtree(final, ignore_errors=True)
+            os.replace(draft, final)
+            for older in self._all():
+                if older != final:
+                    shutil.rmtree(older, ignore_errors=True)
+        self._accelerator.wait_for_everyone()
+
+    def resume(self) -> int:
+        """Load the newest checkpoint; the number of steps that it had done, 0 where there is none.
+
+        Raises:
+            CheckpointError: It is damaged, or of other settings or samples.
+        """
+        found = self._all()
+        if not found:
+            return 0
+        newest = found[-1]
+        try:
+            about = json.loads((newest / _ABOUT).read_text(encoding="utf-8"))
+            step = int(about.pop("step"))
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
+        if about != self._run:
+            raise CheckpointError(
+                f"'{newest}' is of a training with other settings or samples; delete it or choose another directory."
+            )
+        try:
+            self._accelerator.load_state(str(newest))
+        except Exception as error:
+            raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
+        return step
+
+    def events(self, step: int) -> Any:
+        """A TensorBoard writer, on the process that writes; events of steps after `step` are dropped.
+
+        Raises:
+            SetupError: tensorboard is not installed.
+        """
+        if not self._accelerator.is_main_process:
+            return None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise SetupError("Training's curves need tensorboard: pip install 'faultfield[detector]'.") from error
+        return SummaryWriter(str(self._directory / "events"), purge_step=step + 1 if step else None)
+
+    def clear(self) -> None:
+        """Remove the checkpoints of a training that is over."""
+        if self._accelerator.is_main_process:
+            for each in self._all():
+                shutil.rmtree(each, ignore_errors=True)
+
+    def _path(self, step: int) -> Path:
+        return self._directory / f"checkpoint-{step:08d}"
+
+    def _all(self) -> list[Path]:
+        return sorted(path for path in self._directory.glob("checkpoint-*") if (path / _ABOUT).is_file())

@@ -1,0 +1,161 @@
+"""Every number of the training, the paper's and ours."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from faultfield.errors import DetectorError
+
+Method = Literal["armor", "sft-d", "sft-s+d"]
+"""ARMOR's three phases, or plain fine-tuning on dense samples alone or on all (ARMOR, B.2)."""
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters on the language model's linear layers, by peft; the head is trained whole.
+
+    Attributes:
+        rank: Of the adapters.
+        alpha: Their scale is alpha / rank.
+        dropout: On their input.
+        targets: Names of the layers that get one, in every decoder layer.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a detector is trained; the defaults are the pocket model's, `paper()` gives Table 5's.
+
+    Attributes:
+        method: What is trained.
+        warm_up_epochs: Passes over all samples, conditioned on nothing (Algorithm 1, line 1); all passes of plain
+            fine-tuning.
+        conditioned_epochs: Passes over dense samples, conditioned on the annotation (line 2).
+        online_epochs: Passes over all samples, conditioned on the model's own answers (lines 3–10).
+        rounds: T, how often the model answers in the online phase.
+        batch: Samples in one gradient step, over all processes.
+        micro_batch: Samples that one process passes through the model at once; None for all of its share.
+        dense_share: Share of dense samples in a batch; None leaves it to the data.
+        balanced: Whether a batch holds as many failures as successes.
+        lr: Learning rate of language model and head.
+        vision_lr: Learning rate of the vision tower.
+        weight_decay: AdamW's, on matrices alone.
+        warm_up: Share of the steps over which the learning rates rise; then they fall as a cosine. Once for the offline
+            phases, once for the online phase.
+        clip: Largest norm of the gradient.
+        reason_weight: Of the next-token loss against the cross-entropy of the detection.
+        temperature: Of the model's own answers in the online phase.
+        max_reason: Tokens that such a reason may have.
+        freeze_vision: Whether the vision tower stays as it is; then each sample's picture is encoded once.
+        lora: Adapters in place of all weights of the language model.
+        bf16: Whether to compute in bfloat16.
+        checkpointing: Whether to recompute activations in the backward pass instead of keeping them.
+        seed: Of the order of samples, dropout, masks and samples of the model.
+        save_every: Gradient steps between checkpoints.
+    """
+
+    method: Method = "armor"
+    warm_up_epochs: float = 6.0
+    conditioned_epochs: float = 2.0
+    online_epochs: float = 4.0
+    rounds: int = 3
+    batch: int = 32
+    micro_batch: int | None = None
+    dense_share: float | None = 0.5
+    balanced: bool = True
+    lr: float = 1e-3
+    vision_lr: float = 2e-4
+    weight_decay: float = 0.1
+    warm_up: float = 0.03
+    clip: float = 1.0
+    reason_weight: float = 1.0
+    temperature: float = 0.7
+    max_reason: int = 40
+    freeze_vision: bool = True
+    lora: LoraConfig | None = None
+    bf16: bool = False
+    checkpointing: bool = False
+    seed: int = 0
+    save_every: int = 100
+
+    @classmethod
+    def paper(cls, videos: bool = False) -> "TrainingConfig":
+        """ARMOR's Table 5.
+
+        Its three offline epochs are two of warm-up and one on the annotation: the paper gives only their sum.
+
+        Args:
+            videos: Whether samples are videos (batch 16) and not collages (batch 64).
+        """
+        return cls(
+            warm_up_epochs=2.0,
+            conditioned_epochs=1.0,
+            online_epochs=10.0,
+            rounds=3,
+            batch=16 if videos else 64,
+            dense_share=None,
+            balanced=False,
+            lr=1e-5,
+            vision_lr=2e-6,
+            max_reason=128,
+            freeze_vision=False,
+            bf16=True,
+            checkpointing=True,
+        )
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.rounds < 1 or (self.micro_batch or 1) < 1 or self.save_every < 1:
+            raise DetectorError("Batches, rounds and the steps between checkpoints are whole numbers from 1 on.")
+        if min(self.epochs) < 0 or max(self.epochs) == 0:
+            raise DetectorError("Training needs a phase of more than 0 epochs, and none of less.")
+        if self.dense_share is not None and not 0 < self.dense_share <= 1:
+            raise DetectorError(
+                f"The share of dense samples in a batch is above 0 and at most 1, not {self.dense_share}."
+            )
+
+    @property
+    def epochs(self) -> tuple[float, float, float]:
+        """Of the three phases in their order."""
+        return (self.warm_up_epochs, self.conditioned_epochs, self.online_epochs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
+        """What `to_json` wrote, or a part of it over the defaults.
+
+        Raises:
+            DetectorError: An unknown setting, or a value that it cannot have.
+        """
+        return cls().updated(values)
+
+    def updated(self, values: Mapping[str, Any]) -> "TrainingConfig":
+        """The same with other values for some settings; those of `lora` over its defaults.
+
+        Raises:
+            DetectorError: An unknown setting, or a value that it cannot have.
+        """
+        known = {each.name: type(getattr(self, each.name)) for each in fields(self)}
+        if unknown := sorted(set(values) - set(known)):
+            raise DetectorError(f"There is no training setting '{unknown[0]}'; there are {', '.join(sorted(known))}.")
+        if values.get("method", self.method) not in get_args(Method):
+            raise DetectorError(f"The method is one of {', '.join(get_args(Method))}, not '{values['method']}'.")
+        for name, value in values.items():
+            if name in ("dense_share", "micro_batch") and value is None:
+                continue
+            if known[name] in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise DetectorError(f"The training setting '{name}' is a number, not {value!r}.")
+        try:
+            lora = values.get("lora", self.lora)
+            if isinstance(lora, Mapping):
+                lora = replace(LoraConfig(), **{**lora, "targets": tuple(lora.get("targets", LoraConfig().targets))})
+            return replace(self, **{**values, "lora": lora})
+        except TypeError as error:
+            raise DetectorError(f"The training settings {dict(values)} cannot be read.") from error

@@ -1,0 +1,88 @@
+"""Samples as training sees them: openings, prompts and answers in the model's own tokens."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from faultfield.detector.data import Sample
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.opening import Opening
+from faultfield.detector.plain import PlainScribe
+from faultfield.detector.prompts import Said, baseline_answer
+from faultfield.errors import DetectorError
+
+
+class SampleCourse:
+    """A `Course` of labelled samples.
+
+    Args:
+        samples: All with a verdict.
+        model: Whose viewer, processor and tokenizer are used; its weights are not.
+        plain: Whether openings are those of plain fine-tuning, which asks in another way.
+
+    Raises:
+        DetectorError: A sample has no verdict.
+    """
+
+    def __init__(self, samples: Sequence[Sample], model: ArmorModel, plain: bool = False) -> None:
+        for sample in samples:
+            if sample.failed is None:
+                raise DetectorError(f"The sample '{sample.id}' has no verdict, and training needs one of each.")
+        self._samples, self._viewer = list(samples), model.viewer
+        self._scribe = PlainScribe(model.processor, model.core) if plain else model.scribe
+        self._openings: dict[int, Opening] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @property
+    def end(self) -> int:
+        """Id of the token that ends an answer to learn."""
+        return self._scribe.end
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Ids of all tokens that end an answer of the model's."""
+        return self._scribe.ends
+
+    def label(self, row: int) -> bool:
+        """Whether the episode failed."""
+        return bool(self._samples[row].failed)
+
+    def annotated(self, row: int) -> str | None:
+        """The annotated reason; None of a sparse sample."""
+        return self._samples[row].reason
+
+    def words(self, text: str) -> tuple[int, ...]:
+        """Token ids of an answer, without its end."""
+        return self._scribe.reason_ids(text)[:-1]
+
+    def text(self, words: Sequence[int]) -> str:
+        """An answer as text again."""
+        return self._scribe.reason(words)
+
+    def detect(self, row: int, said: Said) -> Sequence[int]:
+        """The detection prompt behind the opening."""
+        return self._scribe.ending("detection", said)
+
+    def reason(self, row: int, said: Said) -> Sequence[int]:
+        """The reasoning prompt behind the opening."""
+        return self._scribe.ending("reasoning", said)
+
+    def plain(self, row: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Prompt and answer of plain fine-tuning behind the opening."""
+        if not isinstance(self._scribe, PlainScribe):
+            raise DetectorError("This course was made for ARMOR's prompts, not for plain fine-tuning.")
+        return self._scribe.turn(), self.words(baseline_answer(self.label(row), self.annotated(row)))
+
+    def opening(self, row: int, pixels: bool = True) -> Opening:
+        """The opening of a row; its pixels are made anew each time, and left empty where they are not asked for.
+
+        Raises:
+            DetectorError: Its pictures are missing or damaged.
+        """
+        if row in self._openings and not pixels:
+            return self._openings[row]
+        sample = self._samples[row]
+        full = self._scribe.open(self._viewer(sample.clip()), sample.instruction)
+        self._openings[row] = replace(full, pixels=full.pixels[:0])
+        return full if pixels else self._openings[row]

@@ -1,0 +1,57 @@
+"""Picture tokens for training: computed in the same pass where the vision tower learns, once where it is frozen."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from faultfield.detector.opening import Opening
+from faultfield.detector.training.learner import Learner
+
+
+class Pictures(Protocol):
+    """What the vision tower sees, by row of the training data."""
+
+    def opening(self, row: int, pixels: bool = True) -> Opening:
+        """The opening of a row; its pixels may be left empty where they are not asked for."""
+        ...
+
+
+class FeatureCache:
+    """Picture tokens by row; each row is encoded once and kept in main memory.
+
+    Args:
+        pictures: Where patches come from.
+        run: Calls a function with the learner, under the wrapper that shards it.
+        keep: Whether to keep what was encoded: only with a frozen tower.
+    """
+
+    def __init__(self, pictures: Pictures, run: Callable[[Callable[[Learner], Any]], Any], keep: bool) -> None:
+        self._pictures, self._run, self._keep = pictures, run, keep
+        self._kept: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @torch.no_grad()
+    def of(self, rows: Sequence[int], device: torch.device) -> Tensor:
+        """Tokens of several rows, one after another, float (tokens, width), without gradient."""
+        missing = list(dict.fromkeys(row for row in rows if row not in self._kept))
+        fresh: dict[int, Tensor] = {}
+        if missing:
+            pixels, grid = self.pixels(missing, device)
+            tokens = self._run(lambda learner: learner.see(pixels, grid))
+            openings = [self._pictures.opening(row, pixels=False) for row in missing]
+            lengths = [int((opening.ids == opening.placeholder).sum()) for opening in openings]
+            fresh = dict(zip(missing, torch.split(tokens, lengths), strict=True))
+        out = torch.cat([fresh[row] if row in fresh else self._kept[row].to(device) for row in rows])
+        if self._keep:
+            self._kept |= {row: tokens.cpu() for row, tokens in fresh.items()}
+        return out
+
+    def pixels(self, rows: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Patches and grids of several rows, one after another."""
+        openings = [self._pictures.opening(row) for row in rows]
+        pixels = torch.cat([opening.pixels for opening in openings])
+        return pixels.to(device), torch.cat([opening.grid for opening in openings]).to(device)

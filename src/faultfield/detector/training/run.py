@@ -1,0 +1,210 @@
+"""From samples to a detector on disk."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faultfield import files
+from faultfield.detector import checkpoint, pocket
+from faultfield.detector.data import Sample
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.training.config import LoraConfig, TrainingConfig
+from faultfield.detector.training.course import SampleCourse
+from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.loop import Loop, Progress, Step
+from faultfield.detector.training.sight import SightConfig, pretrain
+from faultfield.detector.training.sight_data import Patches, SightData
+from faultfield.detector.views import Viewer
+from faultfield.errors import CheckpointError, SetupError
+from faultfield.faults.wording import success_reasons
+
+ABOUT = "training.json"
+"""What a detector was trained with, written last."""
+
+_WORK = "training"
+
+
+def train(
+    model: ArmorModel,
+    samples: Sequence[Sample],
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    accelerator: Any = None,
+    on_progress: Progress | None = None,
+    on_step: Callable[[Step], None] | None = None,
+) -> Mapping[str, Any]:
+    """Train a detector and write it; killed and called again, it goes on where it was.
+
+    Args:
+        model: To begin with; trained in place.
+        samples: All with a verdict.
+        config: How.
+        out: Directory of the detector; checkpoints and TensorBoard's events lie in `training` inside it.
+        accelerator: `accelerate.Accelerator`; made from the settings when None.
+        on_progress: Told what is done.
+        on_step: Told of every gradient step.
+
+    Returns:
+        What `training.json` holds: the settings, how many samples and steps, and the last step's losses.
+
+    Raises:
+        DetectorError: Samples that cannot be trained on, or a loss that is no longer finite.
+        CheckpointError: `out` holds a detector of another training.
+        SetupError: accelerate or peft is not installed.
+    """
+    out = Path(out)
+    accelerator = accelerator or make_accelerator(config)
+    course = SampleCourse(samples, model, plain=config.method != "armor")
+    about: dict[str, Any] = {
+        "config": config.to_json(),
+        "samples": len(samples),
+        "dense": sum(sample.dense for sample in samples),
+        "failed": sum(bool(sample.failed) for sample in samples),
+    }
+    if (finished := _finished(out, about)) is not None:
+        return finished
+    adapt(model, config)
+    last: list[Step] = []
+
+    def note(step: Step) -> None:
+        last[:] = [step]
+        if on_step is not None:
+            on_step(step)
+
+    learner = Learner(model)
+    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note)
+    steps = loop.run()
+    state = loop.state()
+    if accelerator.is_main_process:
+        # Sharded weights become whole ones again; training is over, so nobody needs the shards.
+        learner.load_state_dict(state, assign=True)
+        merge(model)
+        checkpoint.save(model.to("cpu").eval(), out)
+        about |= {"steps": steps, "last": vars(last[0]) if last else None}
+        files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")
+        loop.clear()
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return about
+
+
+def begin(
+    name: str,
+    samples: Sequence[Sample],
+    view: Mapping[str, Any],
+    seed: int,
+) -> ArmorModel:
+    """A model to train.
+
+    Args:
+        name: A detector's directory, a Qwen2.5-VL (folder or hub name), or `pocket`: small, built for these samples.
+        samples: Whose words a pocket model's tokenizer learns.
+        view: Settings of what a fresh model is shown; a detector has its own.
+        seed: Of fresh weights.
+
+    Raises:
+        CheckpointError: There is no such model, or it is damaged.
+        DetectorError: Settings of a view that it cannot have.
+    """
+    folder = Path(name)
+    if (folder / checkpoint.SETTINGS).is_file():
+        return checkpoint.load(folder)
+    if name == "pocket":
+        return pocket.build(_sentences(samples), seed=seed, viewer=Viewer.from_json(dict(view)))
+    return checkpoint.wrap(name, viewer=Viewer.from_json(dict(view)), seed=seed)
+
+
+def open_eyes(
+    model: ArmorModel,
+    sight: str | Path,
+    config: SightConfig,
+    accelerator: Any,
+    work: str | Path | None = None,
+    on_progress: Progress | None = None,
+) -> Mapping[str, float]:
+    """Pretrain a model's vision tower, in place, on a file of `SightData`, as `sight.pretrain` does."""
+    tower, patches = model.core.model.visual, Patches.of(model.processor.image_processor)
+    width = int(model.text.config.hidden_size)
+    return pretrain(tower, patches, width, SightData.load(sight), config, accelerator, work, on_progress)
+
+
+def _sentences(samples: Sequence[Sample]) -> list[str]:
+    """What a pocket model will read and say."""
+    asked = dict.fromkeys(sample.instruction for sample in samples)
+    said = [sample.reason for sample in samples if sample.reason is not None]
+    return [*asked, *said, *success_reasons()]
+
+
+def make_accelerator(config: TrainingConfig, cpu: bool = False) -> Any:
+    """The accelerator for these settings: under `accelerate launch`, the launch decides how many processes share.
+
+    Raises:
+        SetupError: accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
+    except ImportError as error:
+        raise SetupError("Training needs accelerate: pip install 'faultfield[detector]'.") from error
+    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no", cpu=cpu)
+    state = accelerator.state
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and state.distributed_type == DistributedType.MULTI_CPU:
+        # accelerate shards on accelerators only; a dry run of the same sharding needs nothing but processors.
+        state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
+        state.fsdp_plugin = FullyShardedDataParallelPlugin()
+    return accelerator
+
+
+def adapt(model: ArmorModel, config: TrainingConfig) -> None:
+    """Make trainable what the settings say, and put adapters and checkpointing where they say.
+
+    Raises:
+        SetupError: Adapters are asked for and peft is not installed.
+    """
+    if config.lora is not None and model.core is model.backbone:
+        model.backbone = _adapters(model.backbone, config.lora)
+    if config.lora is None:
+        model.core.requires_grad_(True)
+    model.core.model.visual.requires_grad_(not config.freeze_vision)
+    model.head.requires_grad_(True)
+    if config.checkpointing:
+        enable = getattr(model.core, "activation_checkpointing_enable", model.core.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
+
+
+def merge(model: ArmorModel) -> None:
+    """Fold adapters into the weights that they adapt."""
+    if model.core is not model.backbone:
+        model.backbone = model.backbone.merge_and_unload()
+
+
+def _adapters(backbone: Any, lora: LoraConfig) -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise SetupError("Adapters need peft: pip install 'faultfield[detector]'.") from error
+    # The vision tower's layers bear the same names.
+    targets = rf".*\.language_model\..*\.({'|'.join(lora.targets)})"
+    settings = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets)
+    return peft.get_peft_model(backbone, settings)
+
+
+def _finished(out: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a training that is over wrote; None where there is none.
+
+    Raises:
+        CheckpointError: It was another training.
+    """
+    file = out / ABOUT
+    if not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{file} is damaged; delete it or choose another directory.") from error
+    wanted = json.loads(json.dumps(about))
+    if not isinstance(found, dict) or any(found.get(key) != value for key, value in wanted.items()):
+        raise CheckpointError(f"{out} holds a detector that was trained otherwise; choose another directory.")
+    return found

@@ -1,0 +1,111 @@
+"""The bookkeeping of Algorithm 2: what each sample is told, how sure each round was, when to stop, what to return."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield.detector.prompts import NOTHING, Said
+from faultfield.detector.sampling import binary_entropy
+from faultfield.errors import DetectorError
+from faultfield.rollouts.verdict import Round, Verdict
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How answers are refined; the defaults are the paper's (Table 5).
+
+    Attributes:
+        samples: M, trajectories of answers.
+        rounds: How often each answers at most, the first answer counted.
+        weight: λ, of the reason's entropy beside the detection's.
+        tolerance: ε, nats by which the best sample's score has to fall for another round; −inf always goes on.
+        temperature: Of the draws of the reason's tokens; 0 takes the likeliest, and the likelier detection.
+        longest: Tokens that a reason may have.
+        batch: Clips computed at once.
+        seed: Of the draws; a clip's also depend on its id, and on nothing else.
+
+    Raises:
+        DetectorError: A value that it cannot have.
+    """
+
+    samples: int = 3
+    rounds: int = 4
+    weight: float = 0.1
+    tolerance: float = 1e-4
+    temperature: float = 0.7
+    longest: int = 128
+    batch: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.samples, self.rounds, self.longest, self.batch) < 1 or self.temperature < 0 or self.weight < 0:
+            raise DetectorError(
+                "Refinement takes at least one sample, round, token and clip, and no negative weight or temperature."
+            )
+
+
+class Trajectories:
+    """The samples of one clip.
+
+    Args:
+        id: The clip's, for the draws.
+        how: Samples, rounds and their like.
+
+    Attributes:
+        said: What each sample is told in the next round, `samples` of them.
+        answers: Token ids of each sample's last reason.
+        draws: What decides the tokens, uniform in [0, 1), float64 (rounds, samples, longest).
+        coins: What decides the detections, uniform in [0, 1), float64 (rounds, samples).
+        chances: Failure probability by what the model is told.
+    """
+
+    def __init__(self, id: str, how: Refinement) -> None:
+        self._how = how
+        rng = np.random.default_rng([how.seed, zlib.crc32(id.encode())])
+        self.coins: NDArray[np.float64] = rng.random((how.rounds, how.samples))
+        self.draws: NDArray[np.float64] = rng.random((how.rounds, how.samples, how.longest))
+        self.said: list[Said] = [NOTHING] * how.samples
+        self.answers: list[tuple[int, ...]] = [()] * how.samples
+        self.chances: dict[Said, float] = {}
+        self._rounds: list[Round] = []
+        self._scores: list[float] = []
+
+    def answer(
+        self, answers: Sequence[Sequence[int]], reasons: Sequence[str], reason_entropies: Sequence[float]
+    ) -> None:
+        """Take a round's answers; `chances` has what was asked with each of `said`.
+
+        Args:
+            answers: Token ids of each sample's reason, without the end.
+            reasons: Their texts.
+            reason_entropies: Their mean token entropies, nats.
+        """
+        chances = [self.chances[said] for said in self.said]
+        doubts = [binary_entropy(chance) for chance in chances]
+        scores = [doubt + self._how.weight * each for doubt, each in zip(doubts, reason_entropies, strict=True)]
+        best = int(np.argmin(scores))
+        # The sampled detection is what the model is told, as the sampled reason is: not the likelier one.
+        coins = 1.0 - self.coins[self.number] if self._how.temperature else np.full(self._how.samples, 0.5)
+        failed = [bool(chance >= coin) for chance, coin in zip(chances, coins, strict=True)]
+        self.said = [Said(each, reason) for each, reason in zip(failed, reasons, strict=True)]
+        self.answers = [tuple(each) for each in answers]
+        self._rounds.append(Round(chances[best], reasons[best], doubts[best], reason_entropies[best]))
+        self._scores.append(scores[best])
+
+    @property
+    def number(self) -> int:
+        """How many rounds have been answered."""
+        return len(self._rounds)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last round was not surer than the best before it, by the tolerance (Algorithm 2, line 10)."""
+        *before, last = self._scores
+        return bool(before) and last >= min(before) - self._how.tolerance
+
+    def verdict(self) -> Verdict:
+        """Of the surest round: read literally, Algorithm 2 returns the one that did not improve."""
+        return Verdict.of(tuple(self._rounds), best=int(np.argmin(self._scores)))

@@ -1,0 +1,97 @@
+"""metaworld's tasks with the faults that their experts can have: another arm, another workspace, no rotations."""
+
+from faultfield.envs.metaworld import GOAL, OBJECT, TASKS
+from faultfield.faults.task import FORWARD_Y, FaultTask, Option
+from faultfield.policies.metaworld import READS_GOAL, MetaworldExpert
+from faultfield.rollouts.specs import EnvSpec, PolicySpec
+
+CAMERAS = {"front": "front", "wrist": "wrist", "overhead": "overhead"}
+RATE = 80.0
+
+_AXES = {"x": "y", "y": "x", "z": "z"}
+"""The robot looks along the simulator's y: what is an axis here, by the simulator's name."""
+
+HORIZONS = {
+    "reach-v3": 75, "push-v3": 85, "pick-place-v3": 80, "shelf-place-v3": 130, "bin-picking-v3": 170,
+    "basketball-v3": 125, "assembly-v3": 120, "peg-insert-side-v3": 150, "coffee-push-v3": 75, "drawer-open-v3": 115,
+    "drawer-close-v3": 100, "door-open-v3": 120, "button-press-topdown-v3": 90,
+}  # fmt: skip
+"""Control steps in which an expert with nothing wrong is done, and a quarter more: it never stops trying."""
+
+DROPS = {
+    "pick-place-v3": ("move",),
+    "shelf-place-v3": ("lift", "place"),
+    "bin-picking-v3": ("lift", "move"),
+    "basketball-v3": ("lift",),
+    "assembly-v3": ("lift", "move"),
+    "peg-insert-side-v3": ("move", "insert"),
+}
+"""Phases of the tasks in which the object must be held, and in which letting go of it makes a failure."""
+
+PASSED = {
+    ("reach-v3", "x"): (-1,),
+    ("pick-place-v3", "x"): (-1,),
+    ("pick-place-v3", "z"): (),
+    ("push-v3", "x"): (-1,),
+    ("push-v3", "z"): (),
+    ("coffee-push-v3", "x"): (-1,),
+}
+"""Ways along which a goal can be missed; elsewhere both. A goal that is passed on the way counts as reached."""
+
+BESIDE = {("push-v3", "x"): (1,), ("coffee-push-v3", "x"): (1,), ("drawer-close-v3", "x"): (-1,)}
+"""Ways along which the object can be missed; elsewhere both. What lies in the hand's way is pushed all the same."""
+
+MISSES = {"drawer-close-v3": (0.12, 0.2), "button-press-topdown-v3": (0.08, 0.15)}
+"""Metres by which the hand must be off where what is handled is wide; elsewhere `MISS`."""
+MISS = (0.05, 0.10)
+
+
+def metaworld_task(name: str) -> FaultTask:
+    """A task of metaworld.
+
+    Raises:
+        EnvError: There is none of that name.
+        SetupError: metaworld is not installed.
+    """
+    expert = MetaworldExpert(name)
+    phases = expert.phases
+    return FaultTask(
+        name=name,
+        environment=EnvSpec(
+            "faultfield.envs.metaworld:Metaworld", {"task": name, "images": False, "horizon": HORIZONS.get(name)}
+        ),
+        expert=PolicySpec("faultfield.policies.metaworld:MetaworldExpert", {"task": name}),
+        cameras=CAMERAS,
+        phases=phases,
+        things={"object": OBJECT.start, "goal": GOAL.start},
+        options=tuple(_options(name, phases, expert.objects[0])),
+        frame=FORWARD_Y,
+        rate=RATE,
+        rotation=None,
+        varied=("table_color", "robot_color", "light_color", "light_intensity"),
+    )
+
+
+def _options(name: str, phases: tuple[str, ...], thing: str) -> list[Option]:
+    low, high = MISSES.get(name, MISS)
+    options = []
+    if "approach" in phases:
+        # Along its own length a peg can be held anywhere.
+        axes = "x" if name == "peg-insert-side-v3" else "xy"
+        for axis in axes:
+            signs: tuple[int, ...] = BESIDE.get((name, axis), (-1, 1))
+            options.append(Option(f"translation_{axis}", "approach", thing, low, high, ("object",), signs=signs))
+        options.append(Option("translation_z", "approach", thing, low, high, ("object",), signs=(1,)))
+    if name in READS_GOAL:
+        last = phases[-1] if name != "peg-insert-side-v3" else "move"
+        for axis, theirs in _AXES.items():
+            ways: tuple[int, ...] = PASSED.get((name, axis), (1,) if axis == "z" else (-1, 1))
+            if theirs in READS_GOAL[name] and ways:
+                options.append(Option(f"translation_{axis}", last, thing, 0.10, 0.18, ("goal",), signs=ways))
+    if name in DROPS:
+        options.append(Option("no_grasp", "grasp", thing))
+    options += [Option("slip", phase, thing, delays=(0, 4)) for phase in DROPS.get(name, ())]
+    return options
+
+
+METAWORLD = TASKS

@@ -1,0 +1,180 @@
+"""Video files in and out, by PyAV: the frames wanted and no more, and one sentence where a file is no good."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import files
+from faultfield.errors import DetectorError
+
+LEAST = 2
+"""A video of fewer frames shows no episode."""
+
+
+def read(
+    path: str | Path,
+    *,
+    fps: float | None = None,
+    size: int | tuple[int, int] | None = None,
+    most: int | None = None,
+    least: int = LEAST,
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Decode a video, resizing and thinning it on the way: memory holds at most twice the frames that are kept.
+
+    Args:
+        path: Of the file, in any container and codec that FFmpeg reads.
+        fps: Frames a second to keep: of each such span the first frame; all by default, and where it has fewer.
+        size: Height and width to which frames are resized, pixels; one number is both; their own by default.
+        most: Frames to keep at most, evenly over the video with its first and last.
+        least: Frames that it must have.
+
+    Returns:
+        Frames uint8 (time, height, width, 3), RGB; their times in seconds from the first, float64 (time,).
+
+    Raises:
+        DetectorError: The file is missing, empty, truncated, no video, has no picture in it, a codec that this machine
+            cannot decode, or fewer than `least` frames.
+    """
+    import av
+
+    file = Path(path)
+    if not file.is_file():
+        raise DetectorError(f"There is no video '{path}'.")
+    if file.stat().st_size == 0:
+        raise DetectorError(f"The video '{path}' is empty: a file of zero bytes.")
+    try:
+        with av.open(str(file)) as container:
+            if not container.streams.video:
+                raise DetectorError(f"'{path}' has no video stream.")
+            stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise DetectorError(f"The video '{path}' has a codec that cannot be decoded here; convert it to H.264.")
+            sieve = _Sieve(fps, most)
+            damaged = _decode(container, stream, size, sieve)
+            wanted = stream.frames
+    except av.error.DecoderNotFoundError as error:
+        raise DetectorError(
+            f"The video '{path}' has a codec that cannot be decoded here; convert it to H.264."
+        ) from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise DetectorError(f"'{path}' is no video that can be read, or is truncated.") from error
+    if damaged or (wanted and sieve.seen < 0.9 * wanted):
+        of = f" of {wanted}" if wanted else ""
+        raise DetectorError(f"The video '{path}' is truncated or damaged: it breaks off after {sieve.seen} frames{of}.")
+    if sieve.seen < least:
+        word = "frame" if sieve.seen == 1 else "frames"
+        raise DetectorError(f"The video '{path}' has {sieve.seen} {word}; an episode needs at least {least}.")
+    return sieve.result()
+
+
+def write(
+    path: str | Path, frames: NDArray[np.uint8], fps: float, *, codec: str = "libx264", quality: int = 18
+) -> None:
+    """Write frames as a video, whole or not at all.
+
+    Odd heights and widths lose their last row and column: H.264 halves the colours' resolution.
+
+    Args:
+        path: Of the file; its suffix names the container.
+        frames: uint8 (time, height, width, 3), RGB.
+        fps: Frames a second.
+        codec: FFmpeg's name of the encoder.
+        quality: Of H.264: 0 is lossless, 18 looks it, 51 is worst.
+
+    Raises:
+        DetectorError: No frames, another shape, or an encoder that is not here.
+    """
+    from fractions import Fraction
+
+    import av
+
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or min(frames.shape[:3]) < 1:
+        raise DetectorError(f"A video is made of uint8 (time, height, width, 3), not {frames.dtype} {frames.shape}.")
+    height, width = (max(2, side // 2 * 2) for side in frames.shape[1:3])
+    try:
+        with files.replacing(path) as draft, av.open(str(draft), "w") as container:
+            stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            if codec == "libx264":
+                # One thread: the same frames give the same file on any machine.
+                stream.options = {"crf": str(quality), "threads": "1"}
+            for picture in frames:
+                cut = np.ascontiguousarray(picture[:height, :width])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(cut, format="rgb24")))
+            container.mux(stream.encode())
+    except (av.error.FFmpegError, ValueError) as error:
+        raise DetectorError(f"The video '{path}' cannot be written as {codec}: {error}.") from error
+
+
+class _Sieve:
+    """Keeps some of the frames that come by, evenly, without knowing how many there will be."""
+
+    def __init__(self, fps: float | None, most: int | None) -> None:
+        if (fps is not None and not fps > 0) or (most is not None and most < LEAST):
+            raise DetectorError(
+                f"A video is read at more than 0 frames a second and {LEAST} frames, not {fps}, {most}."
+            )
+        self._gap = 1.0 / fps if fps else 0.0
+        self._most = most
+        self._stride = 1
+        self._kept: list[tuple[float, NDArray[np.uint8]]] = []
+        self._last: tuple[float, NDArray[np.uint8]] | None = None
+        self._taken = 0
+        self._next = -math.inf
+        self.seen = 0
+
+    def wants(self, time: float) -> bool:
+        """Whether the frame at this time is to be converted and handed over: the last such one is kept in any case."""
+        self.seen += 1
+        if time < self._next - 1e-6:
+            return False
+        if self._gap:
+            first = self._kept[0][0] if self._kept else time
+            self._next = first + self._gap * (math.floor((time - first) / self._gap + 1e-6) + 1)
+        self._taken += 1
+        return True
+
+    def keep(self, time: float, picture: NDArray[np.uint8]) -> None:
+        """Take a frame that was wanted."""
+        self._last = (time, picture)
+        if (self._taken - 1) % self._stride == 0:
+            self._kept.append(self._last)
+        if self._most is not None and len(self._kept) > 2 * self._most:
+            self._kept = self._kept[::2]
+            self._stride *= 2
+
+    def result(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """What was kept."""
+        kept = list(self._kept)
+        if self._last is not None and kept[-1] is not self._last:
+            kept.append(self._last)
+        if self._most is not None and len(kept) > self._most:
+            kept = [kept[round(place)] for place in np.linspace(0, len(kept) - 1, self._most)]
+        times = np.array([time for time, _ in kept])
+        return np.stack([picture for _, picture in kept]), times - times[0]
+
+
+def _decode(container: Any, stream: Any, size: int | tuple[int, int] | None, sieve: _Sieve) -> bool:
+    """Feed all frames to the sieve; whether the stream broke off."""
+    import av
+
+    height, width = (size, size) if isinstance(size, int) else size if size else (None, None)
+    rate = float(stream.average_rate or 25)
+    try:
+        for frame in container.decode(stream):
+            time = sieve.seen / rate if frame.time is None else float(frame.time)
+            if frame.is_corrupt:
+                return True
+            if sieve.wants(time):
+                picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+                sieve.keep(time, picture.to_ndarray())
+    except av.error.DecoderNotFoundError:
+        raise
+    except av.error.FFmpegError:
+        if sieve.seen == 0:
+            raise
+        return True
+    return False

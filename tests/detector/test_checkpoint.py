@@ -1,0 +1,129 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from faultfield.detector import checkpoint
+from faultfield.detector.head import DetectionHead
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.views import Viewer
+from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
+from tests.detector import armor
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("detector")
+    model = armor.detector()
+    ArmorModel(model.backbone, model.head, model.processor, Viewer("video", 6, 28, ("front",))).save(folder)
+    return folder
+
+
+def logits(model: ArmorModel) -> tuple[torch.Tensor, torch.Tensor]:
+    scribe = model.scribe
+    openings = model.open([armor.picture(), armor.video()], ["Lift.", "Stack."])
+    batch = model.inputs(openings, [scribe.ending("detection")] * 2)
+    answer = scribe.reason_ids("The robot succeeded.")
+    asked = model.inputs(openings, [(*scribe.ending("reasoning"), *answer)] * 2)
+    return model.detection_logits(batch), model.reasoning_loss(asked, [len(answer)] * 2)
+
+
+def test_a_detector_comes_back_bit_for_bit(saved: Path) -> None:
+    again = ArmorModel.load(saved)
+    stored = armor.detector().state_dict()
+    assert all(torch.equal(value, stored[name]) for name, value in again.state_dict().items())
+    for a, b in zip(logits(again), logits(armor.detector()), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert again.viewer == Viewer("video", 6, 28, ("front",))
+    assert again.scribe.ends == armor.detector().scribe.ends
+    assert not again.training
+
+
+def test_weights_are_safetensors_alone(saved: Path) -> None:
+    assert {path.suffix for path in saved.iterdir()} == {".safetensors", ".json", ".jinja"}
+
+
+def test_any_backbone_gets_a_fresh_head(saved: Path) -> None:
+    model = checkpoint.wrap(saved, seed=1)
+    state = armor.detector().core.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in model.core.state_dict().items())
+    assert model.head.settings["hidden"] == 48
+    assert model.head.settings["heads"] == model.text.config.num_attention_heads
+    same, other = checkpoint.wrap(saved, seed=1), checkpoint.wrap(saved, seed=2)
+    first, second, third = (each.head.projector[0].weight for each in (model, same, other))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def damage(folder: Path, what: str) -> None:
+    settings = json.loads((folder / "armor.json").read_text())
+    if what == "head size":
+        save_file(dict(DetectionHead(32, 4).state_dict()), folder / "head.safetensors")
+    elif what == "head of another model":
+        save_file(dict(DetectionHead(32, 4).state_dict()), folder / "head.safetensors")
+        (folder / "armor.json").write_text(json.dumps({**settings, "head": DetectionHead(32, 4).settings}))
+    elif what == "template":
+        (folder / "chat_template.jinja").unlink()
+    elif what == "cut":
+        whole = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    elif what == "version":
+        (folder / "armor.json").write_text(json.dumps({**settings, "version": 99}))
+    elif what == "settings":
+        (folder / "armor.json").write_text("{")
+    elif what == "another model":
+        (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    else:
+        (folder / what).unlink()
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("head size", "another head"),
+        ("head of another model", "width 32, the model's are 48"),
+        ("template", "chat template"),
+        ("cut", "missing, damaged"),
+        ("version", "version 99"),
+        ("settings", "damaged"),
+        ("another model", "is a bert"),
+        ("armor.json", "has no armor.json"),
+        ("head.safetensors", "has no head.safetensors"),
+        ("config.json", "has no config.json"),
+        ("model.safetensors", "missing, damaged"),
+        ("processor_config.json", "processor"),
+        ("tokenizer.json", "another tokenizer"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said_in_one_sentence(saved: Path, tmp_path: Path, what: str, words: str) -> None:
+    folder = tmp_path / "detector"
+    shutil.copytree(saved, folder)
+    damage(folder, what)
+    with pytest.raises(FaultfieldError, match=words) as error:
+        ArmorModel.load(folder)
+    assert isinstance(error.value, (CheckpointError, DetectorError))
+    assert "\n" not in str(error.value)
+
+
+def test_neither_folder_nor_name(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no folder with a model"):
+        checkpoint.wrap(tmp_path)
+
+
+def test_a_save_that_was_cut_short_is_no_detector(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "detector"
+    shutil.copytree(saved, folder)
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("faultfield.files.os.replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        armor.detector().save(folder)
+    monkeypatch.undo()
+    assert load_file(folder / "head.safetensors")
+    with pytest.raises(CheckpointError, match=r"no armor\.json"):
+        ArmorModel.load(folder)

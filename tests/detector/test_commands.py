@@ -1,0 +1,170 @@
+"""`faultfield explain` and `faultfield detector train|eval` from the command line, in this process."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faultfield.cli import main
+from faultfield.detector import aha_scores, checkpoint
+from faultfield.faults.pictures import write_picture
+from faultfield.rollouts.video import write as write_video
+from tests.detector import pockets
+
+
+class Shell:
+    """Runs `faultfield` with arguments; exit code, standard output and standard error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["faultfield", *map(str, arguments)])
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = self._capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setenv("COLUMNS", "200")
+    return Shell(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("detector")
+    checkpoint.save(pockets.model(), folder)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return pockets.conversations(tmp_path / "data.json", pockets.samples(4))
+
+
+QUICK = ("--rounds", "2", "--samples", "2")
+KEYS = {"failure_probability", "reason", "detection_entropy", "reason_entropy"}
+
+
+def test_explain_prints_verdicts_as_json_and_nothing_else(shell: Shell, detector: Path, data: Path) -> None:
+    film = data.parent / "film.mp4"
+    write_video(film, np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3)).astype(np.uint8), 5.0)
+    code, out, _ = shell("explain", data, film, "--instruction", "Lift it.", "--model", detector, "--json", *QUICK)
+    assert code == 0
+    printed = json.loads(out)
+    assert set(printed) == {"verdicts"}
+    assert [each["id"] for each in printed["verdicts"]] == ["s0", "s1", "s2", "s3", "film"]
+    for each in printed["verdicts"]:
+        assert set(each) == {"id", "failed", "failure_probability", "reason", "rounds"}
+        assert each["failed"] == (each["failure_probability"] >= 0.5)
+        assert 1 <= len(each["rounds"]) <= 2
+        assert all(set(one) == KEYS for one in each["rounds"])
+
+
+def test_explain_tells_people_how_it_changed_over_the_rounds(shell: Shell, detector: Path, data: Path) -> None:
+    code, out, _ = shell("explain", data.parent / "images" / "s0.png", "--model", detector, *QUICK)
+    assert code == 0
+    assert out.startswith(("s0: failed (", "s0: succeeded ("))
+    assert "round 1: failure 0." in out
+
+
+def test_files_of_one_name_keep_apart(shell: Shell, detector: Path, data: Path) -> None:
+    twin = data.parent / "other" / "s0.png"
+    twin.parent.mkdir()
+    twin.write_bytes((data.parent / "images" / "s0.png").read_bytes())
+    arguments = ("explain", data.parent / "images" / "s0.png", twin, "--model", detector, "--json", *QUICK)
+    code, out, _ = shell(*arguments)
+    assert code == 0
+    assert len({each["id"] for each in json.loads(out)["verdicts"]}) == 2
+
+
+def test_a_bad_item_in_a_batch_is_reported_and_the_rest_goes_on(shell: Shell, detector: Path, data: Path) -> None:
+    entries = json.loads(data.read_text())
+    entries[1]["image"] = "images/none.png"
+    (data.parent / "images" / "s2.png").write_bytes(b"")
+    data.write_text(json.dumps(entries))
+    code, out, err = shell("explain", data, data.parent / "no.mp4", "--model", detector, "--json", *QUICK)
+    assert code == 0
+    assert [each["id"] for each in json.loads(out)["verdicts"]] == ["s0", "s3"]
+    told = [line for line in err.splitlines() if line.startswith("Left out: ")]
+    assert len(told) == 3
+    assert any("'images/none.png' of the conversation 's1' is missing" in line for line in told)
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), [
+    ("a.mp4", b"", "is empty: a file of zero bytes"),
+    ("a.mp4", b"no film at all", "no video that can be read"),
+    ("a.png", b"no picture", "no picture that can be read"),
+    ("a.json", b"{", "is not valid JSON"),
+    ("a.json", b"[]", "holds no conversation"),
+    ("a.txt", b"", "its kind '.txt' is unknown"),
+    (None, b"", "There is no file"),
+])  # fmt: skip
+def test_a_single_bad_input_is_one_sentence_and_exit_code_2(
+    shell: Shell, detector: Path, tmp_path: Path, name: str | None, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / (name or "none.mp4")
+    if name is not None:
+        path.write_bytes(content)
+    code, out, err = shell("explain", path, "--model", detector, "--json")
+    assert (code, out) == (2, "")
+    assert err.startswith("faultfield: ")
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_directory_or_a_model_that_is_none_is_said_in_one_sentence(shell: Shell, detector: Path, data: Path) -> None:
+    code, _, err = shell("explain", data.parent, "--model", detector)
+    assert (code, "holds no study" in err) == (2, True)
+    code, _, err = shell("explain", data, "--model", data.parent)
+    assert (code, "is no detector" in err) == (2, True)
+
+
+def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    code, out, _ = shell(
+        "detector", "eval", "--data", data, "--model", detector, "--answers", answers, "--json", *QUICK
+    )  # fmt: skip
+    assert code == 0
+    printed = json.loads(out)
+    assert printed["samples"] == 4
+    assert printed["problems"] == []
+    assert {"accuracy", "precision", "recall", "auroc", "rouge_l", "reason", "unreadable"} == set(printed["scores"])
+    again = aha_scores.score(aha_scores.read_conversations(data), aha_scores.read_answers(answers))
+    assert printed["aha"] == again.as_json()
+    assert printed["aha"]["accuracy"]["value"] == printed["scores"]["accuracy"]["value"]
+    assert printed["scores"]["reason"]["count"] == 2
+
+
+def test_eval_needs_labels(shell: Shell, detector: Path, data: Path) -> None:
+    entries = [{**each, "conversations": each["conversations"][:1]} for each in json.loads(data.read_text())]
+    data.write_text(json.dumps(entries))
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--json")
+    assert (code, out) == (2, "")
+    assert "has no verdict" in err
+
+
+def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trained"
+    settings = "{warm_up_epochs: 1, conditioned_epochs: 1, online_epochs: 1, rounds: 2, batch: 2, max_reason: 3}"
+    common = ("detector", "train", "--data", data, "--out", out, "--view", "{frames: 2, cell: 42}", "--settings")
+    code, _, err = shell(*common, settings)
+    assert code == 0
+    assert "5 steps on 4 samples (2 dense)" in err
+    code, printed, _ = shell("detector", "eval", "--data", data, "--model", out, "--json", *QUICK)
+    assert (code, json.loads(printed)["samples"]) == (0, 4)
+    code, _, err = shell(*common, "{lr: fast}")
+    assert (code, "'lr' is a number" in err) == (2, True)
+    code, _, err = shell(*common, "lr")
+    assert (code, "YAML mapping" in err) == (2, True)
+
+
+def test_a_picture_of_one_frame_is_judged(shell: Shell, detector: Path, tmp_path: Path) -> None:
+    write_picture(tmp_path / "photo.png", np.full((40, 64, 3), 90, np.uint8))
+    code, out, _ = shell("explain", tmp_path / "photo.png", "--model", detector, "--json", *QUICK)
+    assert (code, json.loads(out)["verdicts"][0]["id"]) == (0, "photo")

@@ -1,0 +1,114 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faultfield.detector.data import as_clip, mask_reasons, read_any, read_conversations, read_labelled, read_split
+from faultfield.errors import DetectorError
+from faultfield.faults.claims import Claim
+from faultfield.faults.fault import Fault
+from faultfield.faults.pictures import write_picture
+from faultfield.rollouts.video import write as write_video
+from tests.detector import pockets
+
+
+def _directory(root: Path) -> Path:
+    """What `detector generate` leaves behind, in small."""
+    fault = Fault("no_grasp", "grasp", "cube")
+    given = pockets.samples(6)
+    pockets.conversations(root / "train-sparse.json", [each for each in given if not each.dense])
+    pockets.conversations(root / "train-dense.json", [each for each in given if each.dense])
+    lines = [
+        {"id": each.id, "task": "Lift", "failed": each.failed, "fault": fault.to_json(), "reason": each.reason}
+        for each in given
+    ]
+    (root / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"id": "cut')
+    (root / "info.json").write_text(json.dumps({"recipe": {"columns": 2}}))
+    return root
+
+
+def test_a_generated_directory_knows_more_than_its_conversations(tmp_path: Path) -> None:
+    samples = {each.id: each for each in read_split(_directory(tmp_path), "train-sparse", "train-dense")}
+    assert len(samples) == 6
+    assert {each.task for each in samples.values()} == {"Lift"}
+    assert {key for key, each in samples.items() if each.dense} == {"s0", "s3"}
+    # A failure's claim is its fault, a success's that it succeeded whatever fault was tried, a sparse one's nothing.
+    assert samples["s0"].claim == Claim("no_grasp", "cube", None, None, "grasp")
+    assert samples["s3"].claim == Claim("success")
+    assert samples["s1"].claim is None
+    assert samples["s1"].failed is False
+    assert samples["s0"].instruction == pockets.INSTRUCTION
+
+
+def test_pictures_are_read_when_they_are_looked_at(tmp_path: Path) -> None:
+    samples = read_split(_directory(tmp_path), "train-dense")
+    clip = samples[0].clip()
+    # The front camera's cells bear the numbers.
+    for camera in ("wrist", "overhead"):
+        assert np.array_equal(clip.frames[camera], pockets.clip(0, True).frames[camera])
+    assert samples[0].image is not None
+    samples[0].image.unlink()
+    with pytest.raises(DetectorError, match="no picture"):
+        samples[0].clip()
+
+
+def test_directories_and_files_are_read_alike(tmp_path: Path) -> None:
+    folder = _directory(tmp_path)
+    assert len(read_labelled([folder]).items) == 6
+    assert len(read_labelled([folder], ["train-dense"]).items) == 2
+    assert len(read_labelled([folder / "train-sparse.json", folder / "train-dense.json"]).items) == 6
+    with pytest.raises(DetectorError, match=r"has none of test-seen.json"):
+        read_labelled([folder], ["test-seen"])
+
+
+def test_a_bad_sample_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    file = pockets.conversations(tmp_path / "a.json", pockets.samples(4))
+    entries = json.loads(file.read_text())
+    entries[1]["image"] = "images/none.png"
+    entries[2]["conversations"] = entries[2]["conversations"][:1]
+    file.write_text(json.dumps(entries))
+    read = read_conversations(file)
+    assert [each.id for each in read.items] == ["s0", "s3"]
+    assert [problem.id for problem in read.problems] == ["s1", "s2"]
+    assert len(read_conversations(file, labelled=False).items) == 3
+    with pytest.raises(DetectorError, match="is damaged: "):
+        read_split(tmp_path, "a")
+
+
+def test_a_picture_is_a_collage_where_its_shape_says_so() -> None:
+    wide = np.full((30, 50, 3), 90, np.uint8)
+    assert {name: frames.shape for name, frames in as_clip(wide, None, "", "a").frames.items()} == {
+        "front": (5, 10, 10, 3), "wrist": (5, 10, 10, 3), "overhead": (5, 10, 10, 3),
+    }  # fmt: skip
+    assert as_clip(wide, 2, "", "a").frames["front"].shape == (2, 10, 25, 3)
+    photo = np.full((48, 64, 3), 90, np.uint8)
+    assert as_clip(photo[:, :60], 4, "", "a").frames["front"].shape == (4, 16, 15, 3)
+    assert {name: frames.shape for name, frames in as_clip(photo[:40], None, "", "a").frames.items()} == {
+        "front": (1, 40, 64, 3)
+    }
+
+
+def test_any_file_is_read_by_its_kind(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3)).astype(np.uint8)
+    write_video(tmp_path / "film.mp4", frames, 5.0)
+    write_picture(tmp_path / "shot.png", frames[0])
+    (film,) = read_any(tmp_path / "film.mp4", "Open the door.").items
+    assert (film.id, film.instruction, len(film.clip())) == ("film", "Open the door.", 6)
+    (shot,) = read_any(tmp_path / "shot.png").items
+    assert shot.clip().frames["front"].shape[0] in (1, 3)
+    file = pockets.conversations(tmp_path / "a.json", pockets.samples(2))
+    assert {each.instruction for each in read_any(file, "Wave.").items} == {"Wave."}
+    (tmp_path / "notes.txt").write_text("hello")
+    for name, sentence in (("notes.txt", r"its kind '.txt' is unknown"), ("none.mp4", "There is no file")):
+        with pytest.raises(DetectorError, match=sentence):
+            read_any(tmp_path / name)
+
+
+def test_reasons_can_be_withheld_to_change_the_ratio() -> None:
+    samples = pockets.samples(12)
+    few = mask_reasons(samples, 2, seed=0)
+    assert sum(each.dense for each in few) == 2
+    assert [each.failed for each in few] == [each.failed for each in samples]
+    assert mask_reasons(samples, 2, seed=0) == few
+    assert mask_reasons(samples, 99, seed=0) == tuple(samples)

@@ -1,0 +1,50 @@
+import pytest
+
+from faultfield.detector.endpoint import Endpoint
+from faultfield.errors import DetectorError
+from tests.detector.server import served
+
+
+def test_it_speaks_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "abc")
+    with served(lambda body: f"{len(body['messages'])} messages") as (url, seen):
+        text = Endpoint(url, "some-model", key_variable="SOME_KEY").complete([{"role": "user", "content": "hello"}], 7)
+    assert text == "1 messages"
+    request = seen[0]
+    assert (request["path"], request["key"]) == ("/v1/chat/completions", "Bearer abc")
+    assert request["body"] == {
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "hello"}],
+        "max_tokens": 7,
+        "temperature": 0.0,
+    }
+
+
+def test_a_busy_server_is_asked_again_and_no_key_is_sent_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    answers = iter([503, 429, "at last"])
+    with served(lambda body: next(answers)) as (url, seen):
+        assert Endpoint(url, "m", wait=0.0).complete([]) == "at last"
+    assert [request["key"] for request in seen] == [None] * 3
+
+
+@pytest.mark.parametrize(("said", "times", "sentence"), [
+    (401, 1, "refused with status 401 after 1 attempts"),
+    (500, 3, "refused with status 500 after 3 attempts"),
+    (b"<html>", 1, "no chat completion"),
+    (b'{"choices": []}', 1, "no chat completion"),
+])  # fmt: skip
+def test_what_is_no_answer_is_said_in_one_sentence(said: object, times: int, sentence: str) -> None:
+    with served(lambda body: said) as (url, seen), pytest.raises(DetectorError, match=sentence):
+        Endpoint(url, "m", retries=2, wait=0.0).complete([])
+    assert len(seen) == times
+
+
+def test_no_server_and_no_address_are_said_in_one_sentence() -> None:
+    with served(lambda body: "") as (url, _):
+        pass
+    with pytest.raises(DetectorError, match="cannot be reached"):
+        Endpoint(url, "m", retries=1, wait=0.0, timeout=2.0).complete([])
+    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing"):
+        with pytest.raises(DetectorError, match="no address of a server"):
+            Endpoint(wrong, "m").complete([])

@@ -1,0 +1,35 @@
+import pytest
+
+from faultfield.detector.training.config import LoraConfig, TrainingConfig
+from faultfield.errors import DetectorError
+
+
+def test_the_papers_settings_are_those_of_table_5() -> None:
+    config = TrainingConfig.paper()
+    assert (config.batch, TrainingConfig.paper(videos=True).batch) == (64, 16)
+    assert config.warm_up_epochs + config.conditioned_epochs == 3
+    assert (config.online_epochs, config.rounds, config.temperature) == (10, 3, 0.7)
+    assert (config.lr, config.vision_lr, config.weight_decay, config.warm_up) == (1e-5, 2e-6, 0.1, 0.03)
+    assert (config.freeze_vision, config.balanced, config.dense_share) == (False, False, None)
+
+
+def test_settings_survive_json_and_are_changed_by_name() -> None:
+    config = TrainingConfig.paper().updated({"lr": 3e-4, "lora": {"rank": 4}})
+    assert (config.lr, config.lora, config.rounds) == (3e-4, LoraConfig(rank=4), 3)
+    import json
+
+    assert TrainingConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.mark.parametrize(("values", "sentence"), [
+    ({"learning_rate": 1}, "no training setting 'learning_rate'"),
+    ({"method": "magic"}, "one of armor, sft-d, sft-s\\+d, not 'magic'"),
+    ({"lr": "fast"}, "'lr' is a number, not 'fast'"),
+    ({"batch": 0}, "whole numbers from 1 on"),
+    ({"warm_up_epochs": 0, "conditioned_epochs": 0, "online_epochs": 0}, "a phase of more than 0 epochs"),
+    ({"dense_share": 1.5}, "share of dense samples"),
+    ({"lora": {"size": 3}}, "cannot be read"),
+])  # fmt: skip
+def test_wrong_settings_are_said_in_one_sentence(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(DetectorError, match=sentence):
+        TrainingConfig().updated(values)

@@ -1,0 +1,131 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.loop import Loop, Step
+from faultfield.errors import CheckpointError
+from tests.detector import tiny
+from tests.detector.training.toy import ToyCourse
+
+SHORT = TrainingConfig(
+    warm_up_epochs=1, conditioned_epochs=1, online_epochs=1, rounds=3, batch=4, max_reason=4, lr=3e-3, vision_lr=1e-3,
+    freeze_vision=False, dense_share=None, balanced=False, save_every=1,
+)  # fmt: skip
+
+
+def _accelerator():
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=True)
+
+
+def _trained(
+    config: TrainingConfig, out: Path | None = None, until: int | None = None, course: ToyCourse | None = None
+) -> tuple[Learner, list[Step]]:
+    learner = tiny.learner(0, dropout=0.2)
+    if config.freeze_vision:
+        learner.model.core.model.visual.requires_grad_(False)
+    steps: list[Step] = []
+    Loop(learner, course or ToyCourse(), config, _accelerator(), out, on_step=steps.append).run(until)
+    return learner, steps
+
+
+def _weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in learner.state_dict().items()}
+
+
+def test_a_killed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    whole, steps = _trained(SHORT)
+    assert [step.phase for step in steps] == ["warm-up"] * 3 + ["conditioned"] + ["online"] * 3
+    for cut in (2, 5):
+        out = tmp_path / str(cut)
+        _trained(SHORT, out, until=cut)
+        torch.manual_seed(99)
+        torch.rand(7)
+        resumed, rest = _trained(SHORT, out)
+        assert rest == steps[cut:]
+        for name, value in _weights(whole).items():
+            assert torch.equal(value, _weights(resumed)[name]), name
+    assert [path.name for path in out.glob("checkpoint-*")] == ["checkpoint-00000007"]
+
+
+def test_a_checkpoint_of_other_settings_or_samples_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    _trained(SHORT, tmp_path, until=1)
+    with pytest.raises(CheckpointError, match="other settings or samples"):
+        _trained(replace(SHORT, seed=1), tmp_path)
+    with pytest.raises(CheckpointError, match="other settings or samples"):
+        _trained(SHORT, tmp_path, course=ToyCourse(seed=5))
+    found = next(tmp_path.glob("checkpoint-*"))
+    for file in found.glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        _trained(SHORT, tmp_path)
+    shutil.rmtree(found)
+    assert len(_trained(SHORT, tmp_path, until=1)[1]) == 1
+
+
+def test_small_passes_give_the_gradients_of_one_large_pass() -> None:
+    from dataclasses import replace
+
+    config = replace(SHORT, online_epochs=0)
+    learners = []
+    for micro in (None, 1, 3):
+        learner = tiny.learner(0, dropout=0.0)
+        Loop(learner, ToyCourse(), replace(config, micro_batch=micro), _accelerator()).run()
+        learners.append(_weights(learner))
+    for other in learners[1:]:
+        for name, value in learners[0].items():
+            torch.testing.assert_close(value, other[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_a_frozen_tower_encodes_each_sample_once_and_stays_as_it_is() -> None:
+    from dataclasses import replace
+
+    course = ToyCourse()
+    before = _weights(tiny.learner(0))
+    learner, _ = _trained(replace(SHORT, freeze_vision=True), course=course)
+    assert sorted(course.seen) == sorted(set(course.seen))
+    after = _weights(learner)
+    assert all(torch.equal(before[name], after[name]) for name in before if ".visual." in name)
+    assert not torch.equal(before["model.backbone.lm_head.weight"], after["model.backbone.lm_head.weight"])
+
+
+def test_checkpointing_of_activations_changes_nothing() -> None:
+    from dataclasses import replace
+
+    config = replace(SHORT, checkpointing=True)
+    plain, _ = _trained(SHORT)
+    learner = tiny.learner(0, dropout=0.2)
+    learner.model.core.gradient_checkpointing_enable({"use_reentrant": False})
+    Loop(learner, ToyCourse(), config, _accelerator()).run()
+    for name, value in _weights(plain).items():
+        torch.testing.assert_close(value, _weights(learner)[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_it_learns_what_the_pictures_tell() -> None:
+    config = TrainingConfig(
+        warm_up_epochs=25, conditioned_epochs=5, online_epochs=5, batch=8, max_reason=4, lr=3e-3, freeze_vision=True,
+        rounds=2,
+    )  # fmt: skip
+    _, steps = _trained(config, course=ToyCourse(24))
+    first, last = steps[:3], steps[-3:]
+    assert sum(step.detection for step in last) / 3 < 0.2 * sum(step.detection for step in first) / 3
+    assert sum(step.reason for step in last) / 3 < 0.2 * sum(step.reason for step in first) / 3
+    assert all(step.accuracy == 1.0 for step in last)
+
+
+def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, steps = _trained(SHORT, tmp_path)
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    seen = events.Scalars("online/detection")
+    assert [event.step for event in seen] == [5, 6, 7]
+    assert [event.value for event in seen] == pytest.approx([step.detection for step in steps[4:]], rel=1e-5)

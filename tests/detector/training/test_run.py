@@ -1,0 +1,151 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from faultfield.detector import checkpoint
+from faultfield.detector.prompts import Said
+from faultfield.detector.refine import Refiner
+from faultfield.detector.training.config import LoraConfig, TrainingConfig
+from faultfield.detector.training.course import SampleCourse
+from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.packing import pack
+from faultfield.detector.training.prompting import lesson
+from faultfield.detector.training.run import adapt, make_accelerator, merge, train
+from faultfield.detector.trajectories import Refinement
+from faultfield.errors import CheckpointError, DetectorError
+from tests.detector import pockets
+
+QUICK = TrainingConfig(
+    warm_up_epochs=1, conditioned_epochs=1, online_epochs=1, rounds=2, batch=4, max_reason=4, freeze_vision=False,
+    dense_share=None, balanced=False, save_every=2,
+)  # fmt: skip
+
+
+def _cpu(config: TrainingConfig):
+    return make_accelerator(config, cpu=True)
+
+
+def test_losses_are_those_of_the_models_own_plain_way() -> None:
+    model = pockets.model()
+    course = SampleCourse(pockets.samples(4, dense_every=1), model)
+    taught = lesson("warm-up", [0, 1, 2, 3], course, [])
+    openings = [course.opening(row) for row in range(4)]
+    learner = Learner(model)
+    features = learner.see(torch.cat([o.pixels for o in openings]), torch.cat([o.grid for o in openings]))
+    failed = torch.tensor(taught.failed, dtype=torch.long)
+    sums = learner.losses(pack(openings, taught.parts), features, failed)
+    logits = model.detection_logits(model.inputs(openings, [model.scribe.ending("detection")] * 4))
+    torch.testing.assert_close(
+        sums.detection / 4, torch.nn.functional.cross_entropy(logits, failed), rtol=1e-4, atol=1e-5
+    )
+    answers = [model.scribe.reason_ids(course.annotated(row) or "") for row in range(4)]
+    prompts = [(*model.scribe.ending("reasoning"), *answer) for answer in answers]
+    loss = model.reasoning_loss(model.inputs(openings, prompts), [len(answer) for answer in answers])
+    torch.testing.assert_close(sums.reason / taught.targets, loss, rtol=1e-4, atol=1e-5)
+
+
+def test_training_asks_in_the_words_of_inference() -> None:
+    model = pockets.model()
+    course = SampleCourse(pockets.samples(2), model)
+    said = Said(True, "It slipped.")
+    assert tuple(course.detect(0, said)) == model.scribe.ending("detection", said)
+    assert tuple(course.reason(0, said)) == model.scribe.ending("reasoning", said)
+    assert course.text(course.words(pockets.REASON)) == pockets.REASON
+
+
+def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> None:
+    steps: list[int] = []
+    about = train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK))
+    assert (about["samples"], about["dense"], about["failed"]) == (12, 4, 6)
+    loaded = checkpoint.load(tmp_path)
+    verdicts = Refiner(loaded, Refinement(samples=2, rounds=2, longest=4)).judge([pockets.clip(0, True)])
+    assert 0 <= verdicts[0].failure_probability <= 1
+    assert not list((tmp_path / "training").glob("checkpoint-*"))
+    again = train(
+        pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK),
+        on_step=lambda step: steps.append(step.step),
+    )  # fmt: skip
+    assert again == about
+    assert not steps
+    with pytest.raises(CheckpointError, match="trained otherwise"):
+        train(pockets.model(), pockets.samples(), replace(QUICK, seed=3), tmp_path, accelerator=_cpu(QUICK))
+
+
+@pytest.mark.slow
+def test_a_pocket_learns_red_from_blue_and_says_why(tmp_path: Path) -> None:
+    config = replace(
+        QUICK,
+        warm_up_epochs=40,
+        conditioned_epochs=5,
+        online_epochs=4,
+        batch=12,
+        max_reason=20,
+        lr=6e-3,
+        vision_lr=3e-3,
+        save_every=1000,
+    )
+    train(pockets.model(), pockets.samples(24, dense_every=1), config, tmp_path, accelerator=_cpu(config))
+    refiner = Refiner(checkpoint.load(tmp_path), Refinement(longest=20))
+    fresh = [(seed, seed % 2 == 0) for seed in range(100, 110)]
+    verdicts = refiner.judge([pockets.clip(seed, failed) for seed, failed in fresh])
+    assert [verdict.failed for verdict in verdicts] == [failed for _, failed in fresh]
+    expected = [pockets.REASON if failed else "The robot succeeded." for _, failed in fresh]
+    assert sum(verdict.reason == words for verdict, words in zip(verdicts, expected, strict=True)) >= 8
+
+
+def test_plain_fine_tuning_learns_what_transformers_would() -> None:
+    """One text answer through the stock forward pass with `labels`: the same loss."""
+    model = pockets.model()
+    course = SampleCourse(pockets.samples(3), model, plain=True)
+    taught = lesson("plain", [0, 1], course, [])
+    openings = [course.opening(row) for row in (0, 1)]
+    learner = Learner(model)
+    features = learner.see(torch.cat([o.pixels for o in openings]), torch.cat([o.grid for o in openings]))
+    sums = learner.losses(pack(openings, taught.parts), features, torch.zeros(0, dtype=torch.long))
+    expected = torch.zeros(())
+    for opening, part in zip(openings, taught.parts, strict=True):
+        ids = torch.cat([opening.ids, torch.tensor(part.ids)])[None]
+        labels = torch.where(torch.arange(ids.shape[1]) < ids.shape[1] - part.targets, -100, ids)
+        out = model.core(
+            input_ids=ids, pixel_values=opening.pixels, image_grid_thw=opening.grid, labels=labels,
+            mm_token_type_ids=(ids == opening.placeholder).int(), attention_mask=torch.ones_like(ids),
+        )  # fmt: skip
+        expected = expected + out.loss * part.targets
+    torch.testing.assert_close(sums.reason, expected, rtol=1e-4, atol=1e-4)
+    text = model.processor.tokenizer.decode(torch.cat([openings[0].ids, torch.tensor(taught.parts[0].ids)]).tolist())
+    assert text.count("<think>") == 2
+    assert text.endswith(f"<think>{pockets.REASON}</think>\n<answer>No</answer><|im_end|>")
+
+
+def test_dense_fine_tuning_sees_dense_samples_alone(tmp_path: Path) -> None:
+    config = replace(QUICK, method="sft-d", batch=2)
+    sparse = pockets.samples(6, dense_every=100)[1:]
+    with pytest.raises(DetectorError, match="needs dense samples"):
+        train(pockets.model(), sparse, config, tmp_path, accelerator=_cpu(config))
+
+
+def test_adapters_leave_the_weights_alone_until_they_are_merged(tmp_path: Path) -> None:
+    config = replace(QUICK, lora=LoraConfig(rank=2), online_epochs=0, freeze_vision=True)
+    model = pockets.model()
+    before = {name: value.clone() for name, value in model.core.state_dict().items()}
+    adapt(model, config)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert all("lora_" in name or name.startswith("head.") for name in trained)
+    assert not any(".visual." in name for name in trained)
+    assert sum("lora_A" in name for name in trained) == 5 * 7
+    merge(model)
+    after = model.core.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    train(pockets.model(), pockets.samples(), config, tmp_path, accelerator=_cpu(config))
+    changed = checkpoint.load(tmp_path).core.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], changed[name])}
+    assert any("q_proj" in name for name in moved)
+    assert all("_proj" in name for name in moved)
+
+
+def test_a_sample_without_a_verdict_is_said_in_one_sentence() -> None:
+    unknown = replace(pockets.sample(3, True, False), failed=None)
+    with pytest.raises(DetectorError, match="'s3' has no verdict"):
+        SampleCourse([unknown], pockets.model())

@@ -1,0 +1,106 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.run import make_accelerator, open_eyes
+from faultfield.detector.training.sight import SightConfig
+from faultfield.detector.training.sight_data import Patches, SightData
+from faultfield.errors import CheckpointError, DetectorError
+from tests.detector import pockets
+
+
+def _data(count: int = 80, seed: int = 0) -> SightData:
+    """Two cameras, two time steps; a white square at a known place in a cell, in red where a flag is up."""
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 40, (count, 56, 56, 3)).astype(np.uint8)
+    values = rng.uniform(0, 1, (count, 2, 2)).astype(np.float32)
+    flags = (rng.random((count, 2, 1)) < 0.5).astype(np.float32)
+    for i in range(count):
+        for column in range(2):
+            for row in range(2):
+                y, x = (int(20 * values[i, column, k]) + 28 * (row if k == 0 else column) for k in range(2))
+                pictures[i, y : y + 8, x : x + 8] = (255, 0, 0) if flags[i, column, 0] else (255, 255, 255)
+    values[rng.random(values.shape) < 0.05] = np.nan
+    return SightData(pictures, values, flags, ("y", "x"), ("red",), rows=2)
+
+
+def _accelerator():
+    return make_accelerator(TrainingConfig(), cpu=True)
+
+
+CONFIG = SightConfig(epochs=25, batch=16, lr=3e-3, hidden=32, save_every=10)
+
+
+@pytest.mark.slow
+def test_a_tower_learns_to_tell_positions_and_colours(tmp_path: Path) -> None:
+    model = pockets.model()
+    _data(120).save(tmp_path / "sight.npz")
+    measured = open_eyes(model, tmp_path / "sight.npz", CONFIG, _accelerator())
+    assert min(measured["y"], measured["x"]) > 0.5
+    assert measured["red"] > 0.95
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=0.8, save_every=2)
+    _data(40).save(tmp_path / "sight.npz")
+    whole, resumed = pockets.model(), pockets.model()
+    open_eyes(whole, tmp_path / "sight.npz", config, _accelerator())
+
+    class Killed(Exception):
+        pass
+
+    def kill(name: str, done: int, total: int) -> None:
+        assert (name, total) == ("sight", 2)
+        if done == 2:
+            raise Killed
+
+    work = tmp_path / "work"
+    with pytest.raises(Killed):
+        open_eyes(pockets.model(), tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work, kill)
+    with pytest.raises(CheckpointError, match="other settings"):
+        open_eyes(pockets.model(), tmp_path / "sight.npz", config, _accelerator(), work)
+    open_eyes(resumed, tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work)
+    first, second = (each.core.model.visual.state_dict() for each in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_patches_are_those_of_the_stock_processor() -> None:
+    model = pockets.model()
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 42, 28, 3)).astype(np.uint8)
+    pixels, grid = Patches.of(model.processor.image_processor)(torch.from_numpy(pictures))
+    stock = model.processor.image_processor(images=list(pictures), return_tensors="pt")
+    assert torch.equal(grid, stock["image_grid_thw"])
+    torch.testing.assert_close(pixels, stock["pixel_values"], rtol=1e-5, atol=1e-5)
+
+
+def test_what_cannot_be_learned_from_is_said_in_one_sentence(tmp_path: Path) -> None:
+    data = _data(4)
+    with pytest.raises(DetectorError, match="Sight needs pictures"):
+        replace(data, flags=data.flags[:2])
+    with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
+        SightData.load(tmp_path / "none.npz")
+    (tmp_path / "odd.npz").write_bytes(b"nothing")
+    with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
+        SightData.load(tmp_path / "odd.npz")
+    model = pockets.model()
+    with pytest.raises(DetectorError, match="cannot be cut into tokens of 14 x 14"):
+        Patches.of(model.processor.image_processor)(torch.zeros(1, 20, 28, 3))
+    odd = replace(data, rows=3)
+    odd.save(tmp_path / "rows.npz")
+    with pytest.raises(DetectorError, match="no 3 x 2 cells"):
+        open_eyes(model, tmp_path / "rows.npz", CONFIG, _accelerator())
+    with pytest.raises(DetectorError, match="settings of sight"):
+        SightConfig.updated({"steps": 3})
+
+
+def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
+    data = _data(5)
+    data.save(tmp_path / "sight.npz")
+    loaded = SightData.load(tmp_path / "sight.npz")
+    assert np.array_equal(loaded.pictures, data.pictures)
+    assert np.array_equal(loaded.values, data.values, equal_nan=True)
+    assert (loaded.value_names, loaded.flag_names, loaded.rows, loaded.columns) == (("y", "x"), ("red",), 2, 2)

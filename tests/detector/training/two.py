@@ -1,0 +1,58 @@
+"""What `test_processes` runs in each of several processes: train the toy, and write the weights."""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import save_file
+
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.loop import Loop
+from faultfield.detector.training.run import make_accelerator
+from tests.detector import tiny
+from tests.detector.training.toy import ToyCourse
+
+CONFIG = TrainingConfig(
+    warm_up_epochs=1, conditioned_epochs=1, online_epochs=0, batch=4, max_reason=4, lr=3e-3, vision_lr=1e-3,
+    freeze_vision=False, dense_share=None, balanced=False, save_every=2,
+)  # fmt: skip
+"""Without the online phase, whose draws differ from process to process."""
+
+ONLINE = TrainingConfig(
+    warm_up_epochs=0, conditioned_epochs=0, online_epochs=1, rounds=2, batch=4, max_reason=4, freeze_vision=False,
+    dense_share=None, balanced=False,
+)  # fmt: skip
+
+
+def main(out: Path) -> None:
+    torch.set_num_threads(1)
+    _train("fsdp", out)
+    os.environ.pop("ACCELERATE_USE_FSDP")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    _train("multi_cpu", out)
+    torch.distributed.destroy_process_group()
+
+
+def _train(kind: str, out: Path) -> None:
+    accelerator = make_accelerator(CONFIG, cpu=True)
+    assert kind in str(accelerator.distributed_type).lower(), accelerator.distributed_type
+    loop = Loop(tiny.learner(0), ToyCourse(), CONFIG, accelerator, out / f"{kind}.work")
+    loop.run(3)
+    # The second part begins from the checkpoint of the second step.
+    loop.run()
+    weights = loop.state()
+    if accelerator.is_main_process:
+        save_file({name: value.contiguous().clone() for name, value in weights.items()}, out / f"{kind}.safetensors")
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    losses: list[float] = []
+    Loop(tiny.learner(0), ToyCourse(), ONLINE, accelerator, on_step=lambda step: losses.append(step.detection)).run()
+    assert len(losses) == 3
+    assert all(loss > 0 for loss in losses)
+    accelerator.free_memory()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

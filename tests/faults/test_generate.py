@@ -1,0 +1,276 @@
+"""Data sets made of the toy world: what lies on disk, and that it is the same however it was made."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faultfield.errors import FaultError
+from faultfield.faults import llava
+from faultfield.faults.claims import Claim, parse
+from faultfield.faults.collage import split
+from faultfield.faults.fault import Fault
+from faultfield.faults.generate import conversation, generate, read_lines
+from faultfield.faults.injection import inject
+from faultfield.faults.pictures import read_picture
+from faultfield.faults.recipe import SPLITS, Recipe, file_name, plans
+from faultfield.faults.record import take
+from faultfield.rollouts import Ledger
+from faultfield.rollouts.clip import clips
+from faultfield.rollouts.video import read
+from tests.faults.toy import PickAndPlace, pick
+
+PICK, UNSEEN = "tests.faults.toy:pick", "tests.faults.toy:unseen"
+RECIPE = Recipe((PICK,), 46, 24, (UNSEEN,), test=6, cell=32)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    generate(RECIPE, folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and "ledger" not in path.parts]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_splits_and_their_balance(made: Path) -> None:
+    lines = read_lines(made)
+    for name, count in (("train-sparse", 22), ("train-dense", 24), ("test-seen", 6), ("test-unseen", 6)):
+        chosen = [line for line in lines if line["split"] == name]
+        assert len(chosen) == count
+        assert abs(sum(line["failed"] for line in chosen) - count / 2) <= 1
+        assert {line["task"] for line in chosen} == {UNSEEN if name == "test-unseen" else PICK}
+        assert len(llava.read(made / f"{name}.json").items) == count
+    assert not (made / "test-transfer.json").exists()
+    assert len({line["id"] for line in lines}) == len(lines)
+    trained = {line["seed"] for line in lines if line["split"].startswith("train")}
+    assert trained.isdisjoint(line["seed"] for line in lines if line["split"].startswith("test"))
+
+
+def test_labels_are_the_task_s_own(made: Path) -> None:
+    for line in read_lines(made):
+        fault = Fault.from_json(line["fault"]) if line["fault"] else None
+        again = take(PickAndPlace(), inject(pick(), fault), line["seed"])
+        assert again.success != line["failed"]
+        # What was cut off at the end is not in the data.
+        assert again.steps == line["steps"] or line["failed"]
+
+
+def test_reasons_say_what_was_injected(made: Path) -> None:
+    lines = read_lines(made)
+    for line in lines:
+        truth = Claim.of(Fault.from_json(line["fault"]) if line["failed"] else None)
+        assert [parse(reason) for reason in line["reasons"]] == [truth] * len(line["reasons"])
+        assert (line["reason"] is None) == (line["split"] == "train-sparse")
+        assert line["reason"] is None or line["reason"] in line["reasons"]
+    assert any(line["fault"] and not line["failed"] for line in lines), "no fault was slight enough to succeed"
+    assert {line["fault"]["kind"] for line in lines if line["failed"]} == set(pick().kinds())
+
+
+def test_conversations_are_read_as_they_were_meant(made: Path) -> None:
+    lines = {line["id"]: line for line in read_lines(made)}
+    for name in ("train-sparse", "train-dense"):
+        found = llava.read(made / f"{name}.json")
+        assert found.problems == ()
+        for item in found.items:
+            line = lines[item.id]
+            assert (item.failed, item.reason) == (line["failed"], line["reason"])
+            assert item.instruction == "Put the red cube on the mark"
+            assert item.image is not None
+            assert item == conversation(made, line)
+
+
+def test_collages_show_the_episode(made: Path) -> None:
+    for line in read_lines(made)[:8]:
+        clip = split(read_picture(made / line["image"]), columns=8)
+        assert len(clip) == len(line["shown"]) == 8
+        assert (line["shown"][0], line["shown"][-1]) == (0, line["steps"])
+        env = PickAndPlace()
+        taken = take(env, inject(pick(), Fault.from_json(line["fault"]) if line["fault"] else None), line["seed"])
+        for column, step in enumerate(line["shown"]):
+            seen = env.pictures(["top"], 32, taken.snapshots[step])["top"]
+            np.testing.assert_array_equal(clip.frames["overhead"][column], seen)
+
+
+def test_info_counts_what_is_there(made: Path) -> None:
+    info = json.loads((made / "info.json").read_text())
+    assert info["samples"] == 58
+    assert info["splits"]["train-dense"]["samples"] == 24
+    assert sum(kind["samples"] for kind in info["tasks"][PICK].values()) == 52
+    assert info["tasks"][PICK]["no_grasp"]["failed"] >= 2
+    assert info["recipe"]["tasks"] == [PICK]
+    assert "numpy" in info["versions"]
+
+
+def test_two_workers_make_the_same_files(made: Path, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    generate(RECIPE, tmp_path, workers=2, on_progress=lambda done, total: progress.append((done, total)))
+    assert contents(tmp_path) == contents(made)
+    assert progress == [(done, 58) for done in range(59)]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on(made: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "faultfield", "detector", "generate", "--tasks", PICK, "--unseen", UNSEEN,
+        "--episodes", "46", "--dense", "24", "--test", "6", "--cell", "32", "--out", str(tmp_path), "--workers", "2",
+    ]  # fmt: skip
+    quiet: dict[str, Any] = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    begun = subprocess.Popen(command, start_new_session=True, **quiet)
+    lines = tmp_path / "samples.jsonl"
+    while begun.poll() is None and not (lines.is_file() and lines.read_bytes().count(b"\n") > 12):
+        time.sleep(0.01)
+    assert begun.poll() is None, begun.communicate()[1]
+    os.killpg(begun.pid, signal.SIGKILL)
+    begun.communicate()
+    done = lines.read_bytes()
+    assert done.count(b"\n") < 58
+    # A line that the kill cut short, and a picture that somebody deleted.
+    lines.write_bytes(done[: done.rfind(b"\n") + 1] + b'{"id": "half a li')
+    next((tmp_path / "images").glob("*.png")).unlink()
+    finished = subprocess.run([*command, "--json"], **quiet, check=True)
+    assert json.loads(finished.stdout)["samples"] == 58
+    assert contents(tmp_path) == contents(made)
+
+
+def test_videos_and_a_ledger(tmp_path: Path) -> None:
+    recipe = Recipe((PICK,), 4, 4, test=0, cell=32, video=True, fps=10, video_size=32)
+    generate(recipe, tmp_path / "data", ledger=tmp_path / "ledger")
+    lines = read_lines(tmp_path / "data")
+    with Ledger(tmp_path / "ledger") as ledger:
+        episodes = ledger.episodes(stage="fault", load="all")
+        watched = list(clips(ledger, "Put it there.", rate=10))
+    assert [episode.success for episode in episodes] == [not line["failed"] for line in lines]
+    assert [episode.seed for episode in episodes] == [line["seed"] for line in lines]
+    for line, episode, clip in zip(lines, episodes, watched, strict=True):
+        frames, times = read(tmp_path / "data" / line["video"])
+        assert episode.video is not None
+        assert frames.shape == episode.video.shape == (len(clip), 32, 32, 3)
+        # An episode at 20 steps a second, filmed at 10 frames a second.
+        assert abs(times[-1] - line["steps"] / 20) <= 0.1
+        assert np.abs(frames.astype(int) - episode.video).mean() < 3
+        assert set(episode.initial) == {"front", "wrist", "overhead"}
+    (item,) = [
+        item for item in llava.read(tmp_path / "data" / "train-dense-video.json").items if item.id == lines[0]["id"]
+    ]
+    assert item.video is not None
+    assert item.video.samefile(tmp_path / "data" / lines[0]["video"])
+
+
+def test_columns_at_the_ends_of_phases(tmp_path: Path) -> None:
+    generate(Recipe((PICK,), 24, 24, test=0, cell=32, columns="phases"), tmp_path)
+    shorter = 0
+    for line in read_lines(tmp_path):
+        image = read_picture(tmp_path / line["image"])
+        assert image.shape == (96, 5 * 32, 3)
+        assert len(split(image, columns=5)) == len(line["shown"]) <= 5
+        shorter += len(line["shown"]) < 5
+    assert shorter > 0, "no episode stopped before its last phase"
+
+
+def test_scenes_that_look_otherwise(tmp_path: Path) -> None:
+    generate(Recipe((PICK,), 10, 0, test=0, cell=32, vary=1.0), tmp_path)
+    lines = read_lines(tmp_path)
+    assert all(list(line["variation"]) == ["table_color"] for line in lines)
+    corners = {tuple(read_picture(tmp_path / line["image"])[-1, 0]) for line in lines}
+    assert len(corners) > 5
+
+
+def test_one_wording_where_one_is_wanted(tmp_path: Path) -> None:
+    generate(Recipe((PICK,), 8, 8, test=0, cell=32, phrasings=1), tmp_path)
+    assert all(line["reason"] == line["reasons"][0] for line in read_lines(tmp_path))
+
+
+def test_an_expert_that_fails_on_its_own(tmp_path: Path) -> None:
+    with pytest.raises(FaultError, match="nothing wrong"):
+        generate(Recipe(("tests.faults.toy:unsolved",), 2, 0, test=0), tmp_path)
+
+
+def test_a_directory_of_other_settings_is_left_alone(made: Path, tmp_path: Path) -> None:
+    before = contents(made)
+    with pytest.raises(FaultError, match="other settings"):
+        generate(replace(RECIPE, seed=1), made)
+    assert contents(made) == before
+    (tmp_path / "info.json").write_text("{}")
+    with pytest.raises(FaultError, match="not the note"):
+        generate(RECIPE, tmp_path)
+
+
+def test_two_at_once_do_not_mix(made: Path) -> None:
+    import fcntl
+
+    with (made / ".lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(FaultError, match="Another process"):
+            generate(RECIPE, made)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"tasks": ()}, "needs a task"),
+        ({"dense": 47}, "as many dense"),
+        ({"unseen": (PICK,)}, "once"),
+        ({"cell": 2}, "8 pixels"),
+        ({"columns": 1}, "2 columns"),
+        ({"vary": 1.5}, "0–1"),
+        ({"transfer_dense": 3}, "name one"),
+    ],
+)
+def test_recipes_that_make_no_sense(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(FaultError, match=words):
+        replace(RECIPE, **settings)
+
+
+def test_unknown_tasks_are_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(FaultError, match="no task 'Juggle'"):
+        generate(replace(RECIPE, unseen=("Juggle",)), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_command_tells_what_is_wrong_in_its_settings(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from faultfield.cli import app
+
+    for settings, words in (
+        (("--columns", "many"), "a number or 'phases'"),
+        (("--tasks", "Juggle"), "no task 'Juggle'"),
+        (("--episodes", "3", "--dense", "4"), "as many dense"),
+    ):
+        result = CliRunner().invoke(app, ["detector", "generate", "--out", str(tmp_path / "data"), *settings])
+        assert isinstance(result.exception, FaultError)
+        assert words in str(result.exception)
+    assert not (tmp_path / "data").exists()
+
+
+def test_plans_share_out_episodes_and_depend_on_nothing_else() -> None:
+    recipe = Recipe(("a", "b", "c"), 100, 20, ("d",), ("e", "f"), 9, test=10)
+    planned = list(plans(recipe))
+    counts = {name: sum(plan.split == name for plan in planned) for name in SPLITS}
+    assert counts == dict(zip(SPLITS, (80, 20, 9, 10, 10, 10), strict=True))
+    per_task = [sum(plan.task == task and plan.split == "train-sparse" for plan in planned) for task in "abc"]
+    assert sorted(per_task) == [26, 27, 27]
+    one = planned[3]
+    assert one.random(0, 1).random() == one.random(0, 1).random()
+    draws = {plan.random(seed, attempt).random() for plan in planned for seed in (0, 1) for attempt in range(3)}
+    assert len(draws) == 6 * len(planned)
+    more = list(plans(replace(recipe, episodes=200, dense=120)))
+    assert set(planned) < set(more)
+
+
+def test_names_of_files() -> None:
+    assert file_name("Lift") == "Lift"
+    assert "/" not in file_name("a/b:c")

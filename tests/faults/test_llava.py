@@ -1,0 +1,194 @@
+"""Conversation files, against JSON written out by hand as others write it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faultfield.errors import DetectorError
+from faultfield.faults.llava import Conversation, read, write
+from faultfield.faults.pictures import read_picture, write_picture
+from faultfield.faults.wording import question
+
+
+def entry(
+    name: str, answer: str | None = "No, The robot slip the object out of its gripper.", **more: Any
+) -> dict[str, Any]:
+    turns = [
+        {
+            "from": "human",
+            "value": "<image>\n For the given sub-tasks, did the robot arm performing lift the cup. succeed?",
+        }
+    ]
+    if answer is not None:
+        turns.append({"from": "gpt", "value": answer})
+    return {"id": name, "image": f"images/{name}.png", "conversations": turns, **more}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in "abcdefgh":
+        write_picture(tmp_path / "images" / f"{name}.png", np.full((6, 8, 3), ord(name), np.uint8))
+    return tmp_path
+
+
+def store(folder: Path, entries: Any) -> Path:
+    (folder / "data.json").write_text(json.dumps(entries))
+    return folder / "data.json"
+
+
+def test_a_file_as_aha_has_it(folder: Path) -> None:
+    found = read(store(folder, [entry("a"), entry("b", "Yes, the robot succeed at the sub-task.")]))
+    assert found.problems == ()
+    a, b = found.items
+    assert (a.failed, a.reason) == (True, "The robot slip the object out of its gripper.")
+    assert (b.failed, b.reason) == (False, "the robot succeed at the sub-task.")
+    assert a.question == "For the given sub-tasks, did the robot arm performing lift the cup. succeed?"
+    assert a.instruction == "lift the cup"
+    assert a.image is not None
+    assert (read_picture(a.image) == ord("a")).all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed", "reason"),
+    [
+        ("Yes", False, None),
+        ("No", True, None),
+        ("yes.", False, None),
+        ("NO, it slipped, and fell.", True, "it slipped, and fell."),
+        ("No. The gripper did not close.", True, "The gripper did not close."),
+        ("No\nThe gripper did not close.", True, "The gripper did not close."),
+    ],
+)
+def test_verdicts(folder: Path, answer: str, failed: bool, reason: str | None) -> None:
+    (item,) = read(store(folder, [entry("a", answer)])).items
+    assert (item.failed, item.reason) == (failed, reason)
+
+
+def test_a_bad_sample_is_told_and_the_rest_goes_on(folder: Path) -> None:
+    (folder / "images" / "empty.png").touch()
+    (folder / "images" / "text.png").write_text("no picture")
+    nameless = entry("c")
+    del nameless["id"]
+    blind = entry("d")
+    del blind["image"]
+    silent = entry("e")
+    silent["conversations"] = silent["conversations"][1:]
+    bad = [
+        (entry("missing"), "'images/missing.png' of the conversation 'missing' is missing"),
+        (entry("b", "It is hard to say."), "'b' has no verdict"),
+        (entry("c", None), "'c' has no verdict"),
+        (entry("f", "Nothing."), "no verdict"),
+        (nameless, "Sample 6 of .* has no id"),
+        (blind, "'d' shows nothing"),
+        (silent, "'e' asks no question"),
+        (entry("g", video="x.mp4"), "'g' has an image and a video"),
+        (entry("h", image=["a.png", "b.png"]), "'h' must name one image file"),
+        (entry("a"), "'a' appears twice"),
+        ("nonsense", "Sample 12 of .* has no id"),
+        (entry("empty"), "zero bytes"),
+        (entry("text"), "no picture"),
+    ]
+    found = read(store(folder, [entry("a"), *(each for each, _ in bad)]))
+    assert [item.id for item in found.items] == ["a"]
+    assert len(found.problems) == len(bad)
+    for problem, (_, wanted) in zip(found.problems, bad, strict=True):
+        with pytest.raises(AssertionError, match=wanted):
+            raise AssertionError(problem.text)
+        assert problem.text.endswith(".")
+        assert "\n" not in problem.text
+
+
+def test_without_labels_no_verdict_is_needed(folder: Path) -> None:
+    found = read(store(folder, [entry("a", None), entry("b", "Hm."), entry("c", "No")]), labelled=False)
+    assert [item.failed for item in found.items] == [None, None, True]
+
+
+@pytest.mark.parametrize("shown", ["a.png", "images/a.png", "/somebody/elses/machine/a.png", ["images/a.png"]])
+def test_pictures_are_found_beside_the_file(folder: Path, shown: Any) -> None:
+    (item,) = read(store(folder, [entry("a", image=shown)])).items
+    assert item.image is not None
+    assert item.image.samefile(folder / "images" / "a.png")
+
+
+def test_pictures_below_another_folder(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "json"
+    elsewhere.mkdir()
+    path = store(elsewhere, [entry("a")])
+    with pytest.raises(DetectorError, match="missing"):
+        read(path)
+    assert len(read(path, root=folder).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no file"),
+        ("[{]", "not valid JSON"),
+        ('{"id": 1}', "must hold a list"),
+        ("[]", "empty list"),
+        ("[1, 2]", "Sample 1"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_files_that_are_no_good(tmp_path: Path, text: str | bytes | None, words: str) -> None:
+    path = tmp_path / "data.json"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(DetectorError, match=words) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_written_is_read_back_and_looks_as_it_should(folder: Path) -> None:
+    video = folder / "videos" / "b.mp4"
+    video.parent.mkdir()
+    video.write_bytes(b"film")
+    items = (
+        Conversation(
+            "a",
+            question("Lift the cube."),
+            True,
+            "The gripper did not close, it stayed open.",
+            folder / "images" / "a.png",
+        ),
+        Conversation("b", question("Lift the cube.", video=True), False, None, video=video),
+        Conversation("c", question("Stack the cubes."), None, None, folder / "images" / "c.png"),
+    )
+    write(folder / "out.json", items)
+    assert read(folder / "out.json", labelled=False).items == items
+    first, second, third = json.loads((folder / "out.json").read_text())
+    assert list(first) == ["id", "image", "conversations"]
+    assert first["image"] == "images/a.png"
+    assert first["conversations"][0]["from"] == "human"
+    assert first["conversations"][0]["value"].startswith("<image>\n")
+    assert first["conversations"][1] == {"from": "gpt", "value": "No, The gripper did not close, it stayed open."}
+    assert second["video"] == "videos/b.mp4"
+    assert second["conversations"][0]["value"].startswith("<video>\n")
+    assert second["conversations"][1]["value"] == "Yes"
+    assert len(third["conversations"]) == 1
+    assert items[0].instruction == "Lift the cube"
+
+
+def test_lines_instead_of_a_list(folder: Path) -> None:
+    path = folder / "data.jsonl"
+    path.write_text("\n".join(json.dumps(entry(name)) for name in "ab") + "\n")
+    assert [item.id for item in read(path).items] == ["a", "b"]
+
+
+def test_nothing_to_show_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="picture or a video"):
+        write(tmp_path / "out.json", [Conversation("a", "Did it?", True)])
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_truncated_pictures(folder: Path) -> None:
+    path = folder / "images" / "big.png"
+    write_picture(path, np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DetectorError, match=r"truncated"):
+        read_picture(path)
+    with pytest.raises(DetectorError, match="no picture"):
+        read_picture(folder / "nothing.png")

@@ -1,0 +1,74 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faultfield.errors import DetectorError
+from faultfield.rollouts import EnvSpec, Ledger, PolicySpec, rollout
+from faultfield.rollouts.clip import Clip, clips, episode_id, spread
+from faultfield.rollouts.video import write
+from faultfield.variations import NOMINAL
+from tests.toy import PointExpert, PointReach
+
+PICTURES = np.zeros((4, 8, 8, 3), np.uint8)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.integers(2, 20))
+def test_spread_is_even_and_has_both_ends(length: int, count: int) -> None:
+    places = spread(length, count)
+    assert (len(places), places[0], places[-1]) == (count, 0, length - 1)
+    gaps = np.diff(places)
+    assert gaps.max() - gaps.min() <= 1
+    if length >= count:
+        assert gaps.min() >= 1
+
+
+def test_what_is_no_clip() -> None:
+    with pytest.raises(DetectorError, match="no pictures"):
+        Clip({}, np.arange(4.0), "Lift.", "a")
+    with pytest.raises(DetectorError, match=r"float64 \(4, 8, 8, 3\)"):
+        Clip({"front": PICTURES.astype(np.float64)}, np.arange(4.0), "Lift.", "a")  # type: ignore[dict-item]
+    with pytest.raises(DetectorError, match="4 pictures of 'front' at 3 times"):
+        Clip({"front": PICTURES}, np.arange(3.0), "Lift.", "a")
+    with pytest.raises(DetectorError, match="backwards"):
+        Clip({"front": PICTURES}, np.array([0.0, 2.0, 1.0, 3.0]), "Lift.", "a")
+
+
+def test_a_video_as_a_clip(tmp_path: Path) -> None:
+    write(tmp_path / "lift 7.mp4", np.zeros((20, 32, 32, 3), np.uint8), fps=10)
+    clip = Clip.of_video(tmp_path / "lift 7.mp4", "Lift the cube.", fps=5, size=16)
+    assert clip.frames["front"].shape == (10, 16, 16, 3)
+    np.testing.assert_allclose(clip.times, np.arange(10) / 5, atol=1e-6)
+    assert (clip.id, clip.instruction) == ("lift 7", "Lift the cube.")
+
+
+def test_episodes_of_a_ledger_that_have_a_video(tmp_path: Path) -> None:
+    env, policy = EnvSpec("tests.toy:PointReach"), PolicySpec("tests.toy:PointExpert")
+    with Ledger(tmp_path, create=True) as ledger:
+        for seed in range(3):
+            episode = rollout(
+                PointReach(), PointExpert(), NOMINAL, seed, policy_id=policy.fingerprint, env_id=env.fingerprint,
+                stage="check", keep_video=seed != 1,
+            )  # fmt: skip
+            ledger.append(episode)
+        stored = list(clips(ledger, PointReach.instruction, rate=10.0))
+        kept = [episode for episode in ledger.episodes(load="all") if episode.video is not None]
+    assert [clip.id for clip in stored] == [episode_id(episode) for episode in kept]
+    for clip, episode in zip(stored, kept, strict=True):
+        assert len(clip) == episode.steps + 1
+        np.testing.assert_array_equal(clip.frames["front"], episode.video)
+        assert clip.times[-1] == pytest.approx(episode.steps / 10)
+    with pytest.raises(DetectorError, match="keep_video"):
+        Clip.of_episode(replace(kept[0], video=None), "Lift.")
+
+
+def test_fewer_pictures_keep_their_times() -> None:
+    clip = Clip({"front": np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(3, 3)}, np.arange(10.0), "L.", "a")
+    some = clip.spread(4)
+    np.testing.assert_array_equal(some.times, [0, 3, 6, 9])
+    np.testing.assert_array_equal(some.frames["front"][:, 0, 0, 0], [0, 3, 6, 9])
+    assert clip.spread(10) is clip

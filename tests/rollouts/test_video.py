@@ -1,0 +1,161 @@
+"""Video files against the frames that were written, and against files broken in every way that we know of."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from faultfield.errors import DetectorError
+from faultfield.rollouts.video import read, write
+
+
+def ramp(count: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:
+    """Flat frames, each a little lighter than the last: lossy codecs keep them, and each tells its own number."""
+    levels = np.linspace(10, 240, count).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (count, height, width, 3)).copy()
+
+
+def numbers(frames: NDArray[np.uint8], count: int) -> list[int]:
+    levels = frames.reshape(len(frames), -1).mean(axis=1)
+    return [round((level - 10) / 230 * (count - 1)) for level in levels]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / "film.mp4"
+    write(path, ramp(40), fps=20)
+    return path
+
+
+def test_what_is_written_is_read_back(film: Path) -> None:
+    frames, times = read(film)
+    assert frames.shape == (40, 48, 64, 3)
+    np.testing.assert_allclose(times, np.arange(40) / 20, atol=1e-6)
+    assert np.abs(frames.astype(int) - ramp(40)).max() <= 3
+
+
+def test_colours_and_odd_sizes(tmp_path: Path) -> None:
+    picture = np.zeros((6, 33, 47, 3), np.uint8)
+    picture[..., 0] = 200
+    write(tmp_path / "red.mp4", picture, fps=5)
+    frames, _ = read(tmp_path / "red.mp4")
+    assert frames.shape == (6, 32, 46, 3)
+    assert frames[..., 0].mean() > 190
+    assert frames[..., 1:].mean() < 10
+
+
+@pytest.mark.parametrize(("fps", "wanted"), [(20, 40), (5, 10), (4, 8), (7, 14), (50, 40)])
+def test_frames_a_second(film: Path, fps: float, wanted: int) -> None:
+    frames, times = read(film, fps=fps)
+    assert len(frames) == len(times) == wanted
+    # Of each span the first frame: no later than one frame after the span begins.
+    spans = np.floor(times * min(fps, 20) + 1e-6)
+    assert len(set(spans)) == wanted
+    assert numbers(frames, 40) == [round(time * 20) for time in times]
+
+
+@pytest.mark.parametrize("most", [2, 3, 7, 8, 16, 39, 40, 100])
+def test_at_most_so_many_frames_evenly(film: Path, most: int) -> None:
+    frames, times = read(film, most=most)
+    shown = numbers(frames, 40)
+    assert len(frames) == min(most, 40)
+    assert (shown[0], shown[-1]) == (0, 39)
+    assert shown == [round(time * 20) for time in times]
+    gaps = np.diff(shown)
+    assert gaps.min() >= 1
+    assert gaps.max() <= 3 * max(1, 39 / (min(most, 40) - 1))
+
+
+def test_resized(film: Path) -> None:
+    assert read(film, size=20, most=3)[0].shape == (3, 20, 20, 3)
+    assert read(film, size=(12, 30), most=3)[0].shape == (3, 12, 30, 3)
+
+
+def test_the_same_frames_give_the_same_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (8, 32, 32, 3), dtype=np.uint8)
+    for name in ("a.mp4", "b.mp4"):
+        write(tmp_path / name, frames, fps=5)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def assert_one_sentence(path: Path, *words: str) -> None:
+    with pytest.raises(DetectorError) as caught:
+        read(path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    assert text.endswith(".")
+    for word in words:
+        assert word in text
+
+
+def test_missing_and_empty_files(tmp_path: Path) -> None:
+    assert_one_sentence(tmp_path / "none.mp4", "no video")
+    (tmp_path / "empty.mp4").touch()
+    assert_one_sentence(tmp_path / "empty.mp4", "zero bytes")
+
+
+def test_truncated_at_every_tenth(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    film = tmp_path / "film.mp4"
+    write(film, rng.integers(0, 255, (20, 64, 64, 3), dtype=np.uint8), fps=10)
+    data = film.read_bytes()
+    for part in range(1, 10):
+        cut = tmp_path / f"cut{part}.mp4"
+        cut.write_bytes(data[: len(data) * part // 10])
+        assert_one_sentence(cut, "truncated")
+
+
+def test_truncated_where_the_index_comes_first(tmp_path: Path) -> None:
+    # A streamable container can be opened when cut: only the missing frames tell.
+    rng = np.random.default_rng(0)
+    whole = tmp_path / "whole.mp4"
+    with av.open(str(whole), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for picture in rng.integers(0, 255, (40, 64, 64, 3), dtype=np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    data = whole.read_bytes()
+    assert len(read(whole)[0]) == 40
+    for part in (3, 5, 8):
+        cut = tmp_path / f"cut{part}.mp4"
+        cut.write_bytes(data[: len(data) * part // 10])
+        assert_one_sentence(cut, "truncated")
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    write(tmp_path / "one.mp4", ramp(1), fps=5)
+    assert_one_sentence(tmp_path / "one.mp4", "1 frame;")
+    assert len(read(tmp_path / "one.mp4", least=1)[0]) == 1
+
+
+def test_no_video_at_all(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("this is no film, but it is called one\n" * 100)
+    assert_one_sentence(tmp_path / "text.mp4", "no video")
+    with av.open(str(tmp_path / "sound.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    assert_one_sentence(tmp_path / "sound.wav", "no video stream")
+
+
+def test_a_codec_that_nobody_knows(film: Path) -> None:
+    data = film.read_bytes()
+    broken = film.with_name("odd.mp4")
+    broken.write_bytes(data.replace(b"avc1", b"zzz9"))
+    assert_one_sentence(broken, "codec")
+
+
+def test_wrong_frames_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="uint8"):
+        write(tmp_path / "a.mp4", np.zeros((3, 8, 8, 3), np.float32), fps=5)  # type: ignore[arg-type]
+    with pytest.raises(DetectorError, match="no_such_codec"):
+        write(tmp_path / "a.mp4", ramp(3), fps=5, codec="no_such_codec")
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faultfield.detector import baselines
 from faultfield.detector.baselines import EndpointTeller, FineTuned, LocalTeller, Prompted, load_baseline
 from faultfield.detector.endpoint import Endpoint
 from faultfield.detector.evaluation import score
@@ -90,10 +91,11 @@ def test_a_local_model_is_asked_through_its_own_chat_template(tmp_path: Any) -> 
         LocalTeller(model.core, teller._processor)
 
 
-def test_a_fine_tuned_model_is_read_as_transformers_own_generation_reads_it() -> None:
+def test_a_fine_tuned_model_is_read_as_transformers_own_generation_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both decode greedily from the same prompt; ours does all clips at once."""
     import torch
 
+    monkeypatch.setattr(baselines, "_LONGEST", 24)
     model = pockets.model(3)
     clips = [pockets.clip(0, True), pockets.clip(1, False)]
     tuned = FineTuned(model)
@@ -103,7 +105,7 @@ def test_a_fine_tuned_model_is_read_as_transformers_own_generation_reads_it() ->
         ids = torch.cat([opening.ids, torch.tensor(tuned._scribe.turn())])[None]
         out = model.core.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=opening.pixels,
-            image_grid_thw=opening.grid, mm_token_type_ids=(ids == opening.placeholder).int(), max_new_tokens=256,
+            image_grid_thw=opening.grid, mm_token_type_ids=(ids == opening.placeholder).int(), max_new_tokens=24,
             do_sample=False, eos_token_id=sorted(tuned._scribe.ends),
         )  # fmt: skip
         new = [token for token in out[0, ids.shape[1] :].tolist() if token not in tuned._scribe.ends]

@@ -47,14 +47,15 @@ def data(tmp_path: Path) -> Path:
     return pockets.conversations(tmp_path / "data.json", pockets.samples(4))
 
 
-QUICK = ("--rounds", "2", "--samples", "2")
+QUICK = ("--rounds", "1", "--samples", "1")
 KEYS = {"failure_probability", "reason", "detection_entropy", "reason_entropy"}
 
 
 def test_explain_prints_verdicts_as_json_and_nothing_else(shell: Shell, detector: Path, data: Path) -> None:
     film = data.parent / "film.mp4"
     write_video(film, np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3)).astype(np.uint8), 5.0)
-    code, out, _ = shell("explain", data, film, "--instruction", "Lift it.", "--model", detector, "--json", *QUICK)
+    how = ("--rounds", "2", "--samples", "2", "--instruction", "Lift it.")
+    code, out, _ = shell("explain", data, film, "--model", detector, "--json", *how)
     assert code == 0
     printed = json.loads(out)
     assert set(printed) == {"verdicts"}
@@ -168,3 +169,43 @@ def test_a_picture_of_one_frame_is_judged(shell: Shell, detector: Path, tmp_path
     write_picture(tmp_path / "photo.png", np.full((40, 64, 3), 90, np.uint8))
     code, out, _ = shell("explain", tmp_path / "photo.png", "--model", detector, "--json", *QUICK)
     assert (code, json.loads(out)["verdicts"][0]["id"]) == (0, "photo")
+
+
+STUDY = """
+policy: {type: "tests.toy:PointPolicy"}
+environment: {type: "tests.toy:PointReach"}
+known: {goal_color: [red, green]}
+unseen: {goal_color: [blue]}
+"""
+
+
+def test_the_episodes_of_a_study_are_judged(shell: Shell, detector: Path, tmp_path: Path) -> None:
+    from faultfield.rollouts.episode import Episode
+    from faultfield.study import Study
+    from faultfield.variations import NOMINAL
+
+    file, folder = tmp_path / "study.yaml", tmp_path / "run"
+    file.write_text(STUDY)
+    film = np.random.default_rng(0).integers(0, 255, (5, 28, 28, 3)).astype(np.uint8)
+    with Study.open(file, folder) as study:
+        for seed, video in ((0, film), (1, None)):
+            identity = study.identity["policy"], study.identity["environment"]
+            study.ledger.append(Episode(NOMINAL, seed, True, 5, *identity, "known", video=video))
+    code, out, _ = shell("explain", folder, "--model", detector, "--json", *QUICK)
+    assert code == 0
+    (verdict,) = json.loads(out)["verdicts"]
+    assert verdict["id"].endswith("-0")
+
+
+def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Shell, data: Path) -> None:
+    from tests.detector.server import served
+
+    with served(lambda body: f"<think>{pockets.REASON}</think><answer>No</answer>") as (url, seen):
+        code, out, _ = shell(
+            "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", data, "--json",
+            "--view", "{frames: 2, cell: 14}",
+        )  # fmt: skip
+    assert (code, len(seen)) == (0, 4)
+    scores = json.loads(out)["scores"]
+    assert scores["accuracy"]["value"] == 0.5
+    assert scores["recall"]["value"] == 1.0

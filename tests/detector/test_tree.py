@@ -1,6 +1,9 @@
+import copy
+
 import pytest
 import torch
 
+from faultfield.detector.model import ArmorModel
 from faultfield.detector.prompts import Said
 from faultfield.detector.tree import ROOT, Tree
 from faultfield.detector.views import Picture, Video, View
@@ -128,3 +131,18 @@ def test_order_of_asking_does_not_matter() -> None:
     node = tree.path(0, ROOT, scribe.ending("reasoning", said), loud=1)
     tree.read()
     torch.testing.assert_close(logits(tree, 0, node), expected(view, said)[1], **CLOSE)
+
+
+def test_a_narrow_backbone_under_a_wide_head() -> None:
+    wide = armor.detector()
+    narrow = ArmorModel(copy.deepcopy(wide.backbone).bfloat16(), wide.head, wide.processor)
+    found = []
+    for model in (wide, narrow):
+        tree = Tree(model, model.open([armor.video()], [TASK]))
+        told = tree.path(0, ROOT, model.scribe.conditioning(SAIDS[1]))
+        tree.verdict(0, told, model.scribe.request("detection"))
+        node = tree.path(0, told, model.scribe.request("reasoning"), loud=1)
+        found.append((tree.read()[0], logits(tree, 0, node)))
+    for a, b in zip(*found, strict=True):
+        assert a.dtype == b.dtype == torch.float32
+        assert float((a - b).abs().max()) < 0.1 * float(a.std()) + 0.1

@@ -138,6 +138,23 @@ def test_the_yaw_of_a_cube_on_any_of_its_sides(turn: float, side: list[float]) -
         assert yaw_of_cube(pose) == pytest.approx(turn, abs=1e-6)
 
 
+def test_what_is_not_above_its_place_is_lowered_where_it_is() -> None:
+    def sideways(aside: float, shift: float = 0.0) -> float:
+        expert = ScriptedStack(order=("lower",))
+        expert.shifts["lower"] = np.array([shift, 0.0, 0.0])
+        state = np.array([0.1 + aside, 0.1, 0.95, 1, 0, 0, 0, 0.02, -0.02], np.float32)
+        truth = np.array([0.1 + aside, 0.1, 0.95, 0, 0, 0, 1, 0.1, 0.1, 0.825, 0, 0, 0, 1], np.float32)
+        action = expert.infer({STATE: state, PRIVILEGED: truth})["actions"][0]
+        assert action[2] < 0
+        return float(action[0])
+
+    assert sideways(0.02) == pytest.approx(-2 * 0.02 / 0.05)
+    assert sideways(0.2) == pytest.approx(0.0, abs=1e-6)
+    # Where it believes the place to be counts.
+    assert sideways(0.2, shift=0.2) == pytest.approx(0.0, abs=1e-6)
+    assert sideways(0.2, shift=0.19) == pytest.approx(-2 * 0.01 / 0.05, abs=1e-6)
+
+
 def test_phases_come_in_the_given_order_and_never_hang() -> None:
     expert = ScriptedStack(order=("approach", "descend", "lift", "release"))
     observation = {

@@ -28,7 +28,8 @@ class Choices:
     @cached_property
     def entropies(self) -> list[float]:
         """Of each distribution at temperature 1, nats."""
-        return [float(each) for each in entropy(self.logits)]
+        found: list[float] = entropy(self.logits).tolist()
+        return found
 
     def draw(self, rows: Sequence[int], uniforms: Sequence[float]) -> list[int]:
         """The token of a row that each uniform number falls on, by inversion of the distribution function.
@@ -41,8 +42,12 @@ class Choices:
             uniforms: In [0, 1), n.
         """
         index = torch.tensor(rows, device=self.logits.device)
-        if self._temperature == 0:
-            return [int(token) for token in self.logits.argmax(dim=-1)[index]]
+        drawn = self._inverted(index, uniforms) if self._temperature else self.logits.argmax(dim=-1)[index]
+        tokens: list[int] = drawn.tolist()
+        return tokens
+
+    def _inverted(self, index: Tensor, uniforms: Sequence[float]) -> Tensor:
+        """First the block that each number falls into, then the token within it."""
         blocks = self._blocks[index]
         numbers = torch.tensor(uniforms, dtype=torch.float64, device=blocks.device)[:, None]
         wanted = _below(numbers * blocks[:, -1:], blocks[:, -1:])
@@ -53,7 +58,7 @@ class Choices:
         inside = inside.masked_fill(places >= self.logits.shape[1], -torch.inf)
         sums = self._weights(inside, self._largest[index])[:, 0].double().cumsum(dim=-1)
         place = (sums <= _below(wanted - before, sums[:, -1:])).sum(dim=-1)
-        return [int(token) for token in block[:, 0] * _BLOCK + place]
+        return block[:, 0] * _BLOCK + place
 
     def _weights(self, logits: Tensor, largest: Tensor) -> Tensor:
         """Not normalised, float (n, blocks, block)."""

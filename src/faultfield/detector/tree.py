@@ -48,14 +48,14 @@ class Tree:
             hidden = model.embed(ids, pictures, model.see(openings))
         # Read together with the first prompts: the weights are gone through once less.
         self._unread: tuple[Tensor, Tensor, Tensor] | None = (hidden, positions, causal(counts))
-        self._features = hidden[:, :0]
+        self._features: list[Tensor] = []
         self.length = ids.shape[1]
 
     @property
     def memory(self) -> int:
         """Bytes of all that is kept: keys, values, features, logits, and who may look at whom."""
         answers = {id(each): each.logits for row in self._rows for each, _ in row.choices.values()}
-        kept = [*self._store.tensors(), self._features, *answers.values()]
+        kept = [*self._store.tensors(), *self._features, *answers.values()]
         return sum(each.numel() * each.element_size() for each in kept) + self._above.nbytes
 
     def path(self, row: int, after: int, tokens: Sequence[int], loud: int = 0) -> int:
@@ -125,9 +125,8 @@ class Tree:
             look = torch.cat([nn.functional.pad(sees, (0, wide + tails)), look], dim=2)
         hidden, total = decoder.run(model.text, hidden, where, look, slice(0, model.early), self._store)
         features = model.head.project(total / model.early)
-        self._features = torch.cat([self._features, features[:, :ahead]], dim=1)
-        verdicts = self._judge(mask, wide, features[:, ahead:])
-        self._features = torch.cat([self._features, features[:, ahead : ahead + wide]], dim=1)
+        verdicts = self._judge(mask, wide, features)
+        self._features.append(features[:, : ahead + wide])
         if self._deep and ahead + wide:
             stay = slice(0, ahead + wide)
             self._read_on(hidden[:, stay], where[:, :, stay], look[:, :, stay, : base + wide], ahead)
@@ -144,7 +143,7 @@ class Tree:
         if self._unread is not None:
             hidden, positions, look = self._unread
             self._unread = hidden[index], positions[:, index], look[index]
-        self._features = self._features[index]
+        self._features = [torch.cat(self._features, dim=1)[index]] if self._features else []
         self._above, self._opening = self._above[list(rows)], self._opening[list(rows)]
         self._rows = [self._rows[row] for row in rows]
         self._next = [self._next[row] for row in rows]
@@ -195,7 +194,7 @@ class Tree:
         if not asked:
             return torch.zeros(0, 2, device=fresh.device)
         _, rows, places = (list(each) for each in zip(*sorted(asked), strict=True))
-        features = torch.cat([self._features, fresh], dim=1)
+        features = torch.cat([*self._features, fresh], dim=1)
         seen = torch.from_numpy(mask[rows, places]).to(fresh.device)
         logits: Tensor = self._model.head.pool(features[rows], seen).float()
         return logits

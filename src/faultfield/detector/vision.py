@@ -29,7 +29,8 @@ def picture_tokens(tower: Any, pixels: Tensor, grid: Tensor) -> Tensor:
     frames, _ = get_vision_attention_seqlens(grid, tower.config)
     order, windows = get_vision_window_index(grid, tower.spatial_merge_size, tower.window_size, tower.patch_size)
     order = order.to(pixels.device)
-    rotary = tower.rotary_pos_emb(pixels, get_vision_position_ids(grid, tower.spatial_merge_size))
+    places = get_vision_position_ids(grid, tower.spatial_merge_size).to(pixels.device)
+    rotary = tower.rotary_pos_emb(pixels, places)
     cos, sin = (_reorder(each, order, tower.spatial_merge_unit)[:, None].float() for each in rotary)
     weight = tower.patch_embed.proj.weight
     hidden = nn.functional.linear(pixels.to(weight.dtype), weight.flatten(1))

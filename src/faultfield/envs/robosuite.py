@@ -42,8 +42,8 @@ class Robosuite(VariableEnv):
     | `PickPlaceCan` | pose of the can, middle of its compartment (10) | around its bin's middle | it is there, let go |
 
     Where a size that varies makes a cube taller or flatter, the heights that success asks for move with those at which
-    it would rest. `env.objects` names the objects in words; `env.task.views` names the cameras that show the task from
-    the `front`, the `wrist` and `overhead`.
+    it would rest. `env.objects` names the objects in words. Besides robosuite's cameras there are `front`, `wrist` (in
+    robosuite's words `robot0_eye_in_hand`) and `overhead`, near enough to show what happens in a picture of 84 pixels.
 
     Args:
         task: robosuite's name of the task, one of `TASKS`.
@@ -210,7 +210,7 @@ class Robosuite(VariableEnv):
         """Pictures of the present or of a stored state under the running variation, whatever `images` is.
 
         Args:
-            cameras: Names of cameras in the task, or of its views: `front`, `wrist`, `overhead`.
+            cameras: Their names, for instance `front`, `wrist` and `overhead`.
             size: Height and width, pixels.
             snapshot: The stored state; the present one where it is None.
 

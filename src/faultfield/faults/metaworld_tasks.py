@@ -41,7 +41,7 @@ PASSED = {
 BESIDE = {("push-v3", "x"): (1,), ("coffee-push-v3", "x"): (1,), ("drawer-close-v3", "x"): (-1,)}
 """Ways along which the object can be missed; elsewhere both. What lies in the hand's way is pushed all the same."""
 
-MISSES = {"drawer-close-v3": (0.12, 0.2), "button-press-topdown-v3": (0.08, 0.15)}
+MISSES = {"drawer-open-v3": (0.08, 0.14), "drawer-close-v3": (0.12, 0.2), "button-press-topdown-v3": (0.08, 0.15)}
 """Metres by which the hand must be off where what is handled is wide; elsewhere `MISS`."""
 MISS = (0.05, 0.10)
 

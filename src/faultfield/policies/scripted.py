@@ -76,11 +76,11 @@ class ScriptedCan(Scripted):
     rise = 0.13
     speed = 1.0
     near = 0.04
-    above = 0.075
-    """How high above the bin's floor the can's centre is when it is let go, metres."""
+    height = 0.075
+    """How high above the bin's bottom the can's centre is when it is let go, metres."""
 
     def _poses(self, truth: Array) -> Sequence[Array]:
         return [truth[:7], np.array([*truth[7:10], 0.0, 0.0, 0.0, 1.0])]
 
     def _place(self, seen: Seen) -> Array:
-        return super()._place(seen) + up(self.above)
+        return super()._place(seen) + up(self.height)

@@ -97,6 +97,8 @@ class Scripted:
     """Fastest action with something in the hand; a faster one lets it slip."""
     near = 0.008
     """The move is over when what is held is off to the side of its place by less than this, metres."""
+    above = 0.08
+    """What is farther off to the side of its place than this is lowered where it is, metres."""
     held = 0.05
     """What is farther from the gripper than this is not in the hand, metres."""
 
@@ -157,8 +159,8 @@ class Scripted:
 
     def _enter(self, seen: Seen) -> None:
         self.phase, self._steps, self._anchor = self.order[self._index], 0, seen.gripper
-        if self.phase in ("approach", "lift"):
-            self._height = seen.gripper[2] + (self.rise if self.phase == "lift" else 0.0)
+        if self.phase == "lift":
+            self._height = seen.gripper[2] + self.rise
 
     def _done(self, seen: Seen) -> bool:
         if self._steps >= self.patience[self.phase]:
@@ -185,17 +187,19 @@ class Scripted:
         if self.phase == "retreat":
             return self._anchor + up(self.hover) + shift
         if self.phase in ("move", "lower"):
-            return self._bring(seen, pick) + shift
+            return self._bring(seen, pick, shift)
         return self._anchor + shift
 
-    def _bring(self, seen: Seen, pick: Array) -> Array:
-        """Where the gripper must be for what it holds to be at, or above, its place."""
+    def _bring(self, seen: Seen, pick: Array, shift: Array) -> Array:
+        """Where the gripper must be for what it holds to be at, or above, its place as it is believed to be."""
         inside = pick - seen.gripper
         if np.linalg.norm(inside) > self.held:
             inside = np.zeros(3)
-        goal = self._place(seen) - inside
+        goal = self._place(seen) + shift - inside
+        if self.phase == "lower" and np.linalg.norm(goal[:2] - self._anchor[:2]) > self.above:
+            goal[:2] = self._anchor[:2]
         if self.phase == "move":
-            goal[2] = max(self._height, self._anchor[2])
+            goal[2] = max(self._height, self._anchor[2]) + shift[2]
         return goal
 
     def _place(self, seen: Seen) -> Array:

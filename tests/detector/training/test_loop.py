@@ -102,7 +102,7 @@ def test_checkpointing_of_activations_changes_nothing() -> None:
     config = replace(SHORT, checkpointing=True)
     plain, _ = _trained(SHORT)
     learner = tiny.learner(0, dropout=0.2)
-    learner.model.core.gradient_checkpointing_enable({"use_reentrant": False})
+    learner.model.core.activation_checkpointing_enable({"use_reentrant": False})
     Loop(learner, ToyCourse(), config, _accelerator()).run()
     for name, value in _weights(plain).items():
         torch.testing.assert_close(value, _weights(learner)[name], rtol=1e-3, atol=2e-5, msg=name)

@@ -65,8 +65,10 @@ PICK_PLACE_CAN = PickPlaceCan(
     nearest=0.0,
     reach=0.1,
     truth_dim=10,
-    views={"front": "agentview", "wrist": "robot0_eye_in_hand", "overhead": "overhead"},
-    cameras={"overhead": Camera((0.45, 0.05, 2.0), (0.06, 0.05, 0.86), 41.0)},
+    cameras={
+        "front": Camera((1.0, 0.05, 1.7), (0.03, 0.05, 0.93), 43.0),
+        "overhead": Camera((0.45, 0.04, 2.0), (0.05, 0.04, 0.86), 43.0),
+    },
     offers=(
         (color("can_color", "can", (0.75, 0.1, 0.1)), Paint(looks(CAN))),
         (color("bin_color", "bin", (0.85, 0.7, 0.5)), Paint(walls(BIN))),

@@ -10,6 +10,7 @@ from faultfield.envs._robosuite_tasks.offers import (
     CAMERA,
     LIGHTS,
     ROBOT_COLOR,
+    TABLE_CAMERAS,
     TABLE_COLOR,
     TABLE_SIZE,
     TABLE_TEXTURE,
@@ -17,7 +18,7 @@ from faultfield.envs._robosuite_tasks.offers import (
     friction,
     mass,
 )  # fmt: skip
-from faultfield.envs._robosuite_tasks.task import DROP, TABLE_HEIGHT, Array, Camera, Task, upright
+from faultfield.envs._robosuite_tasks.task import DROP, TABLE_HEIGHT, Array, Task, upright
 from faultfield.envs._robosuite_values import BoxSize
 from faultfield.envs._robosuite_world import World
 
@@ -68,8 +69,7 @@ LIFT = Lift(
     nearest=0.0,
     reach=0.3,
     truth_dim=7,
-    views={"front": "agentview", "wrist": "robot0_eye_in_hand", "overhead": "overhead"},
-    cameras={"overhead": Camera((0.3, 0.0, 1.6), (0.0, 0.0, 0.85), 28.0)},
+    cameras=TABLE_CAMERAS,
     offers=(
         (color("cube_color", "cube", (0.7, 0.15, 0.2)), Paint(looks(CUBE))),
         TABLE_COLOR,

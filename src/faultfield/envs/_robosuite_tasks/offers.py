@@ -1,4 +1,4 @@
-"""Factors that several tasks offer, each with what it does."""
+"""What several tasks share: factors, each with what it does, and cameras."""
 
 from faultfield.envs._robosuite_effects import (
     CameraShift,
@@ -12,7 +12,7 @@ from faultfield.envs._robosuite_effects import (
     plate,
     robot_skin,
 )  # fmt: skip
-from faultfield.envs._robosuite_tasks.task import Offer
+from faultfield.envs._robosuite_tasks.task import Camera, Offer
 from faultfield.envs._robosuite_values import TEXTURES, Direction
 from faultfield.variations import Categorical, Color, Continuous
 
@@ -62,6 +62,13 @@ CAMERA: tuple[Offer, ...] = (
         CameraView(),
     ),
 )  # fmt: skip
+
+
+TABLE_CAMERAS = {
+    "front": Camera((0.8, 0.0, 1.25), (-0.01, 0.0, 0.89), 27.0),
+    "overhead": Camera((0.3, 0.0, 1.6), (0.0, 0.0, 0.85), 28.0),
+}
+"""Near enough for a cube of 4 cm to be eight pixels wide in a picture of 84."""
 
 
 def color(name: str, thing: str, nominal: tuple[float, float, float]) -> Color:

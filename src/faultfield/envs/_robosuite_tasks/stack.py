@@ -9,6 +9,7 @@ from faultfield.envs._robosuite_tasks.offers import (
     CAMERA,
     LIGHTS,
     ROBOT_COLOR,
+    TABLE_CAMERAS,
     TABLE_COLOR,
     TABLE_SIZE,
     TABLE_TEXTURE,
@@ -16,7 +17,7 @@ from faultfield.envs._robosuite_tasks.offers import (
     friction,
     mass,
 )  # fmt: skip
-from faultfield.envs._robosuite_tasks.task import DROP, TABLE_HEIGHT, Array, Camera, Task, upright
+from faultfield.envs._robosuite_tasks.task import DROP, TABLE_HEIGHT, Array, Task, upright
 from faultfield.envs._robosuite_values import BoxSize
 from faultfield.envs._robosuite_world import World
 
@@ -81,8 +82,7 @@ STACK = Stack(
     nearest=0.04,
     reach=0.3,
     truth_dim=14,
-    views={"front": "agentview", "wrist": "robot0_eye_in_hand", "overhead": "overhead"},
-    cameras={"overhead": Camera((0.3, 0.0, 1.6), (0.0, 0.0, 0.85), 28.0)},
+    cameras=TABLE_CAMERAS,
     offers=(
         (color("cube_color", "cube", (0.7, 0.15, 0.2)), Paint(looks(CUBE))),
         (color("base_color", "lower cube", (0.25, 0.5, 0.25)), Paint(looks(BASE))),

@@ -55,8 +55,8 @@ class Task(ABC):
         horizon: Control steps after which an episode is cut where nobody says otherwise.
         nearest, reach: The smallest and largest half-width of the square in which objects may be placed, metres.
         truth_dim: How many numbers `truth` gives.
-        views: Names of the cameras that show the task from the front, from the wrist and from overhead.
-        cameras: Cameras that are added to robosuite's, by name.
+        cameras: Cameras that are added to robosuite's, by name: `front` and `overhead`, from which objects and gripper
+            are large enough to be told in a picture of 84 pixels.
         offers: What may change, and what that does to the model.
     """
 
@@ -67,7 +67,6 @@ class Task(ABC):
     nearest: float
     reach: float
     truth_dim: int
-    views: Mapping[str, str]
     cameras: Mapping[str, Camera]
     offers: tuple[Offer, ...]
 
@@ -75,6 +74,11 @@ class Task(ABC):
     def factors(self) -> tuple[Factor, ...]:
         """What may change."""
         return tuple(factor for factor, _ in self.offers)
+
+    @property
+    def views(self) -> Mapping[str, str]:
+        """The cameras that show the task from the front, from the wrist and from overhead."""
+        return {"front": "front", "wrist": "robot0_eye_in_hand", "overhead": "overhead"}
 
     @property
     def boxes(self) -> Mapping[str, float]:

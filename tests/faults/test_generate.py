@@ -257,10 +257,10 @@ def test_the_command_tells_what_is_wrong_in_its_settings(tmp_path: Path) -> None
 
 
 def test_plans_share_out_episodes_and_depend_on_nothing_else() -> None:
-    recipe = Recipe(("a", "b", "c"), 100, 20, ("d",), ("e", "f"), 9, test=10)
+    recipe = Recipe(("a", "b", "c"), 100, 20, ("d",), ("e", "f"), 9, test=10, sight=5)
     planned = list(plans(recipe))
     counts = {name: sum(plan.split == name for plan in planned) for name in SPLITS}
-    assert counts == dict(zip(SPLITS, (80, 20, 9, 10, 10, 10), strict=True))
+    assert counts == dict(zip(SPLITS, (80, 20, 9, 10, 10, 10, 5), strict=True))
     per_task = [sum(plan.task == task and plan.split == "train-sparse" for plan in planned) for task in "abc"]
     assert sorted(per_task) == [26, 27, 27]
     one = planned[3]

@@ -84,7 +84,7 @@ class PickAndPlace(VariableEnv):
         return {"hand": self._hand, "open": np.array(self._open), "cubes": self._cubes, "turned": self._turned}
 
     def observe(self, snapshot: Snapshot, variation: Variation) -> dict[str, NDArray[Any]]:
-        return self._observe()
+        return self._told(snapshot)
 
     def pictures(
         self, cameras: Sequence[str], size: int, snapshot: Snapshot | None = None
@@ -108,9 +108,12 @@ class PickAndPlace(VariableEnv):
         return (255 * picture).astype(np.uint8)
 
     def _observe(self) -> dict[str, NDArray[Any]]:
+        return self._told(self.snapshot())
+
+    def _told(self, seen: Snapshot) -> dict[str, NDArray[Any]]:
         return {
-            STATE: np.concatenate([self._hand, self._turned, [self._open]]).astype(np.float32),
-            PRIVILEGED: np.concatenate([*self._cubes, self._goal]).astype(np.float32),
+            STATE: np.concatenate([seen["hand"], seen["turned"], [float(seen["open"])]]).astype(np.float32),
+            PRIVILEGED: np.concatenate([*seen["cubes"], self._goal]).astype(np.float32),
         }
 
 

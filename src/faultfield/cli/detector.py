@@ -27,6 +27,9 @@ def generate(
     transfer: Annotated[str, typer.Option(help="Tasks of another workspace, with commas.")] = "",
     transfer_dense: Annotated[int, typer.Option(min=0, help="Dense episodes of these to train on.")] = 0,
     test: Annotated[int, typer.Option(min=0, help="Episodes of each test split.")] = 100,
+    sight: Annotated[
+        int, typer.Option(min=0, help="Episodes of the unseen tasks whose scenes alone are told, never the outcome.")
+    ] = 0,
     cell: Annotated[int, typer.Option(min=8, help="Side of a collage's cell, pixels.")] = 84,
     columns: Annotated[
         str, typer.Option(help="Moments in a collage, evenly over the episode; or 'phases': the end of each phase.")
@@ -62,6 +65,7 @@ def generate(
         transfer=_names(transfer),
         transfer_dense=transfer_dense,
         test=test,
+        sight=sight,
         cell=cell,
         columns="phases" if columns == "phases" else int(columns),
         video=video,

@@ -37,7 +37,11 @@ def train(
         str, typer.Option(help="What a fresh model is shown, as YAML, for instance '{kind: video, frames: 8}'.")
     ] = "{}",
     sight: Annotated[
-        Path | None, typer.Option(help="An .npz of pictures and simulator states to pretrain the vision tower on.")
+        Path | None,
+        typer.Option(
+            help="What the vision tower is pretrained on: a data directory, an .npz of pictures and simulator states; "
+            "or a detector whose tower is taken."
+        ),
     ] = None,
     sight_settings: Annotated[str, typer.Option(help="Settings of that as YAML, for instance '{epochs: 5}'.")] = "{}",
     seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,

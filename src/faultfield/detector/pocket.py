@@ -39,7 +39,9 @@ class Shape:
         key_heads: Of which this many have keys of their own.
         inner: Width inside the decoder's feed-forward parts.
         vision: Width of the vision tower; a multiple of 4 × `vision_heads`.
-        vision_layers: Its layers; all of them attend to the whole picture.
+        vision_layers: Its layers.
+        whole: Which of these attend to the whole picture. The others attend to windows of 2 x 2 tokens, which is a cell
+            of a collage of 84 pixels: what is in different cells is for the decoder to put together.
         vision_heads: Its attention heads.
         vision_inner: Width inside its feed-forward parts.
         patch: Height and width of a patch, pixels.
@@ -54,6 +56,7 @@ class Shape:
     inner: int = 384
     vision: int = 128
     vision_layers: int = 4
+    whole: tuple[int, ...] = ()
     vision_heads: int = 4
     vision_inner: int = 256
     patch: int = 14
@@ -158,8 +161,8 @@ def backbone(words: Any, shape: Shape | None = None, seed: int = 0) -> Any:
             "out_hidden_size": shape.hidden,
             "patch_size": shape.patch,
             "spatial_merge_size": shape.merge,
-            "window_size": shape.patch * shape.merge * 4,
-            "fullatt_block_indexes": list(range(shape.vision_layers)),
+            "window_size": shape.patch * shape.merge * 2,
+            "fullatt_block_indexes": list(shape.whole),
         },
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],

@@ -169,7 +169,7 @@ def _lost(folder: Path, lines: Sequence[Line], planned: Sequence[Plan]) -> list[
 
 def _write_conversations(folder: Path, recipe: Recipe, lines: Sequence[Line]) -> None:
     for split in SPLITS:
-        if recipe.count(split) == 0:
+        if recipe.count(split) == 0 or split == "sight":
             continue
         chosen = [line for line in lines if line["split"] == split]
         llava.write(folder / f"{split}.json", [conversation(folder, line) for line in chosen])

@@ -1,7 +1,7 @@
 """metaworld's tasks with the faults that their experts can have: another arm, another workspace, no rotations."""
 
-from faultfield.envs.metaworld import GOAL, OBJECT, TASKS
-from faultfield.faults.task import FORWARD_Y, FaultTask, Option
+from faultfield.envs.metaworld import GOAL, OBJECT, OPENING, TASKS
+from faultfield.faults.task import FORWARD_Y, FaultTask, Hand, Option
 from faultfield.policies.metaworld import READS_GOAL, MetaworldExpert
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 
@@ -69,6 +69,7 @@ def metaworld_task(name: str) -> FaultTask:
         rate=RATE,
         rotation=None,
         varied=("table_color", "robot_color", "light_color", "light_intensity"),
+        hand=Hand((OPENING,), 1.0),
     )
 
 

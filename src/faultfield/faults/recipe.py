@@ -13,11 +13,13 @@ from faultfield.errors import FaultError
 from faultfield.faults.collage import CELL, COLUMNS
 from faultfield.faults.record import Columns
 
-Split = Literal["train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer"]
-"""`train-transfer` is dense: few reasons from the other workspace, to go with many verdicts from this one."""
+Split = Literal["train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer", "sight"]
+"""`train-transfer` is dense: few reasons from the other workspace, to go with many verdicts from this one. Of `sight`
+only what the simulator knew of the scenes is told, never whether they failed: what a vision tower may learn of unseen
+tasks."""
 
 SPLITS: tuple[Split, ...] = (
-    "train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer",
+    "train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer", "sight",
 )  # fmt: skip
 
 
@@ -33,6 +35,7 @@ class Recipe:
         transfer: Names of the tasks of the splits `train-transfer` and `test-transfer`: another robot and workspace.
         transfer_dense: Episodes of `train-transfer`.
         test: Episodes of each test split.
+        sight: Episodes of the unseen tasks of which only the scenes are told.
         cell: Height and width of a collage's cells, pixels.
         columns: Columns of a collage: moments evenly over the episode, or "phases": the end of each of its phases.
         video: Whether the front camera is written as a video too.
@@ -54,6 +57,7 @@ class Recipe:
     transfer: tuple[str, ...] = ()
     transfer_dense: int = 0
     test: int = 100
+    sight: int = 0
     cell: int = CELL
     columns: Columns = COLUMNS
     video: bool = False
@@ -70,6 +74,7 @@ class Recipe:
             or self.episodes < 0
             or not 0 <= self.dense <= self.episodes
             or self.test < 0
+            or self.sight < 0
             or self.seed < 0
         ):
             raise FaultError(
@@ -104,11 +109,12 @@ class Recipe:
             "test-seen": self.test,
             "test-unseen": self.test if self.unseen else 0,
             "test-transfer": self.test if self.transfer else 0,
+            "sight": self.sight if self.unseen else 0,
         }[split]
 
     def tasks_of(self, split: Split) -> tuple[str, ...]:
         """Tasks of a split."""
-        if split == "test-unseen":
+        if split in ("test-unseen", "sight"):
             return self.unseen
         return self.transfer if split.endswith("transfer") else self.tasks
 
@@ -139,7 +145,7 @@ class Plan:
     @property
     def dense(self) -> bool:
         """Whether its reason is told: wherever it trains the reasons, or tests them."""
-        return self.split != "train-sparse"
+        return self.split not in ("train-sparse", "sight")
 
     def random(self, seed: int, attempt: int) -> np.random.Generator:
         """Whence one attempt at it draws."""

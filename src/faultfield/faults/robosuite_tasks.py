@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from faultfield.faults.task import FaultTask, Option
+from faultfield.faults.task import PANDA, FaultTask, Option
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 
 CAMERAS = {"front": "front", "wrist": "wrist", "overhead": "overhead"}
@@ -68,6 +68,8 @@ def _lift() -> FaultTask:
         ),
         scene=SIZES,
         varied=("table_color", *COLORS),
+        hand=PANDA,
+        sides=4,
     )
 
 
@@ -91,6 +93,8 @@ def _stack() -> FaultTask:
         ),
         scene=SIZES,
         varied=("table_color", *COLORS),
+        hand=PANDA,
+        sides=4,
     )
 
 
@@ -111,6 +115,7 @@ def _can() -> FaultTask:
             *(Option("wrong_sequence", phase, "can") for phase in ("descend", "move", "release")),
         ),
         varied=COLORS,
+        hand=PANDA,
     )
 
 

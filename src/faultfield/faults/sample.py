@@ -16,6 +16,7 @@ from faultfield.faults.injection import inject
 from faultfield.faults.pictures import write_picture
 from faultfield.faults.recipe import SPLITS, Plan, Recipe
 from faultfield.faults.record import CanPicture, Take, moments, photograph, take
+from faultfield.faults.states import states
 from faultfield.faults.task import FaultTask, draw, option_of
 from faultfield.faults.tasks import task_named
 from faultfield.faults.wording import reasons, success_reasons
@@ -190,6 +191,7 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
         "video": None if video is None else str(video),
         "steps": taken.steps,
         "shown": list(shown),
+        "states": states(env, task, taken, shown, attempt.variation),
     }
     return Made(line, _episode(task, attempt, frames, film) if setting.keep else None)
 

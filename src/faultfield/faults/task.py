@@ -60,6 +60,25 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Hand:
+    """What `observation.state` tells of the hand beyond its place (metres), which comes first.
+
+    Attributes:
+        fingers: Where the fingers' openings stand.
+        width: What these add up to when they are wide open.
+        turn: Where its quaternion (x, y, z, w) begins; None where the hand does not turn.
+    """
+
+    fingers: tuple[int, ...]
+    width: float
+    turn: int | None = None
+
+
+PANDA = Hand((7, 8), 0.08, 3)
+"""As `envs.robosuite` tells of it."""
+
+
+@dataclass(frozen=True)
 class FaultTask:
     """A task, the expert that solves it, and the faults that can be injected into that expert.
 
@@ -77,6 +96,9 @@ class FaultTask:
         turn: Radians of rotation that an action of 1 asks for.
         scene: Factors of the environment and the range from which each is drawn in every episode.
         varied: Factors that may change without making the words about objects untrue.
+        hand: What the state tells of the hand; None where that is its place alone.
+        sides: Equal sides of the first thing, seen from above, whose pose has a quaternion behind its position; 0 where
+            its turn does not matter.
     """
 
     name: str
@@ -92,6 +114,8 @@ class FaultTask:
     turn: float = 0.5
     scene: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     varied: tuple[str, ...] = ()
+    hand: Hand | None = None
+    sides: int = 0
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds of fault that it allows, each once."""

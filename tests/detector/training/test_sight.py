@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,12 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from faultfield.detector import checkpoint
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.run import make_accelerator, open_eyes
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.errors import CheckpointError, DetectorError
-from tests.detector import pockets
+from faultfield.faults.generate import generate, read_lines
+from faultfield.faults.pictures import read_picture
+from faultfield.faults.recipe import Recipe
+from faultfield.faults.states import VALUES
+from tests.detector import armor, pockets
 
 
 def _data(count: int = 80, seed: int = 0) -> SightData:
@@ -66,6 +72,19 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     open_eyes(resumed, tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work)
     first, second = (each.core.model.visual.state_dict() for each in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    assert set(json.loads((work / "sight.json").read_text())) == {"y", "x", "red"}
+    other = pockets.model(seed=1)
+    assert open_eyes(other, work / "eyes", config, _accelerator()) == {}
+    taken, words = other.core.model.visual.state_dict(), other.core.model.language_model.state_dict()
+    assert all(torch.equal(first[name], taken[name]) for name in first)
+    name = "layers.0.mlp.up_proj.weight"
+    assert not torch.equal(words[name], resumed.core.model.language_model.state_dict()[name])
+
+
+def test_a_tower_of_another_shape_is_not_taken(tmp_path: Path) -> None:
+    checkpoint.save(armor.detector(), tmp_path)
+    with pytest.raises(CheckpointError, match="another shape"):
+        open_eyes(pockets.model(), tmp_path, CONFIG, _accelerator())
 
 
 def test_patches_are_those_of_the_stock_processor() -> None:
@@ -95,6 +114,27 @@ def test_what_cannot_be_learned_from_is_said_in_one_sentence(tmp_path: Path) -> 
         open_eyes(model, tmp_path / "rows.npz", CONFIG, _accelerator())
     with pytest.raises(DetectorError, match="settings of sight"):
         SightConfig.updated({"steps": 3})
+
+
+def test_a_data_set_shows_what_the_simulator_knew(tmp_path: Path) -> None:
+    recipe = Recipe(("tests.faults.toy:pick",), 4, 2, ("tests.faults.toy:unseen",), test=2, sight=2, cell=32)
+    generate(recipe, tmp_path)
+    data = SightData.load(tmp_path)
+    lines = [line for line in read_lines(tmp_path) if not line["split"].startswith("test")]
+    assert len(data.pictures) == len(lines) == 6
+    assert (data.rows, data.columns) == (3, 8)
+    assert data.value_names == VALUES
+    assert np.isnan(data.values[:, :, VALUES.index("opening")]).all()
+    hand = data.values[:, :, VALUES.index("hand up")]
+    assert not np.isnan(hand).any()
+    assert np.array_equal(data.pictures[3], read_picture(tmp_path / lines[3]["image"]))
+    assert {line["split"] for line in lines} == {"train-sparse", "train-dense", "sight"}
+    assert not (tmp_path / "sight.json").exists()
+    for line in lines:
+        line.pop("states")
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(DetectorError, match="generate them anew"):
+        SightData.load(tmp_path)
 
 
 def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:

@@ -125,10 +125,37 @@ def open_eyes(
     work: str | Path | None = None,
     on_progress: Progress | None = None,
 ) -> Mapping[str, float]:
-    """Pretrain a model's vision tower, in place, on a file of `SightData`, as `sight.pretrain` does."""
-    tower, patches = model.core.model.visual, Patches.of(model.processor.image_processor)
-    width = int(model.text.config.hidden_size)
-    return pretrain(tower, patches, width, SightData.load(sight), config, accelerator, work, on_progress)
+    """Teach a model's vision tower to see, in place, as `sight.pretrain` does; or take another detector's.
+
+    Args:
+        model: Whose tower it is.
+        sight: A data directory, a file of `SightData`, or a detector's directory: then its tower is taken.
+        config: How it is pretrained.
+        accelerator: `accelerate.Accelerator`.
+        work: Directory for checkpoints; what was measured is left there as `sight.json`, and the model, which has
+            learned nothing else, as the detector `eyes`, whose tower other trainings can take.
+        on_progress: Told what is done.
+
+    Returns:
+        What `sight.pretrain` measured; nothing where the tower was taken.
+
+    Raises:
+        DetectorError: Pictures that cannot be learned from.
+        CheckpointError: A damaged checkpoint, or a tower of another shape.
+    """
+    tower = model.core.model.visual
+    if (Path(sight) / checkpoint.SETTINGS).is_file():
+        try:
+            tower.load_state_dict(checkpoint.load(sight).core.model.visual.state_dict())
+        except RuntimeError as error:
+            raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
+        return {}
+    patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
+    measured = pretrain(tower, patches, width, SightData.load(sight), config, accelerator, work, on_progress)
+    if work is not None and accelerator.is_main_process:
+        checkpoint.save(model, Path(work) / "eyes")
+        files.write_text(Path(work) / "sight.json", json.dumps(measured, indent=2) + "\n")
+    return measured
 
 
 def _sentences(samples: Sequence[Sample]) -> list[str]:

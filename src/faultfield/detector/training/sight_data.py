@@ -11,6 +11,10 @@ from torch import Tensor
 
 from faultfield import files
 from faultfield.errors import DetectorError
+from faultfield.faults.generate import read_lines
+from faultfield.faults.pictures import read_picture
+from faultfield.faults.states import FLAGS, VALUES
+from faultfield.rollouts.clip import CAMERAS
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,35 @@ class SightData:
             np.savez(stream, **{name: np.asarray(value) for name, value in vars(self).items()})  # type: ignore[arg-type]
 
     @classmethod
+    def of_samples(cls, directory: str | Path) -> "SightData":
+        """The collages of a data set of `faultfield detector generate` that are not for testing, and their states.
+
+        Raises:
+            DetectorError: There are none.
+            FaultError: The data set is damaged.
+        """
+        folder = Path(directory)
+        lines = [line for line in read_lines(folder) if not line["split"].startswith("test") and line.get("states")]
+        if not lines:
+            raise DetectorError(f"'{folder}' holds no samples with what the simulator knew; generate them anew.")
+        pictures = np.stack([read_picture(folder / line["image"]) for line in lines])
+        columns = pictures.shape[2] * len(CAMERAS) // pictures.shape[1]
+        known = np.full((len(lines), columns, len(VALUES) + len(FLAGS)), np.nan, np.float32)
+        for row, line in enumerate(lines):
+            known[row, : len(line["states"])] = np.array(line["states"], np.float32)
+        values, flags = np.split(known, [len(VALUES)], axis=2)
+        return cls(pictures, values, flags, VALUES, FLAGS, rows=len(CAMERAS))
+
+    @classmethod
     def load(cls, path: str | Path) -> "SightData":
-        """Read what `save` wrote.
+        """Read what `save` wrote, or a directory as `of_samples` does.
 
         Raises:
             DetectorError: The file is missing, damaged, or holds something else.
+            FaultError: The data set is damaged.
         """
+        if Path(path).is_dir():
+            return cls.of_samples(path)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 names = {key: tuple(str(name) for name in stored[key]) for key in ("value_names", "flag_names")}

@@ -1,0 +1,211 @@
+"""The detector and what it is compared with, trained on the same data with the same eyes: ARMOR's Tables 1, 2, 3, 7.
+
+Every variant begins with fresh weights of the same shape and the same pretrained vision tower, and all take the same
+number of gradient steps (about: whole epochs). Each is measured on the data's three test splits: other seeds of the
+tasks that were trained on, tasks that were not, and the other workspace, of which only dense samples were seen.
+
+Killed and run again, it goes on where it was; what is measured is kept in the runs' directory.
+
+python benchmarks/detector.py --data runs/faults --eyes runs/detector.sight/eyes --runs runs/detectors \
+    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--out docs/results/detector.json]
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from faultfield import files
+from faultfield.detector import checkpoint, evaluation
+from faultfield.detector.baselines import FineTuned, load_baseline
+from faultfield.detector.data import Sample, read_labelled, read_split
+from faultfield.detector.refine import Refiner
+from faultfield.detector.training import run
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.sight import SightConfig
+from faultfield.detector.trajectories import Refinement
+from faultfield.rollouts.verdict import Verdict
+
+TRAINING = ("train-sparse", "train-dense", "train-transfer")
+TESTS = ("test-seen", "test-unseen", "test-transfer")
+INFERENCE_SEEDS = 4
+"""Of the rounds' table, as in the paper."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to train and to ask.
+
+    Attributes:
+        warm_up, conditioned, online: Shares of the steps that the phases of Algorithm 1 have.
+        method: As in the training's settings; `none` is not trained at all.
+        rounds: How often it answers at most.
+        dense: Share of the dense samples that keep their reason.
+    """
+
+    warm_up: float = 0.0
+    conditioned: float = 0.0
+    online: float = 0.0
+    method: str = "armor"
+    rounds: int = 4
+    dense: float = 1.0
+
+
+FULL = Variant(0.5, 0.1, 0.4)
+VARIANTS: Mapping[str, Variant] = {
+    "zero-shot": Variant(method="none"),
+    "sft-d": Variant(1.0, method="sft-d"),
+    "sft-s+d": Variant(1.0, method="sft-s+d"),
+    "armor": FULL,
+    "multitask prediction": Variant(1.0, rounds=1),
+    "refinement only": Variant(1.0),
+    "offline imitation": Variant(0.8, 0.2),
+    "online imitation only": Variant(online=1.0),
+    **{f"armor, {share:.0%} of the reasons": replace(FULL, dense=share) for share in (0.5, 0.25, 0.1)},
+}
+
+
+def main() -> None:
+    """Train and measure what is asked for and not yet there; then write all that is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--eyes", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--settings", type=json.loads, default={}, help="training settings over the defaults, as JSON")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        for name in arguments.variants:
+            measure(name, seed, arguments)
+    if arguments.out is not None:
+        report = {
+            "date": date.today().isoformat(),
+            "command": "python " + " ".join(sys.argv),
+            "steps": arguments.steps,
+            "data": json.loads((arguments.data / "info.json").read_text()),
+            "variants": {name: vars(VARIANTS[name]) for name in VARIANTS},
+            "results": [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("*/scores.json"))],
+        }
+        files.write_text(arguments.out, json.dumps(report, indent=1) + "\n")
+
+
+def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
+    """Train a variant and write its scores, where they are not there yet."""
+    folder = arguments.runs / f"{name.replace(' ', '-').replace(',', '').replace('%', 'p')}-{seed}"
+    if (folder / "scores.json").is_file():
+        return
+    variant = VARIANTS[name]
+    begun = time.process_time()
+    detector = folder / "detector"
+    about = train(variant, seed, arguments, detector)
+    trained = time.process_time() - begun
+    found: dict[str, Any] = {"variant": name, "seed": seed, "training": about, "cpu seconds": round(trained)}
+    judge = asked(variant, detector)
+    for split in TESTS:
+        samples = read_split(arguments.data, split)
+        judged = evaluation.judge(judge, samples)
+        found[split] = by_task(samples, judged.verdicts)
+    if name == "armor":
+        found["rounds"] = {split: rounds(read_split(arguments.data, split), detector) for split in TESTS}
+    files.write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
+    scores = {
+        split: (found[split]["all"]["accuracy"]["value"], found[split]["all"]["reason"]["value"]) for split in TESTS
+    }
+    print(f"{name}, seed {seed}: {scores}", flush=True)
+
+
+def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path) -> Mapping[str, Any] | None:
+    """Train a variant, or find it trained."""
+    samples = thinned(read_labelled([arguments.data], TRAINING).items, variant.dense)
+    model = run.begin("pocket", samples, {}, seed)
+    config = TrainingConfig(method="armor" if variant.method == "none" else variant.method, seed=seed)
+    config = config.updated(arguments.settings)
+    accelerator = run.make_accelerator(config)
+    run.open_eyes(model, arguments.eyes, SightConfig(), accelerator)
+    if variant.method == "none":
+        checkpoint.save(model, out)
+        return None
+    dense = sum(sample.dense for sample in samples)
+    every, told = (config.batch * arguments.steps / count for count in (len(samples), dense))
+    config = replace(
+        config,
+        warm_up_epochs=variant.warm_up * (told if variant.method == "sft-d" else every),
+        conditioned_epochs=variant.conditioned * told,
+        online_epochs=variant.online * every,
+    )
+    return run.train(model, samples, config, out, accelerator=accelerator, on_progress=progress(out.parent.name))
+
+
+def thinned(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """Samples of which so many dense ones keep their reason; the others become sparse."""
+    dense = [sample.id for sample in samples if sample.dense]
+    kept = {name for number, name in enumerate(dense) if math.floor((number + 1) * share) > math.floor(number * share)}
+    return [sample if sample.id in kept else replace(sample, reason=None) for sample in samples]
+
+
+def asked(variant: Variant, detector: Path) -> Any:
+    """How a variant is asked for its verdicts."""
+    if variant.method == "none":
+        # What a text model does that was never told the format.
+        return load_baseline("fine-tuned", detector)
+    if variant.method != "armor":
+        return FineTuned(checkpoint.load(detector))
+    return Refiner(checkpoint.load(detector), Refinement(rounds=variant.rounds))
+
+
+def by_task(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
+    """Scores of all samples, and of each task's."""
+    groups = {"all": list(samples)}
+    for sample in samples:
+        groups.setdefault(sample.task, []).append(sample)
+    return {name: evaluation.score(group, verdicts).as_json() for name, group in groups.items()}
+
+
+def rounds(samples: Sequence[Sample], detector: Path) -> list[dict[str, Any]]:
+    """The best answer after each round, and the entropies of the round's surest, with several inference seeds."""
+    model, out = checkpoint.load(detector), []
+    for seed in range(INFERENCE_SEEDS):
+        how = Refinement(tolerance=-math.inf, seed=seed, rounds=5)
+        verdicts = evaluation.judge(Refiner(model, how), samples).verdicts
+        for number in range(how.rounds):
+            upto = {key: _after(verdict, number, how) for key, verdict in verdicts.items()}
+            scores = evaluation.score(samples, upto).as_json()
+            entropies = {
+                name: sum(getattr(each.rounds[number], name) for each in verdicts.values()) / len(verdicts)
+                for name in ("detection_entropy", "reason_entropy")
+            }
+            out.append({"seed": seed, "round": number, **scores, **entropies})
+    return out
+
+
+def _after(verdict: Verdict, number: int, how: Refinement) -> Verdict:
+    """What would have been answered had round `number` been the last."""
+    seen = verdict.rounds[: number + 1]
+    best = min(range(len(seen)), key=lambda k: seen[k].detection_entropy + how.weight * seen[k].reason_entropy)
+    return Verdict.of(seen, best)
+
+
+def progress(name: str) -> Callable[[str, int, int], None]:
+    """Says now and then how far a training is."""
+
+    def tell(phase: str, done: int, total: int) -> None:
+        if done % 50 == 0 or done == total:
+            print(f"{time.strftime('%H:%M:%S')} {name}: {phase} {done} of {total}", flush=True)
+
+    return tell
+
+
+if __name__ == "__main__":
+    main()

@@ -127,3 +127,14 @@ def test_a_save_that_was_cut_short_is_no_detector(saved: Path, tmp_path: Path, m
     assert load_file(folder / "head.safetensors")
     with pytest.raises(CheckpointError, match=r"no armor\.json"):
         ArmorModel.load(folder)
+
+
+def test_weights_stored_at_half_the_size(saved: Path, tmp_path: Path) -> None:
+    checkpoint.save(armor.detector(), tmp_path, "float16")
+    sizes = [sum(file.stat().st_size for file in folder.glob("*.safetensors")) for folder in (tmp_path, saved)]
+    assert sizes[0] < 0.6 * sizes[1]
+    again, whole = checkpoint.load(tmp_path).state_dict(), armor.detector().state_dict()
+    assert {value.dtype for value in again.values()} == {value.dtype for value in whole.values()}
+    assert all(torch.equal(value, whole[name].half().to(value.dtype)) for name, value in again.items())
+    with pytest.raises(DetectorError, match="float16 or bfloat16, not 'int8'"):
+        checkpoint.save(armor.detector(), tmp_path, "int8")

@@ -44,6 +44,10 @@ def train(
         ),
     ] = None,
     sight_settings: Annotated[str, typer.Option(help="Settings of that as YAML, for instance '{epochs: 5}'.")] = "{}",
+    store: Annotated[
+        str | None,
+        typer.Option(help="Type of the weights on disk: float32, float16 or bfloat16; as they are if not said."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
 ) -> None:
     """Train a detector; killed and run again, it goes on where it was."""
@@ -62,7 +66,7 @@ def train(
         if sight is not None and not (path / run.ABOUT).is_file():
             how = SightConfig.updated({"seed": seed, **_yaml(sight_settings, "settings of sight")})
             run.open_eyes(start, sight, how, accelerator, Path(f"{path}.sight"), update)
-        about = run.train(start, read.items, config, path, accelerator=accelerator, on_progress=update)
+        about = run.train(start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update)
     last = about["last"] or {}
     told = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
     err.print(f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense){told}. It lies in {path}")

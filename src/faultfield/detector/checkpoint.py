@@ -10,20 +10,35 @@ from faultfield import files
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.views import Viewer
-from faultfield.errors import CheckpointError
+from faultfield.errors import CheckpointError, DetectorError
 
 SETTINGS = "armor.json"
 HEAD = "head.safetensors"
 _VERSION = 1
 
 
-def save(model: ArmorModel, folder: str | Path) -> None:
+def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> None:
     """Write backbone, processor and head; `load` reads them back.
 
     Adapters around the backbone are not written: merge them first.
+
+    Args:
+        model: As it is, whatever is written of it.
+        folder: Made where it is not there.
+        dtype: In which its weights are written, such as `float16`; None writes them as they are.
+
+    Raises:
+        DetectorError: There is no such type.
     """
+    from copy import deepcopy
+
+    import torch
     from safetensors.torch import save_file
 
+    if dtype is not None:
+        if dtype not in ("float32", "float16", "bfloat16"):
+            raise DetectorError(f"Weights are stored as float32, float16 or bfloat16, not '{dtype}'.")
+        model = deepcopy(model).to(getattr(torch, dtype))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # What is written last makes the folder a detector: a save that was cut short is none.

@@ -33,6 +33,7 @@ def train(
     out: str | Path,
     *,
     accelerator: Any = None,
+    store: str | None = None,
     on_progress: Progress | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Mapping[str, Any]:
@@ -44,6 +45,7 @@ def train(
         config: How.
         out: Directory of the detector; checkpoints and TensorBoard's events lie in `training` inside it.
         accelerator: `accelerate.Accelerator`; made from the settings when None.
+        store: Type of the weights on disk, as `checkpoint.save` takes it.
         on_progress: Told what is done.
         on_step: Told of every gradient step.
 
@@ -82,7 +84,7 @@ def train(
         # Sharded weights become whole ones again; training is over, so nobody needs the shards.
         learner.load_state_dict(state, assign=True)
         merge(model)
-        checkpoint.save(model.to("cpu").eval(), out)
+        checkpoint.save(model.to("cpu").eval(), out, store)
         about |= {"steps": steps, "last": vars(last[0]) if last else None}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")
         loop.clear()

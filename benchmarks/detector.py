@@ -1,7 +1,7 @@
 """The detector and what it is compared with, trained on the same data with the same eyes: ARMOR's Tables 1, 2, 3, 7.
 
 Every variant begins with fresh weights of the same shape and the same pretrained vision tower, and all take the same
-number of gradient steps (about: whole epochs). Each is measured on the data's three test splits: other seeds of the
+number of gradient steps. Each is measured on the data's three test splits: other seeds of the
 tasks that were trained on, tasks that were not, and the other workspace, of which only dense samples were seen.
 
 Killed and run again, it goes on where it was; what is measured is kept in the runs' directory.
@@ -31,6 +31,7 @@ from faultfield.detector.data import Sample, read_labelled, read_split
 from faultfield.detector.refine import Refiner
 from faultfield.detector.training import run
 from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.schedule import phases
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
 from faultfield.rollouts.verdict import Verdict
@@ -46,31 +47,30 @@ class Variant:
     """A way to train and to ask.
 
     Attributes:
-        warm_up, conditioned, online: Shares of the steps that the phases of Algorithm 1 have.
+        shares: Of the steps that the phases of Algorithm 1 have; None leaves it to the training's settings.
         method: As in the training's settings; `none` is not trained at all.
         rounds: How often it answers at most.
         dense: Share of the dense samples that keep their reason.
+        like: Another variant that is trained just so, whose weights it takes.
     """
 
-    warm_up: float = 0.0
-    conditioned: float = 0.0
-    online: float = 0.0
+    shares: tuple[float, float, float] | None = None
     method: str = "armor"
     rounds: int = 4
     dense: float = 1.0
+    like: str | None = None
 
 
-FULL = Variant(0.5, 0.1, 0.4)
 VARIANTS: Mapping[str, Variant] = {
     "zero-shot": Variant(method="none"),
-    "sft-d": Variant(1.0, method="sft-d"),
-    "sft-s+d": Variant(1.0, method="sft-s+d"),
-    "armor": FULL,
-    "multitask prediction": Variant(1.0, rounds=1),
-    "refinement only": Variant(1.0),
-    "offline imitation": Variant(0.8, 0.2),
-    "online imitation only": Variant(online=1.0),
-    **{f"armor, {share:.0%} of the reasons": replace(FULL, dense=share) for share in (0.5, 0.25, 0.1)},
+    "sft-d": Variant((1, 0, 0), method="sft-d"),
+    "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
+    "armor": Variant(),
+    "multitask prediction": Variant((1, 0, 0), rounds=1),
+    "refinement only": Variant((1, 0, 0), like="multitask prediction"),
+    "offline imitation": Variant((0.8, 0.2, 0)),
+    "online imitation only": Variant((0, 0, 1)),
+    **{f"armor, {share:.0%} of the reasons": Variant(dense=share) for share in (0.5, 0.25, 0.1)},
 }
 
 
@@ -82,7 +82,6 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--settings", type=json.loads, default={}, help="training settings over the defaults, as JSON")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -93,7 +92,6 @@ def main() -> None:
         report = {
             "date": date.today().isoformat(),
             "command": "python " + " ".join(sys.argv),
-            "steps": arguments.steps,
             "data": json.loads((arguments.data / "info.json").read_text()),
             "variants": {name: vars(VARIANTS[name]) for name in VARIANTS},
             "results": [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("*/scores.json"))],
@@ -103,12 +101,12 @@ def main() -> None:
 
 def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
     """Train a variant and write its scores, where they are not there yet."""
-    folder = arguments.runs / f"{name.replace(' ', '-').replace(',', '').replace('%', 'p')}-{seed}"
+    folder = arguments.runs / _folder(name, seed)
     if (folder / "scores.json").is_file():
         return
     variant = VARIANTS[name]
     begun = time.process_time()
-    detector = folder / "detector"
+    detector = arguments.runs / _folder(variant.like or name, seed) / "detector"
     about = train(variant, seed, arguments, detector)
     trained = time.process_time() - begun
     found: dict[str, Any] = {"variant": name, "seed": seed, "training": about, "cpu seconds": round(trained)}
@@ -126,6 +124,10 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
     print(f"{name}, seed {seed}: {scores}", flush=True)
 
 
+def _folder(name: str, seed: int) -> str:
+    return f"{name.replace(' ', '-').replace(',', '').replace('%', 'p')}-{seed}"
+
+
 def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path) -> Mapping[str, Any] | None:
     """Train a variant, or find it trained."""
     samples = thinned(read_labelled([arguments.data], TRAINING).items, variant.dense)
@@ -137,15 +139,22 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path)
     if variant.method == "none":
         checkpoint.save(model, out)
         return None
-    dense = sum(sample.dense for sample in samples)
-    every, told = (config.batch * arguments.steps / count for count in (len(samples), dense))
-    config = replace(
-        config,
-        warm_up_epochs=variant.warm_up * (told if variant.method == "sft-d" else every),
-        conditioned_epochs=variant.conditioned * told,
-        online_epochs=variant.online * every,
-    )
+    if variant.shares is not None:
+        config = shared_out(samples, config, variant.shares)
     return run.train(model, samples, config, out, accelerator=accelerator, on_progress=progress(out.parent.name))
+
+
+def shared_out(samples: Sequence[Sample], config: TrainingConfig, shares: Sequence[float]) -> TrainingConfig:
+    """The settings with as many steps as ARMOR's have, shared out otherwise."""
+    dense = [sample.dense for sample in samples]
+    usual = phases([bool(sample.failed) for sample in samples], dense, replace(config, method="armor"))
+    drawn = config.batch * (usual[-1].first + usual[-1].steps)
+    told = drawn / sum(dense)
+    every = told if config.method == "sft-d" else drawn / len(dense)
+    warm_up, conditioned, online = shares
+    return replace(
+        config, warm_up_epochs=warm_up * every, conditioned_epochs=conditioned * told, online_epochs=online * every
+    )
 
 
 def thinned(samples: Sequence[Sample], share: float) -> list[Sample]:

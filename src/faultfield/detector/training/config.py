@@ -60,8 +60,8 @@ class TrainingConfig:
     """
 
     method: Method = "armor"
-    warm_up_epochs: float = 6.0
-    conditioned_epochs: float = 2.0
+    warm_up_epochs: float = 5.0
+    conditioned_epochs: float = 2.5
     online_epochs: float = 4.0
     rounds: int = 3
     batch: int = 32

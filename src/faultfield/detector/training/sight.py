@@ -39,9 +39,9 @@ class SightConfig:
         save_every: Steps between checkpoints.
     """
 
-    epochs: float = 10.0
-    batch: int = 16
-    lr: float = 1e-3
+    epochs: float = 6.0
+    batch: int = 8
+    lr: float = 7e-4
     weight_decay: float = 0.05
     hidden: int = 256
     jitter: float = 0.1

@@ -116,7 +116,7 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
         judged = evaluation.judge(judge, samples)
         found[split] = by_task(samples, judged.verdicts)
     if name == "armor":
-        found["rounds"] = {split: rounds(read_split(arguments.data, split), detector) for split in TESTS}
+        found["rounds"] = rounds(read_split(arguments.data, TESTS[0]), detector)
     files.write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
     scores = {
         split: (found[split]["all"]["accuracy"]["value"], found[split]["all"]["reason"]["value"]) for split in TESTS
@@ -132,8 +132,8 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path)
     """Train a variant, or find it trained."""
     samples = thinned(read_labelled([arguments.data], TRAINING).items, variant.dense)
     model = run.begin("pocket", samples, {}, seed)
-    config = TrainingConfig(method="armor" if variant.method == "none" else variant.method, seed=seed)
-    config = config.updated(arguments.settings)
+    method = "armor" if variant.method == "none" else variant.method
+    config = TrainingConfig().updated({"method": method, "seed": seed, **arguments.settings})
     accelerator = run.make_accelerator(config)
     run.open_eyes(model, arguments.eyes, SightConfig(), accelerator)
     if variant.method == "none":

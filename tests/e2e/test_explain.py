@@ -15,7 +15,6 @@ from faultfield.faults.pictures import read_picture
 from faultfield.rollouts.clip import episode_id
 from faultfield.study import Silent, Study, stages
 from tests.detector import pockets
-from tests.e2e.conftest import Cli
 
 LIFT = """
 policy: {type: "faultfield.policies.scripted:ScriptedLift"}
@@ -34,27 +33,36 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
-def test_a_simulators_episodes_are_watched_anew_and_their_verdicts_kept(
-    detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def explain() -> tuple[dict, str]:
-        monkeypatch.setattr(
-            sys, "argv", ["faultfield", "explain", str(folder), "--model", str(detector), "--json", *QUICK]
-        )
-        capsys.readouterr()
+class Explain:
+    """Runs `faultfield explain … --json` in this process: what it printed, and what it told on standard error."""
+
+    def __init__(self, detector: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._detector, self._monkeypatch, self._capsys = detector, monkeypatch, capsys
+
+    def __call__(self, folder: Path, *more: str) -> tuple[dict, str]:
+        arguments = ["faultfield", "explain", str(folder), "--model", str(self._detector), "--json", *QUICK, *more]
+        self._monkeypatch.setattr(sys, "argv", arguments)
+        self._capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        printed = capsys.readouterr()
+        printed = self._capsys.readouterr()
         assert not ended.value.code, printed.err
         return json.loads(printed.out), printed.err
 
+
+@pytest.fixture
+def explain(detector: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Explain:
+    return Explain(detector, monkeypatch, capsys)
+
+
+@pytest.mark.slow
+def test_a_simulators_episodes_are_watched_anew_and_their_verdicts_kept(explain: Explain, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     (tmp_path / "lift.yaml").write_text(LIFT)
     with Study.open(tmp_path / "lift.yaml", folder) as study:
         stages.collect(study, Silent())
         study.env.close()
-    said, told = explain()
+    said, told = explain(folder)
     assert "2 new verdicts, 2 in all" in told
     assert "Left out" not in told
     with Study.open(folder) as study:
@@ -67,23 +75,19 @@ def test_a_simulators_episodes_are_watched_anew_and_their_verdicts_kept(
     assert nominal.shape == (3 * 84, 2 * 84, 3), "three cameras at the two moments that this detector looks at"
     share = [(picture[..., 0] > picture[..., 1:].max(axis=2).astype(int) + 100).mean() for picture in (nominal, red)]
     assert share[1] > 0.3 > 0.05 > share[0], "a table is red under its own variation alone"
-    again, told = explain()
+    again, told = explain(folder)
     assert again == said
     assert "0 new verdicts, 2 in all" in told
 
 
-def test_the_report_of_a_study_tells_what_the_detector_said(
-    cli: Cli, study: Path, detector: Path, tmp_path: Path
-) -> None:
+def test_the_report_of_a_study_tells_what_the_detector_said(explain: Explain, study: Path, tmp_path: Path) -> None:
     copy = tmp_path / "point"
     shutil.copytree(study, copy)
     before = Diagnosis.read(copy / "diagnosis.json")
     assert before.detector is None
     assert "Detector agrees" not in (copy / "report.html").read_text()
-    done = cli(
-        "explain", copy, "--model", detector, "--json", "--limit", "13", "--batch", "4", "--workers", "1", *QUICK
-    )
-    verdicts = json.loads(done.stdout)["verdicts"]
+    said, _ = explain(copy, "--limit", "13", "--batch", "4", "--workers", "1")
+    verdicts = said["verdicts"]
     after = Diagnosis.read(copy / "diagnosis.json")
     assert after.detector is not None
     assert after.detector.episodes == len(verdicts) == 13

@@ -94,7 +94,8 @@ def explain(
         found.append((Path(), dict(judged.verdicts)))
     for study in opened:
         try:
-            found.append((study.directory, _of_study(study, detector, model, chosen, instruction, problems)))
+            with study:
+                found.append((study.directory, _of_study(study, detector, model, chosen, instruction, problems)))
         except FaultfieldError as error:
             problems.append(str(error))
     names = Counter(key for _, verdicts in found for key in verdicts)

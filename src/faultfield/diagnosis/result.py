@@ -149,9 +149,16 @@ class Diagnosis(Entry):
 
         What a detector said is no part of it: that comes later, and changes nothing of what was found.
         """
-        said = {"__all__": {"verdicts"}}
-        left_out = {"created": True, "study": {"name", "command"}, "detector": True, "known": said, "ranking": said}
-        content = self.model_dump(mode="json", exclude=left_out)
+        content = self.model_dump(
+            mode="json",
+            exclude={
+                "created": True,
+                "study": {"name", "command"},
+                "detector": True,
+                "known": {"__all__": {"verdicts"}},
+                "ranking": {"__all__": {"verdicts"}},
+            },
+        )
         payload = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 

@@ -62,16 +62,20 @@ def heard(study: Study) -> Heard:
 
 def _verdicts(judged: Sequence[Judged], alike: Sequence[Judged]) -> Verdicts:
     counts = _counts(judged)
-    counts["judged"] = counts.pop("episodes")
+    told = Verdicts(
+        judged=counts["episodes"], failures=counts["failures"], found=counts["found"], alarms=counts["alarms"]
+    )
     if not alike:
-        return Verdicts(**counts)
+        return told
     episode, judgement = alike[0]
-    return Verdicts(
-        **counts,
-        reason=judgement.verdict.reason,
-        alike=len(alike),
-        failure_probability=judgement.verdict.failure_probability,
-        seed=episode.seed,
+    said = judgement.verdict
+    return told.model_copy(
+        update={
+            "reason": said.reason,
+            "alike": len(alike),
+            "failure_probability": said.failure_probability,
+            "seed": episode.seed,
+        }
     )
 
 

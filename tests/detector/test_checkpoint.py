@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from faultfield.detector import checkpoint
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.model import ArmorModel
+from faultfield.detector.trajectories import Refinement
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
 from tests.detector import armor
@@ -138,3 +140,25 @@ def test_weights_stored_at_half_the_size(saved: Path, tmp_path: Path) -> None:
     assert all(torch.equal(value, whole[name].half().to(value.dtype)) for name, value in again.items())
     with pytest.raises(DetectorError, match="float16 or bfloat16, not 'int8'"):
         checkpoint.save(armor.detector(), tmp_path, "int8")
+
+
+def test_the_fingerprint_changes_with_all_that_a_verdict_depends_on_and_no_more(saved: Path, tmp_path: Path) -> None:
+    how = Refinement()
+    first = checkpoint.fingerprint(saved, how)
+    same, other = tmp_path / "same", tmp_path / "other"
+    for folder in (same, other):
+        shutil.copytree(saved, folder)
+    (same / "README.md").write_text("A card.")
+    assert checkpoint.fingerprint(same, replace(how, batch=2)) == first
+    weights = load_file(other / checkpoint.HEAD)
+    name = sorted(weights)[0]
+    weights[name].view(-1)[0] += 1
+    save_file(weights, other / checkpoint.HEAD)
+    prints = {
+        first,
+        checkpoint.fingerprint(other, how),
+        checkpoint.fingerprint(saved, replace(how, rounds=1)),
+        checkpoint.fingerprint(saved, replace(how, seed=1)),
+        checkpoint.fingerprint(saved, how, "Lift the cube."),
+    }
+    assert len(prints) == 5

@@ -191,10 +191,35 @@ def test_the_episodes_of_a_study_are_judged(shell: Shell, detector: Path, tmp_pa
         for seed, video in ((0, film), (1, None)):
             identity = study.identity["policy"], study.identity["environment"]
             study.ledger.append(Episode(NOMINAL, seed, True, 5, *identity, "known", video=video))
-    code, out, _ = shell("explain", folder, "--model", detector, "--json", *QUICK)
+    code, out, err = shell("explain", folder, "--model", detector, "--json", *QUICK)
     assert code == 0
     (verdict,) = json.loads(out)["verdicts"]
     assert verdict["id"].endswith("-0")
+    assert set(verdict) == {"id", "failed", "failure_probability", "reason", "rounds"}
+    assert "1 new verdicts, 1 in all" in err
+    assert "Left out: The episode of seed 1" in err
+    with Study.open(folder) as study:
+        ((key, kept),) = study.ledger.verdicts().items()
+    assert (key[3], kept.failure_probability, kept.reason) == (0, verdict["failure_probability"], verdict["reason"])
+    code, again, err = shell("explain", folder, "--model", detector, "--json", "--limit", "1", *QUICK)
+    assert (code, again) == (0, out)
+    assert "0 new verdicts, 1 in all" in err
+
+
+@pytest.mark.parametrize(("option", "sentence"), [
+    (("--variation", "red"), "A variation is a YAML mapping such as"),
+    (("--variation", "{goal_colour: red}"), "goal_colour"),
+    (("--stage", "verify"), "has no episode of the kind asked for"),
+])  # fmt: skip
+def test_what_cannot_be_chosen_of_a_study_is_one_sentence(
+    shell: Shell, detector: Path, tmp_path: Path, option: tuple[str, str], sentence: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "study.yaml").write_text(STUDY)
+    code, out, err = shell("explain", tmp_path / "run", "--model", detector, *option, *QUICK)
+    assert (code, out) == (2, "")
+    assert sentence in " ".join(err.split())
+    assert "Traceback" not in err
 
 
 def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Shell, data: Path) -> None:

@@ -11,6 +11,7 @@ from faultfield.detector.prompts import (
     question,
     request,
 )
+from faultfield.faults import wording
 
 
 def test_conditioning_tells_what_is_known_and_no_more() -> None:
@@ -25,6 +26,17 @@ def test_a_task_is_not_told_its_own_annotation() -> None:
     annotation = Said(True, "It slipped.")
     assert masked(annotation, "detection") == Said(None, "It slipped.")
     assert masked(annotation, "reasoning") == Said(True, None)
+
+
+def test_what_every_prompt_opens_with_is_what_detectors_were_trained_on() -> None:
+    told = "the robot is attempting this task: Lift the cube.\nDid the robot succeed?\n"
+    assert question("Lift the cube.") == f"In the image, {told}"
+    assert question("Lift the cube.", video=True) == f"In the video, {told}"
+
+
+def test_data_ask_what_prompts_ask() -> None:
+    for video in (False, True):
+        assert wording.question("Lift the cube.", video=video) + "\n" == question("Lift the cube.", video)
 
 
 def test_question_names_the_task_once_whatever_its_full_stop() -> None:

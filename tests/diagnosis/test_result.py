@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faultfield.diagnosis import result
-from faultfield.diagnosis.result import Diagnosis, FactorInfo, Known, MapGrid, Ranked, Rate, Similarity, ranked
+from faultfield.diagnosis.result import (
+    Diagnosis,
+    FactorInfo,
+    Known,
+    MapGrid,
+    Ranked,
+    Rate,
+    Similarity,
+    Verdicts,
+    ranked,
+)
 from faultfield.errors import StudyError
 from faultfield.variations import Variation
 from tests.report.example import SPACE, example
@@ -92,8 +102,15 @@ def test_factors_tell_their_range() -> None:
         lambda: Ranked.estimated(Variation({"a": 1.0}, "A."), math.nan, 0, 1, 0.5),
         lambda: Similarity(labels=["a", "b"], values=[[1.0, 0.0]]),
         lambda: MapGrid(x=[0.0, 1.0], y=[0.0], potential=[[1.0]]),
+        lambda: Verdicts(judged=3, failures=2, found=3, alarms=0),
     ],
-    ids=["more failures than episodes", "not a number", "not square", "grid of another shape"],
+    ids=[
+        "more failures than episodes",
+        "not a number",
+        "not square",
+        "grid of another shape",
+        "more found than failed",
+    ],
 )
 def test_entries_that_cannot_be_are_refused(entry) -> None:
     with pytest.raises(ValidationError):

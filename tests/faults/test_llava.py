@@ -172,6 +172,13 @@ def test_what_is_written_is_read_back_and_looks_as_it_should(folder: Path) -> No
     assert items[0].instruction == "Lift the cube"
 
 
+def test_files_with_our_question_of_old_still_tell_the_instruction(folder: Path) -> None:
+    old = "The picture shows a robot arm. The task: Lift the cube.\nDid the robot succeed? Answer yes or no."
+    turns = [{"from": "human", "value": f"<image>\n{old}"}, {"from": "gpt", "value": "Yes"}]
+    (item,) = read(store(folder, [entry("a", conversations=turns)])).items
+    assert item.instruction == "Lift the cube"
+
+
 def test_lines_instead_of_a_list(folder: Path) -> None:
     path = folder / "data.jsonl"
     path.write_text("\n".join(json.dumps(entry(name)) for name in "ab") + "\n")

@@ -22,7 +22,11 @@ SKEW = 0.3
 CLOSE = 0.06
 SPEED = 0.05
 HEIGHT = 0.2
-VIEWS = {"side": (0, 2), "back": (1, 2), "top": (0, 1)}
+VIEWS = {
+    "side": (0, 2), "back": (1, 2), "top": (0, 1),
+    # Real environments have the cameras of a collage by their names there.
+    "front": (1, 2), "wrist": (0, 2), "overhead": (0, 1),
+}  # fmt: skip
 
 
 class PickAndPlace(VariableEnv):
@@ -84,7 +88,7 @@ class PickAndPlace(VariableEnv):
         return {"hand": self._hand, "open": np.array(self._open), "cubes": self._cubes, "turned": self._turned}
 
     def observe(self, snapshot: Snapshot, variation: Variation) -> dict[str, NDArray[Any]]:
-        return self._told(snapshot)
+        return self._observe(snapshot)
 
     def pictures(
         self, cameras: Sequence[str], size: int, snapshot: Snapshot | None = None
@@ -107,12 +111,10 @@ class PickAndPlace(VariableEnv):
             picture[inside] = color
         return (255 * picture).astype(np.uint8)
 
-    def _observe(self) -> dict[str, NDArray[Any]]:
-        return self._told(self.snapshot())
-
-    def _told(self, seen: Snapshot) -> dict[str, NDArray[Any]]:
+    def _observe(self, seen: Snapshot | None = None) -> dict[str, NDArray[Any]]:
+        seen = self.snapshot() if seen is None else seen
         return {
-            STATE: np.concatenate([seen["hand"], seen["turned"], [float(seen["open"])]]).astype(np.float32),
+            STATE: np.concatenate([seen["hand"], seen["turned"], [seen["open"]]]).astype(np.float32),
             PRIVILEGED: np.concatenate([*seen["cubes"], self._goal]).astype(np.float32),
         }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faultfield.diagnosis.result import Diagnosis
+from faultfield.diagnosis.result import DetectorInfo, Diagnosis, Verdicts
 from faultfield.errors import StudyError
 from faultfield.report.html import render, write_report
 from faultfield.report.theme import DARK, LIGHT
@@ -48,6 +48,39 @@ def test_without_controls_their_columns_say_so(bare: Diagnosis) -> None:
     page = render(bare.model_copy(update={"known": known}), {}, None)
     assert page.count('<span class="figures">–</span>') == 2 * len(known)
     assert "No expert was run" in page
+
+
+def test_a_reason_stands_beside_its_variation_as_the_detectors_own(bare: Diagnosis) -> None:
+    first, second, third = example().known[:3]
+    reason = "The gripper went <b>too far</b> to the left."
+    told = Verdicts(judged=10, failures=8, found=6, alarms=1, reason=reason, alike=4, failure_probability=0.91, seed=7)
+    missed = Verdicts(judged=3, failures=3, found=0, alarms=0)
+    known = [
+        first.model_copy(update={"verdicts": told}),
+        second.model_copy(update={"verdicts": missed}),
+        third.model_copy(update={"verdicts": Verdicts(judged=2, failures=0, found=0, alarms=2)}),
+    ]
+    counted = DetectorInfo.counted(["d"], episodes=15, failures=11, found=6, alarms=3)
+    film = {first.key: np.zeros((12, 32, 3), np.uint8)}
+    page = render(bare.model_copy(update={"known": known, "detector": counted}), {}, None, film)
+    rows = {e.text: row for e in known for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if e.text in row}
+    said = rows[first.text]
+    assert "<q>The gripper went &lt;b&gt;too far&lt;/b&gt; to the left.</q>" in said
+    assert "The detector on seed 7, failure 91%:" in said
+    assert "It found 6 of 8 failures, with 1 false alarm in 2 successes; 4 of the 6 reasons claim the same." in said
+    assert said.count("data:image/jpeg;base64,") == page.count("data:image/jpeg;base64,") == 1
+    assert "it took every failure for a success" in rows[second.text]
+    assert "detector" not in rows[third.text], "nothing failed there"
+    assert "Detector agrees with the simulator" in page
+    assert "on 7 of 15 episodes watched" in page
+    assert "detector&#39;s own words" in page
+
+
+def test_without_verdicts_no_detector_is_spoken_of(bare: Diagnosis) -> None:
+    page = render(bare.model_copy(update={"known": example().known[:3]}), {}, None)
+    body = re.sub(r"<script>.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
+    assert "detector" not in body.lower()
+    assert "heard" not in body
 
 
 def test_same_diagnosis_same_bytes_and_no_addresses(bare: Diagnosis, tmp_path: Path) -> None:

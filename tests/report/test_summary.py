@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from faultfield.diagnosis.result import Ranked, Verified
+from faultfield.diagnosis.result import DetectorInfo, Ranked, Verified
 from faultfield.report import print_worst, verdict
 from faultfield.variations import Variation
 from tests.report.example import example
@@ -32,6 +32,14 @@ def test_numbers_are_printed_and_words_are_not_markup() -> None:
     assert "[red]Change[/red] a." in text
     for said in ("87%", "70–95%", "0.50", "90% (27/30)"):
         assert said in text
+
+
+def test_a_detector_is_held_against_the_simulator() -> None:
+    counted = DetectorInfo.counted(["d"], episodes=15, failures=11, found=6, alarms=1)
+    text = " ".join(printed(example().model_copy(update={"detector": counted})).split())
+    assert "agrees with the simulator on 9 of 15 episodes (60%; 95%: 36–80%)" in text
+    assert "it found 6 of 11 failures, and called 1 of 4 successes failed." in text
+    assert "detector" not in printed(example())
 
 
 def test_without_a_ranking_the_verdict_stands_alone() -> None:

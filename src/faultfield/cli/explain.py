@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.errors import DetectorError
+from faultfield.errors import DetectorError, FaultfieldError
 
 SHIPPED = Path("models/detector")
 """The detector that ships, where none is named."""
@@ -44,29 +44,72 @@ def explain(
     samples: Trajectories = 3,
     batch: BatchSize = 8,
     seed: Seed = 0,
+    variation: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a study only the episodes under it, such as '{table_color: red}'; again for more."),
+    ] = None,
+    stage: Annotated[
+        str,
+        typer.Option(
+            help="Of a study only these stages, with commas: known, check, verify, expert, blind. By default "
+            "all episodes of the policy under test."
+        ),
+    ] = "",
+    failed_only: Annotated[
+        bool, typer.Option("--failed-only", help="Of a study only the episodes that the simulator counts as failures.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Of a study at most so many episodes, from every variation by turns.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that roll a study's episodes out again to watch them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
-    """Say whether episodes failed and why, how sure that is, and how it changed over the rounds."""
+    """Say whether episodes failed and why, how sure that is, and how it changed over the rounds.
+
+    Verdicts on a study's episodes are kept in its ledger, and its report shows them. Killed at any moment and run
+    again, it goes on where it stopped.
+    """
     from faultfield.detector import evaluation
 
-    read, problems = _read(paths, instruction)
-    if not read:
-        raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
-    if len(read) == 1:
+    studies = [path for path in paths if path.is_dir()]
+    read, problems = _read([path for path in paths if path not in studies], instruction)
+    if not read and not studies:
+        _nothing(problems)
+    if len(read) == 1 and not studies:
         # A file that is no good is told before a model is loaded.
         read = [replace(read[0], given=read[0].clip())]
+    stages = tuple(name.strip() for name in stage.split(",") if name.strip())
+    chosen = tuple(_parsed(text) for text in variation or ()), stages, failed_only, limit
+    opened = _open(studies, workers, problems)
+    if not read and not opened:
+        _nothing(problems)
     detector = load_detector(model, rounds, samples, batch, seed)
-    with Bars().task("Episodes", len(read)) as update:
-        judged = evaluation.judge(detector, read, batch, update)
-    problems += [problem.text for problem in judged.problems]
-    if not judged.verdicts:
-        raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
+    found: list[tuple[Path, dict[str, Any]]] = []
+    if read:
+        with Bars().task("Episodes", len(read)) as update:
+            judged = evaluation.judge(detector, read, batch, update)
+        problems += [problem.text for problem in judged.problems]
+        found.append((Path(), dict(judged.verdicts)))
+    for study in opened:
+        try:
+            with study:
+                found.append((study.directory, _of_study(study, detector, model, chosen, instruction, problems)))
+        except FaultfieldError as error:
+            problems.append(str(error))
+    names = Counter(key for _, verdicts in found for key in verdicts)
+    verdicts = {
+        key if names[key] == 1 else f"{path}:{key}": verdict for path, those in found for key, verdict in those.items()
+    }
+    if not verdicts:
+        _nothing(problems)
     for problem in problems:
         err.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
-        print_json({"verdicts": [verdict_json(key, verdict) for key, verdict in judged.verdicts.items()]})
+        print_json({"verdicts": [verdict_json(key, verdict) for key, verdict in verdicts.items()]})
         return
-    for key, verdict in judged.verdicts.items():
+    for key, verdict in verdicts.items():
         _print(key, verdict)
 
 
@@ -118,7 +161,7 @@ def _read(paths: Sequence[Path], instruction: str | None) -> tuple[list[Any], li
     problems: list[str] = []
     for path in paths:
         try:
-            read = _of_directory(path, instruction) if path.is_dir() else read_any(path, instruction)
+            read = read_any(path, instruction)
         except DetectorError as error:
             problems.append(str(error))
             continue
@@ -128,22 +171,67 @@ def _read(paths: Sequence[Path], instruction: str | None) -> tuple[list[Any], li
     return [s if names[s.id] == 1 else replace(s, id=f"{path}:{s.id}") for path, s in found], problems
 
 
-def _of_directory(path: Path, instruction: str | None) -> Any:
-    """The episodes with a video of a study."""
-    from faultfield.detector.data import Sample, Samples
-    from faultfield.rollouts.clip import clips
-    from faultfield.rollouts.ledger import Ledger
+def _open(paths: Sequence[Path], workers: int | None, problems: list[str]) -> list[Any]:
+    """The studies in directories; what is wrong with others goes to the problems."""
     from faultfield.study import Study
 
-    if not (path / "study.yaml").is_file():
-        raise DetectorError(f"The directory '{path}' holds no study; name a file in it.")
-    with Study.open(path) as study:
-        asked = study.env.instruction if instruction is None else instruction
-        with Ledger(study.directory / "ledger") as ledger:
-            found = tuple(Sample(clip.id, asked, given=clip) for clip in clips(ledger, asked))
-    if not found:
-        raise DetectorError(f"No episode of the study '{path}' has a video; roll some out with videos kept.")
-    return Samples(found)
+    opened = []
+    for path in paths:
+        if not (path / "study.yaml").is_file():
+            problems.append(f"The directory '{path}' holds no study; name a file in it.")
+            continue
+        try:
+            opened.append(Study.open(path, workers=workers))
+        except FaultfieldError as error:
+            problems.append(str(error))
+    return opened
+
+
+def _of_study(
+    study: Any,
+    detector: Any,
+    model: Path | None,
+    chosen: tuple[Any, ...],
+    instruction: str | None,
+    problems: list[str],
+) -> dict[str, Any]:
+    """Verdicts on a study's episodes; they are in its ledger then, and in its report if it has one."""
+    from faultfield.detector import checkpoint
+    from faultfield.study import diagnose
+    from faultfield.study import explain as stage
+
+    fingerprint = checkpoint.fingerprint(SHIPPED if model is None else model, detector.how, instruction)
+    said = stage.explain(
+        study,
+        detector,
+        fingerprint,
+        detector.model.viewer,
+        Bars(),
+        selection=stage.Selection(*chosen),
+        instruction=instruction,
+        batch=detector.how.batch,
+    )
+    problems += [problem.text for problem in said.problems]
+    err.print(f"{said.added} new verdicts, {len(said.verdicts)} in all, in {study.directory / 'ledger'}")
+    if (study.directory / "diagnosis.json").is_file():
+        err.print(f"Report: {diagnose.report(study)}", soft_wrap=True)
+    return dict(said.verdicts)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise DetectorError(f"A variation is a YAML mapping such as '{{table_color: red}}', not '{text}'.")
+    return values
+
+
+def _nothing(problems: Sequence[str]) -> NoReturn:
+    raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
 
 
 def _print(key: str, verdict: Any) -> None:

@@ -1,20 +1,25 @@
 """A detector as a folder of safetensors, and any Qwen2.5-VL as the start of one."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from faultfield import files
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.model import ArmorModel
+from faultfield.detector.trajectories import Refinement
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError
 
 SETTINGS = "armor.json"
 HEAD = "head.safetensors"
 _VERSION = 1
+_CONTENT = {".json", ".jinja", ".safetensors", ".txt"}
+"""Suffixes of the files that make a detector what it is; a card is none of them."""
 
 
 def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> None:
@@ -88,6 +93,22 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         ) from error
     model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer)
     return model.to(device).eval()
+
+
+def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = None) -> str:
+    """Sixteen hexadecimal digits of all that a verdict on a given episode depends on.
+
+    Args:
+        folder: Where the detector lies: its weights, words and settings.
+        how: Samples, rounds and their like; how many clips are computed at once changes nothing.
+        instruction: What it is told that the robot was asked to do, where that is not the episode's own.
+    """
+    refined = {name: value for name, value in asdict(how).items() if name != "batch"} | {"instruction": instruction}
+    digest = hashlib.sha256(json.dumps(refined, sort_keys=True).encode())
+    for file in sorted(each for each in Path(folder).iterdir() if each.suffix in _CONTENT):
+        with file.open("rb") as stream:
+            digest.update(f"\0{file.name}\0".encode() + hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def wrap(

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from faultfield.faults import wording
+
 Task = Literal["detection", "reasoning"]
 """The two things the model is asked."""
 
@@ -49,9 +51,7 @@ def question(instruction: str, video: bool = False) -> str:
         In the video, the robot is attempting this task: Lift the cube.
         Did the robot succeed?
     """
-    seen = "video" if video else "image"
-    task = instruction.strip().rstrip(".")
-    return f"In the {seen}, the robot is attempting this task: {task}.\nDid the robot succeed?\n"
+    return wording.question(instruction, video=video) + "\n"
 
 
 def conditioning(said: Said) -> str:

@@ -2,7 +2,7 @@
 
 from pydantic import Field, JsonValue
 
-from faultfield.diagnosis.entries import Entry
+from faultfield.diagnosis.entries import Entry, Rate
 from faultfield.variations import Categorical, Color, Continuous, Factor
 
 
@@ -90,6 +90,40 @@ class RolloutInfo(Entry):
     """Episodes of each."""
     seeds: list[int] = Field(default_factory=list)
     """The seeds, the same for each variation."""
+
+
+class DetectorInfo(Entry):
+    """How far a detector that watched the policy's episodes agreed with the simulator's own success check."""
+
+    fingerprints: list[str]
+    """Of the detector and its settings; of several where each judged some episodes last."""
+    episodes: int = Field(ge=0)
+    """Episodes that it judged."""
+    agreed: int = Field(ge=0)
+    """How many of them it judged as the simulator did."""
+    rate: float = Field(ge=0, le=1)
+    """agreed / episodes."""
+    low: float = Field(ge=0, le=1)
+    """Lower end of the Wilson interval (95 %)."""
+    high: float = Field(ge=0, le=1)
+    """Upper end of the Wilson interval (95 %)."""
+    failures: int = Field(ge=0)
+    """How many of the episodes failed by the simulator's own check."""
+    found: int = Field(ge=0)
+    """How many of these failures it called failures."""
+    alarms: int = Field(ge=0)
+    """How many successes it called failures."""
+
+    @classmethod
+    def counted(cls, fingerprints: list[str], episodes: int, failures: int, found: int, alarms: int) -> "DetectorInfo":
+        """From counts; `episodes` is at least 1."""
+        agreed = found + episodes - failures - alarms
+        # The interval of a share is the same whatever the share is of.
+        share = Rate.of(agreed, episodes)
+        return cls(
+            fingerprints=fingerprints, episodes=episodes, agreed=agreed, rate=share.rate, low=share.low,
+            high=share.high, failures=failures, found=found, alarms=alarms,
+        )  # fmt: skip
 
 
 class ProbeInfo(Entry):

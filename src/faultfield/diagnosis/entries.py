@@ -44,6 +44,33 @@ class Rate(Entry):
         return self
 
 
+class Verdicts(Entry):
+    """What a detector that watched a variation's episodes said of them: its own words, not the simulator's."""
+
+    judged: int = Field(ge=0)
+    """Episodes of the policy that it watched."""
+    failures: int = Field(ge=0)
+    """How many of them failed by the simulator's own check."""
+    found: int = Field(ge=0)
+    """How many of these failures it called failures."""
+    alarms: int = Field(ge=0)
+    """How many successes it called failures."""
+    reason: str | None = None
+    """Its reason: of the failures that it found the commonest claim, in the words of the one it was surest of."""
+    alike: int = Field(default=0, ge=0)
+    """How many of the failures that it found have a reason with the same claim."""
+    failure_probability: float | None = Field(default=None, ge=0, le=1)
+    """How likely it held failure in the episode with that reason."""
+    seed: int | None = None
+    """Seed of that episode."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.alike <= self.found <= self.failures <= self.judged or self.found + self.alarms > self.judged:
+            raise ValueError(f"{self.found} found of {self.failures} failures in {self.judged} episodes")
+        return self
+
+
 class Known(Rate):
     """A variation that was rolled out before anything was learned; its counts are the policy's."""
 
@@ -65,6 +92,8 @@ class Known(Rate):
     """How many of the blind policy's failed."""
     infeasible: bool = False
     """The expert fails too: no weakness of the policy."""
+    verdicts: Verdicts | None = None
+    """What a detector said of its episodes; null where none watched them."""
 
     @classmethod
     def counted(
@@ -138,6 +167,8 @@ class Ranked(Entry):
     """Log-likelihood ratio of the diagnostic policy against nominal (RoboMD, 3.4): it goes where this is high."""
     note: str = ""
     """Anything to be said beside it, in a sentence."""
+    verdicts: Verdicts | None = None
+    """What a detector said of its episodes; null where none watched them."""
 
     @classmethod
     def estimated(

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from faultfield import files
 from faultfield.diagnosis.context import (
+    DetectorInfo,
     EnvironmentInfo,
     FactorInfo,
     PolicyInfo,
@@ -20,11 +21,12 @@ from faultfield.diagnosis.context import (
     RolloutInfo,
     StudyInfo,
 )
-from faultfield.diagnosis.entries import Entry, Known, Ranked, Rate, Verified, ranked
+from faultfield.diagnosis.entries import Entry, Known, Ranked, Rate, Verdicts, Verified, ranked
 from faultfield.diagnosis.landscape import FieldInfo, FieldMap, FieldQuality, MapGrid, MapPoint, Similarity
 from faultfield.errors import StudyError
 
 __all__ = [
+    "DetectorInfo",
     "Diagnosis",
     "EnvironmentInfo",
     "FactorInfo",
@@ -44,6 +46,7 @@ __all__ = [
     "Selection",
     "Similarity",
     "StudyInfo",
+    "Verdicts",
     "Verified",
     "ranked",
 ]
@@ -133,6 +136,8 @@ class Diagnosis(Entry):
     """The field in two dimensions."""
     probe: ProbeInfo | None = None
     """What the probe looked at."""
+    detector: DetectorInfo | None = None
+    """How far a detector's verdicts agree with the simulator; null where none watched the episodes."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """The study file, as it was understood."""
     caveats: list[str] = Field(default_factory=list)
@@ -140,8 +145,20 @@ class Diagnosis(Entry):
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits over everything but when it was made and how the study's directory is called."""
-        content = self.model_dump(mode="json", exclude={"created": True, "study": {"name", "command"}})
+        """Sixteen hexadecimal digits over what was found, whenever it was made and however the directory is called.
+
+        What a detector said is no part of it: that comes later, and changes nothing of what was found.
+        """
+        content = self.model_dump(
+            mode="json",
+            exclude={
+                "created": True,
+                "study": {"name", "command"},
+                "detector": True,
+                "known": {"__all__": {"verdicts"}},
+                "ranking": {"__all__": {"verdicts"}},
+            },
+        )
         payload = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 

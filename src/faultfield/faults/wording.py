@@ -154,26 +154,25 @@ def success_reasons() -> tuple[str, ...]:
 
 
 def question(instruction: str, *, video: bool = False) -> str:
-    """What the detector is asked about a collage, or about a video.
+    """What the detector is asked about a picture, or about a video: in its prompts and in its data alike.
 
     Args:
         instruction: What the robot was asked to do.
-        video: Whether it is shown a video in place of a collage.
+        video: Whether it is shown a video in place of a picture.
+
+    Example:
+        >>> print(question("Lift the cube."))
+        In the image, the robot is attempting this task: Lift the cube.
+        Did the robot succeed?
     """
-    seen = (
-        "The video shows a robot arm at work."
-        if video
-        else "The picture shows a robot arm at work in a grid of frames. Time runs from left to right, and a number at "
-        "the top left counts the columns. The rows are the front camera, the wrist camera and the camera overhead. "
-        "White cells are steps that have not happened."
-    )
-    return (
-        f"{seen} {_TASK}{instruction.rstrip('. ')}.\n"
-        "Did the robot succeed? Answer yes or no; if no, explain why it failed."
-    )
+    seen = "video" if video else "image"
+    return f"In the {seen}, {_TASK}{instruction.strip().rstrip('.')}.\nDid the robot succeed?"
 
 
-_TASK = "The task: "
+_TASK = "the robot is attempting this task: "
+
+_OPENINGS = ((_TASK, ".\n"), ("The task: ", ".\n"), ("robot arm performing ", ". "))
+"""What an instruction stands between: in our question, in ours of old, of which there are data, and in AHA's."""
 
 
 def instruction_in(question: str) -> str | None:
@@ -183,7 +182,7 @@ def instruction_in(question: str) -> str | None:
         >>> instruction_in(question("Lift the cube."))
         'Lift the cube'
     """
-    for opening, end in ((_TASK, ".\n"), ("robot arm performing ", ". ")):
+    for opening, end in _OPENINGS:
         _, found, rest = question.partition(opening)
         if found:
             return rest.partition(end)[0].rstrip(". \n")

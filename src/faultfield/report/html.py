@@ -17,7 +17,7 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.report import chart, plots, words
 from faultfield.report.agreement import agreement
-from faultfield.report.theme import DARK, LIGHT, Theme, picture_uri, svg_uri
+from faultfield.report.theme import DARK, LIGHT, Theme, photo_uri, picture_uri, svg_uri
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +42,7 @@ def write_report(
     pictures: Mapping[str, NDArray[np.uint8]],
     nominal_picture: NDArray[np.uint8] | None,
     out: str | Path,
+    watched: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> None:
     """Write the report of a diagnosis, whole or not at all.
 
@@ -52,15 +53,20 @@ def write_report(
         pictures: The scene under each variation by variation key, uint8 (height, width, 3); keys may be missing.
         nominal_picture: The scene with nothing changed, uint8 (height, width, 3), or None.
         out: The HTML file.
+        watched: Frames of the episode whose reason the detector tells, as one picture by variation key, uint8 (height,
+            width, 3); keys may be missing.
 
     Raises:
         StudyError: A picture is not uint8 (height, width, 3).
     """
-    files.write_text(out, render(diagnosis, pictures, nominal_picture))
+    files.write_text(out, render(diagnosis, pictures, nominal_picture, watched))
 
 
 def render(
-    diagnosis: Diagnosis, pictures: Mapping[str, NDArray[np.uint8]], nominal_picture: NDArray[np.uint8] | None
+    diagnosis: Diagnosis,
+    pictures: Mapping[str, NDArray[np.uint8]],
+    nominal_picture: NDArray[np.uint8] | None,
+    watched: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> str:
     """The report as text; arguments as in `write_report`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -82,6 +88,7 @@ def render(
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         uris={key: _uri(picture, key) for key, picture in sorted(pictures.items())},
+        watched={key: _uri(picture, key, photo_uri) for key, picture in sorted((watched or {}).items())},
         nominal_uri=None if nominal_picture is None else _uri(nominal_picture, "nominal"),
         drawings=_drawings(diagnosis),
         verdict=words.verdict(diagnosis),
@@ -91,6 +98,7 @@ def render(
         weaknesses=words.weaknesses(diagnosis),
         infeasible=words.infeasible(diagnosis),
         why_infeasible=words.why_infeasible,
+        detector_counts=words.detector_counts,
         caveats=words.caveats(diagnosis),
         agreement=agreement(diagnosis.ranking),
         settings=json.dumps(diagnosis.settings, indent=2, ensure_ascii=False),
@@ -121,13 +129,13 @@ def _drawings(diagnosis: Diagnosis) -> dict[str, Drawing]:
     return {name: Drawing(svg_uri(draw(LIGHT)), svg_uri(draw(DARK))) for name, draw in drawers.items()}
 
 
-def _uri(picture: NDArray[np.uint8], key: str) -> str:
+def _uri(picture: NDArray[np.uint8], key: str, encode: Callable[[NDArray[np.uint8]], str] = picture_uri) -> str:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
         raise StudyError(
             f"The picture of '{key}' has shape {picture.shape} and dtype {picture.dtype}; "
             "the report needs uint8 (height, width, 3)."
         )
-    return picture_uri(picture)
+    return encode(picture)
 
 
 def _source(name: str) -> str:

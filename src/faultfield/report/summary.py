@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from faultfield.diagnosis.result import Diagnosis
-from faultfield.report.words import percent, span, verdict, weaknesses
+from faultfield.report.words import heard, percent, span, verdict, weaknesses
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +16,8 @@ def print_worst(diagnosis: Diagnosis, console: "Console", count: int = 10) -> No
     from rich.text import Text
 
     console.print(Text(verdict(diagnosis), style="bold"))
+    if diagnosis.detector is not None:
+        console.print(Text(heard(diagnosis.detector)))
     worst = weaknesses(diagnosis)[:count]
     if not worst:
         return

@@ -101,3 +101,12 @@ def picture_uri(picture: NDArray[np.uint8], largest: int = 256) -> str:
     stream = io.BytesIO()
     image.save(stream, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def photo_uri(picture: NDArray[np.uint8]) -> str:
+    """A large picture, uint8 (height, width, 3), as a JPEG data URI: a tenth of a PNG."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="JPEG", quality=80, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from faultfield.diagnosis.result import Diagnosis, Known, Ranked, Rate
+from faultfield.diagnosis.result import DetectorInfo, Diagnosis, Known, Ranked, Rate, Verdicts
 
 FAILING = 0.5
 """A variation counts as failing from this share of failed episodes on, where the diagnosis sets no other."""
@@ -137,6 +137,36 @@ def why_infeasible(entry: Known | Ranked) -> str:
     return entry.note if isinstance(entry, Ranked) and entry.note else "The expert fails as well."
 
 
+def detector_counts(verdicts: Verdicts) -> str:
+    """How far what a detector said of a variation is borne out by the simulator's own check.
+
+    Example:
+        >>> detector_counts(Verdicts(judged=10, failures=8, found=6, alarms=1, alike=4))
+        'It found 6 of 8 failures, with 1 false alarm in 2 successes; 4 of the 6 reasons claim the same.'
+    """
+    said = f"It found {verdicts.found} of {_many(verdicts.failures, 'failure')}"
+    successes = verdicts.judged - verdicts.failures
+    if successes:
+        said += f", with {_many(verdicts.alarms, 'false alarm')} in {_many(successes, 'success')}"
+    if verdicts.found > 1:
+        said += f"; {verdicts.alike} of the {verdicts.found} reasons claim the same"
+    return f"{said}."
+
+
+def heard(detector: DetectorInfo) -> str:
+    """How far a detector agrees with the simulator, in one sentence."""
+    return (
+        f"The detector agrees with the simulator on {detector.agreed} of {detector.episodes} episodes "
+        f"({percent(detector.rate)}; 95%: {span(detector.low, detector.high)}): it found {detector.found} of "
+        f"{_many(detector.failures, 'failure')}, and called {detector.alarms} of "
+        f"{_many(detector.episodes - detector.failures, 'success')} failed."
+    )
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}{'es' if word.endswith('s') else 's'}"
+
+
 def caveats(diagnosis: Diagnosis) -> list[str]:
     """What a reader must bear in mind: the study's own caveats after those that follow from the numbers."""
     ranking = weaknesses(diagnosis)
@@ -167,5 +197,10 @@ def caveats(diagnosis: Diagnosis) -> list[str]:
         found.append(
             f"With {fewest} episodes for a known variation, a measured rate is uncertain by up to "
             f"±{100 * half:.0f} points (95%)."
+        )
+    if diagnosis.detector is not None:
+        found.append(
+            "Reasons are the detector's own words. Whether an episode failed was checked against the simulator; "
+            "whether the reason is right was not."
         )
     return found + diagnosis.caveats

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.ledger import Key, Ledger
+from faultfield.rollouts.episode import Episode, Key
+from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import Workers, run_many
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.rollouts.worker import Job

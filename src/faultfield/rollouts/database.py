@@ -30,7 +30,9 @@ CREATE TABLE episodes (
 
 
 class Database:
-    """A ledger's rows. Every statement is a transaction of its own; several processes may read while one writes.
+    """A ledger's rows; several processes may read while one writes.
+
+    Every statement is a transaction of its own, but those in a block of `transaction`.
 
     Args:
         path: Of the file.
@@ -71,6 +73,23 @@ class Database:
         places = ", ".join("?" * len(COLUMNS))
         self.rows(f"INSERT INTO episodes ({', '.join(COLUMNS)}) VALUES ({places}) ON CONFLICT DO NOTHING", values)
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All statements of the block together, or none of them.
+
+        Raises:
+            LedgerError: Another process has been writing for too long.
+        """
+        self.rows("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            # SQLite may have rolled back by itself, for instance when the disk is full.
+            if self._connection.in_transaction:
+                self.rows("ROLLBACK")
+            raise
+        self.rows("COMMIT")
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
@@ -91,13 +110,12 @@ class Database:
 
     def _make(self) -> None:
         self.rows("PRAGMA journal_mode = WAL")
-        self.rows("BEGIN IMMEDIATE")
-        # Another process may have made it while this one waited.
-        if not self._tables():
-            self.rows(_SCHEMA)
-            self.rows(f"PRAGMA application_id = {_APPLICATION}")
-            self.rows(f"PRAGMA user_version = {FORMAT}")
-        self.rows("COMMIT")
+        with self.transaction():
+            # Another process may have made it while this one waited.
+            if not self._tables():
+                self.rows(_SCHEMA)
+                self.rows(f"PRAGMA application_id = {_APPLICATION}")
+                self.rows(f"PRAGMA user_version = {FORMAT}")
 
     def _tables(self) -> list[sqlite3.Row]:
         return self.rows("SELECT name FROM sqlite_master")

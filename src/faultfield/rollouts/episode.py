@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from faultfield.envs.base import Snapshot
 from faultfield.variations import Variation
 
+Key = tuple[str, str, str, int]
+"""Policy, environment, variation key, seed: `Episode.key`."""
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -59,6 +62,6 @@ class Episode:
     versions: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def key(self) -> tuple[str, str, str, int]:
+    def key(self) -> Key:
         """Policy, environment, variation, seed: at most one episode of a ledger has each."""
         return (self.policy, self.environment, self.variation.key, self.seed)

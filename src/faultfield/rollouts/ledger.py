@@ -3,24 +3,27 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faultfield.errors import LedgerError
 from faultfield.rollouts.arrays import arrays_of, digest_of, read_arrays, with_arrays, write_arrays
 from faultfield.rollouts.database import COLUMNS, Database
-from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.episode import Episode, Key
+from faultfield.rollouts.export import arrow_table
+from faultfield.rollouts.judgements import Judgement, Judgements
+from faultfield.rollouts.verdict import Verdict
 from faultfield.variations import Variation
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
-
-Key = tuple[str, str, str, int]
-"""Policy, environment, variation key, seed: `Episode.key`."""
 
 Load = Literal["none", "initial", "all"]
 """Which arrays to read: none; first pictures and first snapshot; trajectory and video too."""
@@ -55,6 +58,7 @@ class Ledger:
     def __init__(self, directory: str | Path, *, create: bool = False, timeout: float = 30.0) -> None:
         self.directory = Path(directory)
         self._database = Database(self.directory / "ledger.sqlite", create=create, timeout=timeout)
+        self._judgements = Judgements(self._database, self.directory)
 
     def append(self, episode: Episode) -> None:
         """Add an episode.
@@ -145,11 +149,16 @@ class Ledger:
             which = f"no episodes of {told}" if told else "no episodes"
             raise LedgerError(f"The ledger in '{self.directory}' holds {which}; roll them out first.")
         for row in rows:
-            episode = self._episode(row)
-            if load != "none":
-                arrays = read_arrays(self.directory / row["file"], everything=load == "all")
-                episode = with_arrays(episode, arrays)
-            yield episode
+            yield self._loaded(row, load)
+
+    def episode(self, key: Key, *, load: Load = "initial") -> Episode | None:
+        """One episode, or None where it is not there.
+
+        Raises:
+            LedgerError: A damaged ledger.
+        """
+        row = self._find(key)
+        return None if row is None else self._loaded(row, load)
 
     def has(self, key: Key, *, trajectory: bool = False, video: bool = False) -> bool:
         """Whether an episode is there, with its trajectory and video where these are asked for."""
@@ -169,25 +178,43 @@ class Ledger:
         rows = self._database.rows("SELECT stage FROM episodes GROUP BY stage ORDER BY MIN(id)")
         return [row["stage"] for row in rows]
 
-    def to_arrow(self) -> "pyarrow.Table":
-        """All rows as an Arrow table; `variation` and `versions` are JSON, `file` is relative to the directory."""
-        import pyarrow
+    def add_verdicts(
+        self, detector: str, verdicts: Mapping[Key, Verdict], shown: Mapping[Key, NDArray[np.uint8]] | None = None
+    ) -> None:
+        """Add a detector's verdicts on episodes, all or none of them; one that is there already stays as it is.
 
-        kinds = {
-            "seed": pyarrow.int64(),
-            "steps": pyarrow.int64(),
-            "wall_time": pyarrow.float64(),
-            "success": pyarrow.bool_(),
-            "trajectory": pyarrow.bool_(),
-            "video": pyarrow.bool_(),
-        }
-        rows = self._all_rows()
-        columns = {}
-        for name in COLUMNS:
-            kind = kinds.get(name, pyarrow.string())
-            values = [bool(row[name]) if kind == pyarrow.bool_() else row[name] for row in rows]
-            columns[name] = pyarrow.array(values, type=kind)
-        return pyarrow.table(columns)
+        Args:
+            detector: Fingerprint of the detector and its settings; verdicts of others stand beside.
+            verdicts: By `Episode.key`.
+            shown: The picture that was judged, by `Episode.key`, uint8 (height, width, 3); episodes may be missing.
+
+        Raises:
+            LedgerError: An episode is not in the ledger, or another process has been writing for too long.
+        """
+        self._judgements.add(detector, verdicts, shown)
+
+    def verdicts(self, detector: str | None = None) -> dict[Key, Verdict]:
+        """Verdicts by `Episode.key`, in the order of the episodes; episodes without one are missing.
+
+        Args:
+            detector: Only of the detector with this fingerprint; by default an episode's newest.
+
+        Raises:
+            LedgerError: A damaged ledger.
+        """
+        return {key: each.verdict for key, each in self.judgements(detector).items()}
+
+    def judgements(self, detector: str | None = None) -> dict[Key, Judgement]:
+        """The same as `verdicts`, each with its detector and the file of what was shown."""
+        return self._judgements.read(detector)
+
+    def to_arrow(self) -> "pyarrow.Table":
+        """All rows as an Arrow table; `variation` and `versions` are JSON, `file` is relative to the directory.
+
+        The newest verdict on each episode stands in `detector`, `failure_probability`, `reason`, `detection_entropy`,
+        `reason_entropy`, `rounds` and `history` (JSON); these are null where there is none.
+        """
+        return arrow_table(self._all_rows(), self._judgements.newest())
 
     def to_pandas(self) -> "pandas.DataFrame":
         """All rows as a data frame, columns as in `to_arrow`."""
@@ -244,6 +271,12 @@ class Ledger:
                 "another outcome: the environment or the policy does not repeat itself, or has changed."
             )
         return row
+
+    def _loaded(self, row: sqlite3.Row, load: Load) -> Episode:
+        episode = self._episode(row)
+        if load == "none":
+            return episode
+        return with_arrays(episode, read_arrays(self.directory / row["file"], everything=load == "all"))
 
     def _episode(self, row: sqlite3.Row) -> Episode:
         try:

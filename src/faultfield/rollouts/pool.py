@@ -40,7 +40,7 @@ class Workers:
         self._count = count
         self._backend = backend
         self._here = Worker()
-        self._processes: Processes[Episode] = Processes(_cores() if count == "auto" else count)
+        self._processes: Processes[Episode] = Processes(cores() if count == "auto" else count)
 
     def run(self, jobs: Sequence[Job], env_spec: EnvSpec, policy_spec: PolicySpec) -> Iterator[Episode]:
         """Run jobs and yield their episodes in the order of the jobs, each as soon as it and all before it are done.
@@ -86,7 +86,7 @@ class Workers:
         self.close()
 
     def _wanted(self, jobs: int) -> int:
-        return min(_cores(), jobs // JOBS_WORTH_A_WORKER) if self._count == "auto" else min(self._count, jobs)
+        return min(cores(), jobs // JOBS_WORTH_A_WORKER) if self._count == "auto" else min(self._count, jobs)
 
 
 def run_many(
@@ -119,6 +119,7 @@ def _run_once(workers: Workers, jobs: Sequence[Job], env: EnvSpec, policy: Polic
         yield from workers.run(jobs, env, policy)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processors that this process may use."""
     # What this process may use, where the system can tell: in a container less than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

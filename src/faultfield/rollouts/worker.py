@@ -73,7 +73,7 @@ class Worker:
         Raises:
             FaultfieldError: Whatever `rollout` or the specs' `build` raise.
         """
-        env, policy = self._built(setting)
+        env, policy = self.built(setting)
         self._threads = self._threads or OneThread()
         with self._threads.limit():
             return rollout(
@@ -88,13 +88,12 @@ class Worker:
                 keep_video=job.keep_video,
             )
 
-    def close(self) -> None:
-        """Let go of the environment and the policy."""
-        if self._env is not None:
-            self._env[1].close()
-        self._env = self._policy = self._threads = None
+    def built(self, setting: Setting) -> tuple[VariableEnv, Policy]:
+        """The environment, in the state in which the last job left it, and the policy.
 
-    def _built(self, setting: Setting) -> tuple[VariableEnv, Policy]:
+        Raises:
+            FaultfieldError: Whatever the specs' `build` raise.
+        """
         if self._env is None or self._env[0] != setting.env_id:
             self.close()
             self._env = setting.env_id, setting.env_spec.build()
@@ -103,6 +102,12 @@ class Worker:
             # A new policy may have loaded libraries with threads of their own.
             self._threads = None
         return self._env[1], self._policy[1]
+
+    def close(self) -> None:
+        """Let go of the environment and the policy."""
+        if self._env is not None:
+            self._env[1].close()
+        self._env = self._policy = self._threads = None
 
 
 class OneThread:

@@ -6,6 +6,7 @@ from pathlib import Path
 from faultfield.diagnosis.controls import Feasibility, feasibility
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
+from faultfield.faults.pictures import read_picture
 from faultfield.report.html import write_report
 from faultfield.rollouts.outcomes import Outcome, outcomes
 from faultfield.study import stages
@@ -14,6 +15,7 @@ from faultfield.study.candidates import candidates, to_verify
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.study.ranking import RANKING_FILE, Ranking, rank, ranking_stamp
+from faultfield.study.verdicts import heard
 from faultfield.variations import NOMINAL, Variation
 
 VERIFY_SEED = 100_000
@@ -50,25 +52,30 @@ def diagnose(study: Study, progress: Progress) -> Diagnosis:
         study.mark_done("rank", stamp)
     feasible = _check_feasible(study, ranking.candidates, progress)
     verified = _verify(study, ranking, feasible, progress)
-    diagnosis = assemble(study, ranking, verified, feasible)
+    diagnosis = heard(study).told_in(assemble(study, ranking, verified, feasible))
     diagnosis.write(study.directory / "diagnosis.json")
     return diagnosis
 
 
 def report(study: Study) -> Path:
-    """Write the report of a diagnosed study; returns its path.
+    """Write the report of a diagnosed study; returns its path. What a detector has said meanwhile goes into both.
 
     Raises:
         StudyError: The study was not diagnosed yet.
     """
-    diagnosis = Diagnosis.read(study.directory / "diagnosis.json")
+    file = study.directory / "diagnosis.json"
+    before, said = Diagnosis.read(file), heard(study)
+    diagnosis = said.told_in(before)
+    if diagnosis != before:
+        diagnosis.write(file)
     views = stages.make_views(study)
     entries = [e.variation for e in diagnosis.known] + [e.variation for e in diagnosis.ranking]
     shown = [study.space.variation(values) for values in entries]
     pictures = {v.key: views.pictures([v])[0, 0] for v in shown} if views.can_observe else {}
     nominal = views.pictures([NOMINAL])[0, 0] if views.can_observe else None
     path = study.directory / "report.html"
-    write_report(diagnosis, pictures, nominal, path)
+    watched = {key: read_picture(frames) for key, frames in said.shown.items() if frames.is_file()}
+    write_report(diagnosis, pictures, nominal, path, watched)
     return path
 
 

@@ -28,13 +28,16 @@ class Study:
         directory: Where everything is kept; made when it is missing.
         workers: Processes that roll out; None takes the study's setting.
 
+    Attributes:
+        count: Processes that roll out, or `auto`: one a core.
+
     Raises:
         StudyError: The directory holds a study of another policy or environment.
     """
 
     def __init__(self, config: StudyConfig, directory: str | Path, workers: int | None = None) -> None:
         self.config = config
-        self._count = workers or config.rollouts.workers
+        self.count = workers or config.rollouts.workers
         self.directory = Path(directory)
         self.policy_spec = PolicySpec(config.policy.type, config.policy.arguments)
         self.env_spec = EnvSpec(config.environment.type, config.environment.arguments)
@@ -101,7 +104,7 @@ class Study:
     @cached_property
     def workers(self) -> Workers:
         """The processes that roll out, which stay from one stage to the next."""
-        return Workers(self._count, self.config.rollouts.backend)
+        return Workers(self.count, self.config.rollouts.backend)
 
     @cached_property
     def ledger(self) -> Ledger:

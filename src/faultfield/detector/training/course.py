@@ -84,5 +84,5 @@ class SampleCourse:
             return self._openings[row]
         sample = self._samples[row]
         full = self._scribe.open(self._viewer(sample.clip()), sample.instruction)
-        self._openings[row] = replace(full, pixels=full.pixels[:0])
+        self._openings[row] = replace(full, pixels=full.pixels.new_empty(0, *full.pixels.shape[1:]))
         return full if pixels else self._openings[row]

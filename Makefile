@@ -25,7 +25,7 @@ demo: setup  ## diagnose the shipped Lift policy: rollouts, ranking, verificatio
 # What the shipped detector was made with: Lift and Stack with a reason for a third, a few reasons from metaworld.
 FAULTS := --tasks Lift,Stack --episodes 1600 --dense 500 --unseen PickPlaceCan,bin-picking-v3 --sight 240 \
   --transfer pick-place-v3,push-v3,drawer-open-v3,door-open-v3,button-press-topdown-v3,shelf-place-v3 \
-  --transfer-dense 300 --test 150
+  --transfer-dense 300 --test 150 --vary 0.5
 
 detector: setup  ## remake the shipped detector in runs/detector: data, eyes, training; at most 90 minutes
 	$(BIN)/faultfield detector generate $(FAULTS) --out runs/faults

@@ -81,19 +81,21 @@ def test_robomimics_own_trainer_reads_it(file: Path, tmp_path: Path, monkeypatch
         config.train.data = str(file)
         config.train.output_dir = str(tmp_path / "trained")
         config.train.hdf5_filter_key, config.train.hdf5_validation_filter_key = "train", "valid"
-        config.train.num_epochs, config.train.batch_size, config.train.num_data_workers = 2, 16, 0
+        config.train.num_epochs, config.train.batch_size, config.train.num_data_workers = 2, 4, 0
         config.train.hdf5_cache_mode = "low_dim"
         config.experiment.validate, config.experiment.rollout.enabled = True, False
-        config.experiment.epoch_every_n_steps, config.experiment.validation_epoch_every_n_steps = 20, 2
+        config.experiment.epoch_every_n_steps, config.experiment.validation_epoch_every_n_steps = 4, 1
         config.experiment.save.on_best_rollout_success_rate = False
         config.experiment.save.every_n_epochs = 2
         config.experiment.logging.log_tb = config.experiment.logging.terminal_output_to_txt = False
         config.observation.modalities.obs.low_dim = ["state"]
         config.observation.modalities.obs.rgb = ["top_image"]
         encoder = config.observation.encoder.rgb
-        encoder.core_kwargs.backbone_kwargs = {"pretrained": False, "input_coord_conv": False}
+        encoder.core_kwargs.backbone_class, encoder.core_kwargs.backbone_kwargs = "ShallowConv", {}
+        encoder.core_kwargs.feature_dimension = 16
         encoder.obs_randomizer_class = None
     train(config, device="cpu")
+    # The trainer reports an exception and returns.
     (checkpoint,) = (tmp_path / "trained").rglob("*.pth")
     policy, stored = policy_from_checkpoint(ckpt_path=str(checkpoint), device="cpu", verbose=False)
     assert stored["shape_metadata"]["all_shapes"] == {"state": [2], "top_image": [3, 32, 32]}

@@ -124,7 +124,8 @@ def _put(group: Any, name: str, array: NDArray[Any]) -> None:
 def _flat(recording: Recording) -> NDArray[np.float64]:
     """The simulator's states as one row a step, arrays in the order of their names."""
     columns = [recording.states[name].reshape(recording.steps + 1, -1) for name in sorted(recording.states)]
-    return np.concatenate(columns, axis=1).astype(np.float64)
+    rows: NDArray[np.float64] = np.concatenate(columns, axis=1).astype(np.float64)
+    return rows
 
 
 def _masks(outcomes: list[bool], valid: float, seed: int) -> dict[str, list[int]]:

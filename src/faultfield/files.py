@@ -32,9 +32,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     draft.chmod(0o666 & ~umask)
     try:
         yield draft
-        _flush(draft)
+        flush(draft)
         os.replace(draft, target)
-        _flush(target.parent)
+        flush(target.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -51,7 +51,8 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         draft.write_bytes(data)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file or folder on the disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -73,9 +73,7 @@ class Worker:
         Raises:
             FaultfieldError: Whatever `rollout` or the specs' `build` raise.
         """
-        env, policy = self.built(setting)
-        self._threads = self._threads or OneThread()
-        with self._threads.limit():
+        with self.ready(setting) as (env, policy):
             return rollout(
                 env,
                 policy,
@@ -87,6 +85,18 @@ class Worker:
                 keep_trajectory=job.keep_trajectory,
                 keep_video=job.keep_video,
             )
+
+    @contextmanager
+    def ready(self, setting: Setting) -> Iterator[tuple[VariableEnv, Policy]]:
+        """The environment and the policy; inside the block, everything runs on one thread.
+
+        Raises:
+            FaultfieldError: Whatever the specs' `build` raise.
+        """
+        env, policy = self.built(setting)
+        self._threads = self._threads or OneThread()
+        with self._threads.limit():
+            yield env, policy
 
     def built(self, setting: Setting) -> tuple[VariableEnv, Policy]:
         """The environment, in the state in which the last job left it, and the policy.

@@ -1,0 +1,140 @@
+"""robomimic's HDF5 (Mandlekar et al. 2021): `data/demo_k` with observations, actions and simulator states."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import files
+from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE
+from faultfield.errors import SetupError
+from faultfield.exports.recording import Recording
+from faultfield.rollouts.specs import EnvSpec
+
+GYM_TYPE = 2
+"""robomimic's number of an environment that is neither robosuite's own nor iGibson's. Its trainer builds none as long
+as `experiment.rollout.enabled` is false."""
+
+
+def observation_name(name: str) -> str:
+    """What robomimic calls an observation: pictures end in `_image`, as its configurations expect.
+
+    Example:
+        >>> observation_name("observation.images.agentview"), observation_name("observation.environment_state")
+        ('agentview_image', 'object')
+    """
+    if name.startswith(IMAGE_PREFIX):
+        return f"{name.removeprefix(IMAGE_PREFIX)}_image"
+    return {STATE: "state", PRIVILEGED: "object"}.get(name, name.removeprefix("observation."))
+
+
+def write(
+    path: str | Path,
+    recordings: Iterable[Recording],
+    env: EnvSpec,
+    instruction: str,
+    *,
+    valid: float = 0.1,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write the file, whole or not at all; one recording at a time is in memory.
+
+    Beside robomimic's own (`obs`, `next_obs`, `actions`, `rewards`, `dones`, `states`, the filters `mask/train` and
+    `mask/valid`), each demonstration carries `success`, `seed`, `variation`, `text` and `policy`, and the filters
+    `mask/success` and `mask/failure` name the demonstrations by outcome.
+
+    Args:
+        path: Of the file.
+        recordings: In the order in which they are numbered.
+        env: Where they were made, for `env_args`.
+        instruction: What the robot was asked to do.
+        valid: Share of the demonstrations that `mask/valid` names; at least one where there are two.
+        seed: Of the draw of these.
+
+    Returns:
+        Counts: `demonstrations`, `steps`, `successes`, `train`, `valid`, and the names of the `observations`.
+
+    Raises:
+        SetupError: h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise SetupError("h5py is not installed; run: pip install h5py.") from error
+
+    outcomes: list[bool] = []
+    total = 0
+    names: list[str] = []
+    with files.replacing(path) as draft, h5py.File(draft, "w") as file:
+        data = file.create_group("data")
+        for number, recording in enumerate(recordings):
+            group = data.create_group(f"demo_{number}")
+            _demonstration(group, recording)
+            outcomes.append(recording.episode.success)
+            total += recording.steps
+            names = sorted(group["obs"])
+        data.attrs["total"] = total
+        data.attrs["env_args"] = json.dumps(
+            {"env_name": env.type, "type": GYM_TYPE, "env_kwargs": dict(env.arguments), "instruction": instruction}
+        )
+        masks = _masks(outcomes, valid, seed)
+        for name, numbers in masks.items():
+            demos = np.array([f"demo_{number}" for number in numbers], dtype="S16")
+            file.create_dataset(f"mask/{name}", data=demos, track_times=False)
+    return {
+        "demonstrations": len(outcomes), "steps": total, "successes": sum(outcomes), "train": len(masks["train"]),
+        "valid": len(masks["valid"]), "observations": names,
+    }  # fmt: skip
+
+
+def _demonstration(group: Any, recording: Recording) -> None:
+    episode, steps = recording.episode, recording.steps
+    for name, array in recording.observations.items():
+        for part, rows in (("obs", array[:steps]), ("next_obs", array[1:])):
+            _put(group, f"{part}/{observation_name(name)}", rows)
+    ended = np.zeros(steps, np.int64)
+    ended[-1] = 1
+    _put(group, "actions", recording.actions)
+    _put(group, "rewards", recording.rewards)
+    _put(group, "dones", ended)
+    if recording.states:
+        _put(group, "states", _flat(recording)[:steps])
+        shapes = {name: list(recording.states[name].shape[1:]) for name in sorted(recording.states)}
+        group.attrs["state_shapes"] = json.dumps(shapes)
+    group.attrs["num_samples"] = steps
+    group.attrs["success"] = episode.success
+    group.attrs["seed"] = episode.seed
+    group.attrs["variation"] = json.dumps(episode.variation.to_json())
+    group.attrs["text"] = episode.variation.text
+    group.attrs["policy"] = episode.policy
+
+
+def _put(group: Any, name: str, array: NDArray[Any]) -> None:
+    if array.ndim == 4:
+        # A chunk a picture: training draws single steps.
+        packed = {"chunks": (1, *array.shape[1:]), "compression": "gzip", "compression_opts": 1}
+        group.create_dataset(name, data=array, track_times=False, **packed)
+    else:
+        group.create_dataset(name, data=array, track_times=False)
+
+
+def _flat(recording: Recording) -> NDArray[np.float64]:
+    """The simulator's states as one row a step, arrays in the order of their names."""
+    columns = [recording.states[name].reshape(recording.steps + 1, -1) for name in sorted(recording.states)]
+    rows: NDArray[np.float64] = np.concatenate(columns, axis=1).astype(np.float64)
+    return rows
+
+
+def _masks(outcomes: list[bool], valid: float, seed: int) -> dict[str, list[int]]:
+    count = len(outcomes)
+    held = min(max(1, round(valid * count)), count - 1) if valid > 0 and count > 1 else 0
+    drawn = sorted(np.random.default_rng(seed).permutation(count)[:held].tolist())
+    return {
+        "train": [n for n in range(count) if n not in set(drawn)],
+        "valid": drawn,
+        "success": [n for n, success in enumerate(outcomes) if success],
+        "failure": [n for n, success in enumerate(outcomes) if not success],
+    }

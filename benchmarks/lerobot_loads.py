@@ -5,8 +5,8 @@
 
 lerobot does not install beside robosuite (its rerun-sdk wants numpy 2), so it is given an environment of its own: a new
 one (several GB are downloaded), or with `--venv` one that is kept. There, every frame is compared with the table as
-pyarrow reads it, and some pictures with the video as PyAV decodes it from its start; windows over time are padded, and a
-small ACT policy takes a few gradient steps with the data set's own statistics.
+pyarrow reads it, and some pictures with the video as PyAV decodes it from its start; windows over time are padded, and
+a small ACT policy takes a few gradient steps with the data set's own statistics.
 """
 
 import argparse

@@ -41,7 +41,7 @@ def print_comparison(comparison: Comparison, console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console.print(Text(sentence(comparison), style="bold"))
+    console.print(Text(sentence(comparison), style="bold"), soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("variation", ratio=1, overflow="fold", min_width=12)
     interval = f"{100 * comparison.level:g}% interval"

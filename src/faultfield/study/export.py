@@ -1,6 +1,5 @@
 """Which episodes of a study are exported, and the way from its ledger to a file or folder in another format."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -150,7 +149,9 @@ def _rate(env: VariableEnv) -> int:
 @contextmanager
 def _folder(path: Path) -> Iterator[Path]:
     """A folder that becomes `path` in one step when the block ends well, and is gone when it does not."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.draft")
+    # What a killed export left behind.
+    shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
         yield draft

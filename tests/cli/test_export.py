@@ -8,6 +8,8 @@ import h5py
 import pytest
 
 from faultfield.faults.llava import read
+from faultfield.rollouts import Ledger
+from faultfield.rollouts.verdict import Round, Verdict
 from faultfield.study import Study
 from tests.exports.conftest import STUDY, study  # noqa: F401  (a fixture)
 from tests.shell import Shell
@@ -49,6 +51,32 @@ def test_a_folder_appears_whole_and_is_not_overwritten(shell: Shell, folder: Pat
     told.write_text(json.dumps({"verdicts": [reason, {**reason, "id": items[0].id}]}))
     assert shell(*arguments, "--verdicts", told, "--failures", "--json")[0] == 0
     assert {item.failed for item in read(out / "conversations.json").items} == {True}
+
+
+def test_reasons_in_the_ledger_are_told(shell: Shell, folder: Path, tmp_path: Path) -> None:
+    with Ledger(folder / "ledger") as ledger:
+        failures = [episode for episode in ledger.iterate(load="none") if not episode.success]
+        said = {"fell": Round(0.9, "It fell.", 0.1, 0.1), "fine": Round(0.1, "All is well.", 0.1, 0.1)}
+        pairs = zip(failures, said.values(), strict=False)
+        ledger.add_verdicts("eye", {episode.key: Verdict.of((answer,), best=0) for episode, answer in pairs})
+    out = tmp_path / "talk"
+    code, counts, err = shell(
+        "export",
+        folder,
+        "--format",
+        "llava",
+        "--media",
+        "video",
+        "--out",
+        out,
+        "--failures",
+        "--workers",
+        "1",
+        "--json",
+    )
+    assert code == 0, err
+    assert json.loads(counts)["reasons"] == 1
+    assert {item.reason for item in read(out / "conversations.json").items} == {None, "It fell."}
 
 
 def test_a_control_can_be_exported(shell: Shell, folder: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from faultfield.errors import StudyError
 from faultfield.exports import lerobot, llava, robomimic
 from faultfield.exports.record import RecordingSetting, Shots, record
 from faultfield.exports.recording import Recording
+from faultfield.rollouts.clip import episode_id
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.worker import Setting
 from faultfield.study import stages
@@ -95,7 +96,7 @@ def export(
         workers: Processes that roll out.
         valid: Of robomimic: the share of demonstrations in `mask/valid`.
         media: Of llava: a collage or a video.
-        reasons: Of llava: why an episode failed, by `episode_id`.
+        reasons: Of llava: why an episode failed, by `episode_id`; where None, what `explain` left in the ledger.
 
     Returns:
         What the format's `write` counts, with `format` and `out`.
@@ -129,11 +130,20 @@ def export(
                 counts = lerobot.write(draft, recordings, env.instruction, rate=_rate(env), robot=robot)
         else:
             with _folder(path) as draft:
-                counts = llava.write(
-                    draft, recordings, env.instruction, media=media, rate=_rate(env), reasons=reasons
-                )  # fmt: skip
+                told = _explained(study) if reasons is None else reasons
+                counts = llava.write(draft, recordings, env.instruction, media=media, rate=_rate(env), reasons=told)
     shutil.rmtree(spool)
     return {"format": format, "out": str(path), **counts}
+
+
+def _explained(study: Study) -> dict[str, str]:
+    """The detector's newest reasons, by `episode_id`, of the episodes that it took for failures."""
+    verdicts = study.ledger.verdicts()
+    return {
+        episode_id(episode): verdicts[episode.key].reason
+        for episode in study.ledger.iterate(load="none")
+        if episode.key in verdicts and verdicts[episode.key].failed
+    }
 
 
 def _told(recordings: Iterator[Recording], update: Any) -> Iterator[Recording]:

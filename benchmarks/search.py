@@ -7,12 +7,12 @@
 TABLE is what `benchmarks/truth_table.py` wrote; a table of another policy or environment than STUDY's is refused.
 `--quick` plays a made-up policy, without a simulator, in less than a minute.
 
-Every rollout is the next unused episode of a row of the table, in an order drawn anew for each seed. Strategies that
-choose among candidates choose among the table's rows; those that propose freely (Sobol, grid) are brought to the nearest
-row that they did not ask for yet. All strategies are served by the same rule: a variation is rolled out until it is
-verified, or until it has shown `--patience` more successes than failures. Verified is what failed at least `--failures`
-times with a lower Wilson bound above the upper one of the nominal rate; two are distinct in different cells of the
-partition in `faultfield.variations.cells`, which no strategy looks at.
+Every rollout is the next unused episode of a row of the table, in an order drawn anew for each seed. Strategies with a
+model choose among the table's rows; those that propose freely (Sobol, grid) are brought to the nearest row that they
+did not ask for yet. One rule serves all: a variation is rolled out until it is verified, or until it has shown `--patience`
+more successes than failures. Verified is what failed at least `--failures` times with a lower Wilson bound above the
+upper one of the nominal rate; two are distinct in different cells of `faultfield.variations.cells`, a partition that no
+strategy looks at.
 """
 
 import argparse
@@ -69,9 +69,7 @@ def strategies(table: TruthTable, space: VariationSpace) -> dict[tuple[str, str]
         }
     views = TableViews(table, space)
     failures, episodes = table.nominal
-    nominal = [
-        Episode(NOMINAL, i, i >= failures, 1, table.policy, table.environment, "known") for i in range(episodes)
-    ]
+    nominal = [Episode(NOMINAL, i, i >= failures, 1, table.policy, table.environment, "known") for i in range(episodes)]
     for given, estimator, prior in ((VALUES, Level, None), (PROBE, lambda: ProbeLine(views), ProbePrior(views))):
         found[OURS, given] = lambda seed, e=estimator, p=prior: Hunt(
             space, e, seed, prior=p, known=nominal, pool=table.variations

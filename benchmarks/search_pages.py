@@ -64,9 +64,9 @@ def markdown(result: Mapping[str, Any], name: str) -> str:
     lines = [
         "# Distinct verified failures per real rollout", "",
         f"{result['rows']} variations of policy `{result['policy']}`, at least {result['least']} episodes each; "
-        f"{result['failing']} of them are failures by their whole row, in {result['cells']} cells, the most that can be "
-        f"found. Nominal: {failures} of {episodes} failed, upper Wilson bound {result['bound']:.3f}. Verified: at least "
-        f"{result['failures']} failed episodes, and a lower bound above that. A variation is left after "
+        f"{result['failing']} of them are failures by their whole row, in {result['cells']} cells, the most that can "
+        f"be found. Nominal: {failures} of {episodes} failed, upper Wilson bound {result['bound']:.3f}. Verified: at "
+        f"least {result['failures']} failed episodes, and a lower bound above that. A variation is left after "
         f"{result['patience']} more successes than failures. {seeds} seeds; in brackets bootstrap 95 % over them. "
         f"{result['date']}, {result['machine']}.",
         "", f"![Curves]({name}.png)", "",

@@ -66,9 +66,7 @@ class TruthTable:
 
     def at(self, rows: Sequence[int]) -> "TruthTable":
         """The table of some rows."""
-        return TruthTable(
-            self.policy, self.environment, self.nominal, tuple(self.rows[i] for i in rows), self.facts
-        )
+        return TruthTable(self.policy, self.environment, self.nominal, tuple(self.rows[i] for i in rows), self.facts)
 
     def belongs_to(self, identity: Mapping[str, str], path: Path) -> Self:
         """The table itself, once it is known to be of this policy and environment.
@@ -78,7 +76,9 @@ class TruthTable:
         """
         for what, own in (("policy", self.policy), ("environment", self.environment)):
             if identity[what] != own:
-                raise StudyError(f"The truth table {path} is of another {what} ({own}, the study's is {identity[what]}).")
+                raise StudyError(
+                    f"The truth table {path} is of another {what} ({own}, the study's is {identity[what]})."
+                )
         return self
 
     def write(self, path: Path) -> None:

@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from faultfield.cli import detector, detector_train, explain, field, policy, study
+from faultfield.cli import detector, detector_train, explain, field, hunt, policy, study
 from faultfield.cli.console import err
 from faultfield.errors import FaultfieldError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     "variation, and check it with `faultfield rollout`.",
 )
 study.register(app)
+hunt.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(field.app, name="field")
 app.add_typer(detector.app, name="detector")

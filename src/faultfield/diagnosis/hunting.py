@@ -172,7 +172,7 @@ def corrected(prior: Floats, covariance: Floats, variance: Floats, told: Told) -
 
 
 def alike(a: _Points, b: _Points) -> Floats:
-    """How likely two failures are the same one, 0–1, float64 (n, m): by shared factors and by how near the values are."""
+    """How likely two failures are the same one, 0–1, float64 (n, m): by shared factors and how near the values are."""
     both = a.changed @ b.changed.T
     either = a.changed.sum(axis=1)[:, None] + b.changed.sum(axis=1)[None, :] - both
     overlap = np.where(either > 0, both / np.maximum(either, 1.0), 1.0)

@@ -60,11 +60,7 @@ class Campaign:
     """
 
     def __init__(self, strategy: Strategy, rule: Verification, budget: int, batch: int = 4) -> None:
-        if budget < rule.least:
-            raise StudyError(
-                f"A budget of {budget} rollouts is smaller than one variation: to verify a failure takes at least "
-                f"{rule.least}."
-            )
+        rule.check_budget(budget)
         if batch < 1:
             raise StudyError(f"A batch must have at least one rollout, not {batch}.")
         self.strategy, self.rule, self.budget, self.batch = strategy, rule, budget, batch

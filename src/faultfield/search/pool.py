@@ -58,8 +58,8 @@ class PoolSearch(Strategy):
     Args:
         space: Every proposal lies in it.
         seed: Of the candidates and of all choices.
-        pool: What may be proposed; when None, `pool_size` variations of a Sobol sequence, new ones at each `ask`.
-        pool_size: See `pool`.
+        pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
+        pool_size: How many of the sequence are candidates at first; each further `ask` adds a sixteenth as many.
         features: Further numbers of each candidate.
         start: Variations proposed before the model is asked.
     """
@@ -80,7 +80,8 @@ class PoolSearch(Strategy):
         self._pool_size, self._start = pool_size, start
         self._features = features
         self._scale: Floats | None = None
-        self._sobol = SobolSearch(space, seed)
+        self._sobol = SobolSearch(space, seed, order=2)
+        self._drawn: list[Variation] = []
         self._asked: set[Variation] = set()
         self._counts: dict[Variation, tuple[int, int]] = {}
         self._rows: dict[Variation, Floats] = {}
@@ -141,7 +142,11 @@ class PoolSearch(Strategy):
         return np.stack([self._rows[v] for v in variations]) if variations else np.empty((0, self.space.dim))
 
     def _candidates(self, count: int) -> list[Variation]:
-        return self._sobol.ask(max(self._pool_size, count)) if self._pool is None else self._pool
+        if self._pool is not None:
+            return self._pool
+        # Kept from one call to the next: what a feature costs, a picture rendered or a policy asked, is paid once.
+        self._drawn += self._sobol.ask(max(self._pool_size // 16 if self._drawn else self._pool_size, count))
+        return self._drawn
 
     def _spread_out(self, candidates: Sequence[Variation], count: int) -> list[int]:
         if self._pool is None:

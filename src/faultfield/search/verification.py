@@ -70,6 +70,18 @@ class Verification:
         """Episodes that a verified failure takes at the least."""
         return next(n for n in range(1, self.most + 1) if self.verified(n, n))
 
+    def check_budget(self, budget: int) -> None:
+        """Refuse a budget that cannot verify a single failure.
+
+        Raises:
+            StudyError: It is smaller than one variation.
+        """
+        if budget < self.least:
+            raise StudyError(
+                f"A budget of {budget} rollouts is smaller than one variation: to verify a failure takes at least "
+                f"{self.least}."
+            )
+
     def verified(self, failures: int, episodes: int) -> bool:
         """Whether so many failures of so many episodes are a failure verified."""
         return failures >= self.failures and wilson(failures, episodes)[0] > self.bound

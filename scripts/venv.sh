@@ -14,5 +14,5 @@ if [ -z "$python" ]; then
     exit 2
 fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[robosuite,metaworld,vision,detector,dev]'
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[robosuite,metaworld,vision,detector,search,dev]'
 touch "$venv/.ready"

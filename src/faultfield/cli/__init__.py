@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from faultfield.cli import compare, detector, detector_train, explain, export, field, policy, study
+from faultfield.cli import compare, detector, detector_train, explain, export, field, hunt, policy, study
 from faultfield.cli.console import err
 from faultfield.errors import FaultfieldError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 study.register(app)
 compare.register(app)
 export.register(app)
+hunt.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(field.app, name="field")
 app.add_typer(detector.app, name="detector")

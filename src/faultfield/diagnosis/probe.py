@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from faultfield.diagnosis.base import Estimates, Estimator
 from faultfield.diagnosis.calibration import Calibrated, Calibration
 from faultfield.diagnosis.counts import Counts
-from faultfield.diagnosis.logistic import fit_logistic
+from faultfield.diagnosis.logistic import Logistic, fit_logistic
 from faultfield.diagnosis.scorer import Scorer, Scores, nearest_support
 from faultfield.diagnosis.values import ValuesScorer
 from faultfield.field.probe import FEATURES
@@ -66,11 +66,7 @@ class ProbeScorer(Scorer):
         hidden = self._views.hidden(counts.variations)
         seen = counts.at(np.flatnonzero(~hidden))
         self._known = used(self._views, seen.variations)
-        self.line = fit_logistic(
-            self._known, seen.failures, seen.episodes, center=[PRIOR_WEIGHT, 0.0, 0.0, 0.0], precision=1.0,
-            intercept_center=PRIOR_INTERCEPT, intercept_precision=0.1, increasing=[True, False, False, False],
-            overdispersion=0.1,
-        )  # fmt: skip
+        self.line = fit_line(self._known, seen)
         self._values = _values_of_hidden(self._views, episodes, counts, self._seed)
         return self
 
@@ -92,6 +88,44 @@ class ProbeLogistic(Calibrated):
 
     def __init__(self, views: Views, seed: int = 0, *, folds: int | None = None) -> None:
         super().__init__(lambda: ProbeScorer(views, seed), folds, seed)
+
+
+class ProbeLine(Estimator):
+    """The probe's line alone, for whoever asks again after every few episodes: no cross-validation, no other model.
+
+    Args:
+        views: Gives the probe's features.
+        seed: Not used; every estimator takes one.
+    """
+
+    name = "probe-line"
+
+    def __init__(self, views: Views, seed: int = 0) -> None:
+        self._views = views
+
+    def fit(self, episodes: Sequence[Episode]) -> "ProbeLine":
+        """Learn the line from variations that pictures show entirely.
+
+        Raises:
+            LedgerError: There are no episodes.
+            SetupError: The views cannot be probed.
+        """
+        counts = Counts.of(episodes)
+        seen = counts.at(np.flatnonzero(~self._views.hidden(counts.variations)))
+        self._known = used(self._views, seen.variations)
+        self._line = fit_line(self._known, seen)
+        return self
+
+    def estimate(self, candidates: Sequence[Variation]) -> Estimates:
+        """Failure probability, the interval of that probability (90 %, not of a rate), and support."""
+        if not candidates:
+            return Estimates(*(np.empty(0) for _ in range(4)))
+        rows = used(self._views, candidates)
+        seen = Scores(self._line.logits(rows), np.sqrt(self._line.variances(rows)), nearest_support(self._known, rows))
+        scores = with_hidden(self._views, candidates, seen, None)
+        spread = np.hypot(scores.spread, PRIOR_SPREAD)
+        ends = (expit(scores.logit + side * 1.645 * spread) for side in (-1.0, 1.0))
+        return Estimates(expit(scores.logit), *ends, scores.support)
 
 
 class ProbePrior(Estimator):
@@ -120,6 +154,20 @@ class ProbePrior(Estimator):
         seen = Scores(PRIOR_INTERCEPT + PRIOR_WEIGHT * rows[:, 0], np.zeros(len(rows)), support)
         calibration = Calibration(slope=1.0, offset=0.0, spread=PRIOR_SPREAD)
         return calibration.estimates(with_hidden(self._views, candidates, seen, None))
+
+
+def fit_line(rows: NDArray[np.float64], counts: Counts) -> Logistic:
+    """The line through what was counted, drawn towards the prior.
+
+    Args:
+        rows: Features as `used` gives them, float64 (n, len(USED)).
+        counts: What was counted of the n variations, which pictures show entirely.
+    """
+    return fit_logistic(
+        rows, counts.failures, counts.episodes, center=[PRIOR_WEIGHT, 0.0, 0.0, 0.0], precision=1.0,
+        intercept_center=PRIOR_INTERCEPT, intercept_precision=0.1, increasing=[True, False, False, False],
+        overdispersion=0.1,
+    )  # fmt: skip
 
 
 def used(views: Views, variations: Sequence[Variation]) -> NDArray[np.float64]:

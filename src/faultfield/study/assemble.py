@@ -140,7 +140,7 @@ def _measures(known: Iterable[Known]) -> Measures | None:
 
 def _rollouts(study: Study) -> list[RolloutInfo]:
     infos = []
-    for stage in ("known", "check", "expert", "blind", "verify"):
+    for stage in ("known", "check", "hunt", "expert", "blind", "verify"):
         rolled = study.ledger.episodes(stage=stage, load="none")
         if rolled:
             found = outcomes(rolled)

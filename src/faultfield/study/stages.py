@@ -30,21 +30,30 @@ from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.variations import NOMINAL, Variation
 
-EVIDENCE = ("known", "check")
-"""Stages of the ledger that may be learned from: what was rolled out to learn, and what the user added with --keep."""
+EVIDENCE = ("known", "check", "hunt")
+"""Stages of the ledger that may be learned from: what was rolled out to learn, what the user added with --keep, and
+what a hunt tried."""
 
 
 def collect(study: Study, progress: Progress) -> None:
     """Roll out the nominal and the known variations, and the controls; only what the ledger lacks."""
     settings = study.config.rollouts
     seeds = range(settings.seed, settings.seed + settings.per_variation)
-    nominal = range(settings.seed, settings.seed + settings.nominal)
-    jobs = [Job(NOMINAL, seed, "known", keep_trajectory=True) for seed in nominal]
+    jobs = _nominal_jobs(study)
     jobs += [Job(variation, seed, "known") for variation in study.known for seed in seeds]
     _run(study, study.ledger, "Known variations", jobs, study.env_spec, study.policy_spec, progress)
     for role in ("expert", "blind"):
         seeds = range(settings.seed, settings.seed + study.config.controls.per_variation)
         roll_out_control(study, study.ledger, role, [NOMINAL, *study.known], seeds, progress)
+
+
+def collect_nominal(study: Study, progress: Progress) -> list[Episode]:
+    """Roll out the nominal variation alone, as far as the ledger lacks it; its episodes with their trajectories."""
+    jobs = _nominal_jobs(study)
+    _run(study, study.ledger, "Nominal", jobs, study.env_spec, study.policy_spec, progress)
+    seeds = {job.seed for job in jobs}
+    rolled = study.ledger.episodes(stage="known", policy=study.identity["policy"], load="all")
+    return [e for e in rolled if e.variation.is_nominal and e.seed in seeds]
 
 
 def roll_out(
@@ -214,6 +223,12 @@ def load_diagnostic(study: Study) -> DiagnosticPolicy:
 def embed(study: Study, field: Field, variations: Sequence[Variation]) -> NDArray[np.float64]:
     """Embeddings of variations in the study's field, float64 (n, dim)."""
     return make_bank(study, make_views(study)).embed(field, variations)
+
+
+def _nominal_jobs(study: Study) -> list[Job]:
+    settings = study.config.rollouts
+    seeds = range(settings.seed, settings.seed + settings.nominal)
+    return [Job(NOMINAL, seed, "known", keep_trajectory=True) for seed in seeds]
 
 
 def _run(

@@ -1,0 +1,182 @@
+"""Distinct verified failures found per real rollout: every strategy replayed on one cached truth table.
+
+    python benchmarks/search.py STUDY TABLE [--seeds 5] [--budget 200] [--batch 4] [--failures 2] [--patience 1]
+        [--only NAME ...] [--out docs/results/search] [--cache runs/search]
+    python benchmarks/search.py --quick [--out DIR/search]
+
+TABLE is what `benchmarks/truth_table.py` wrote; a table of another policy or environment than STUDY's is refused.
+`--quick` plays a made-up policy, without a simulator, in less than a minute.
+
+Every rollout is the next unused episode of a row of the table, in an order drawn anew for each seed. Strategies with a
+model choose among the table's rows; those that propose freely (Sobol, grid) are brought to the nearest row that they
+did not ask for yet. One rule serves all: a variation is rolled out until it is verified, or until it has shown `--patience`
+more successes than failures. Verified is what failed at least `--failures` times with a lower Wilson bound above the
+upper one of the nominal rate; two are distinct in different cells of `faultfield.variations.cells`, a partition that no
+strategy looks at.
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faultfield.diagnosis.hunting import Hunt
+from faultfield.diagnosis.probe import ProbeLine, ProbePrior
+from faultfield.errors import FaultfieldError
+from faultfield.files import write_text
+from faultfield.rollouts.episode import Episode
+from faultfield.search import GridSearch, SobolSearch, Strategy
+from faultfield.search.forest import ForestSearch
+from faultfield.search.level_set import LevelSetSearch
+from faultfield.search.map_elites import MapElitesSearch
+from faultfield.search.verification import Verification, wilson
+from faultfield.study.directory import Study
+from faultfield.variations import NOMINAL, VariationSpace
+from replay import Level, Shuffled, Snapped, TableViews, curve, false_claims, replay
+from search_pages import draw, markdown, summary
+from surfaces import made_up_space, surface
+from table import TruthTable
+
+OURS = "hunt"
+VALUES, PROBE = "factor values", "factor values and probe"
+
+Make = Callable[[int], Strategy]
+"""A fresh strategy from a seed."""
+
+
+def strategies(table: TruthTable, space: VariationSpace) -> dict[tuple[str, str], Make]:
+    """Name and what it is given to a factory; what has no model is the same with and without features."""
+    found: dict[tuple[str, str], Make] = {
+        ("random", VALUES): lambda seed: Shuffled(space, table, seed),
+        ("Sobol", VALUES): lambda seed: Snapped(SobolSearch(space, seed), table),
+        ("grid", VALUES): lambda seed: Snapped(GridSearch(space, seed), table),
+    }
+    rows = {row.variation: row.features for row in table.rows}
+    for given, features in ((VALUES, None), (PROBE, lambda asked: np.stack([rows[v] for v in asked]))):
+        own: dict[str, Any] = {"pool": table.variations, "features": features}
+        found |= {
+            ("MAP-Elites", given): lambda seed, own=own: MapElitesSearch(space, seed, **own),
+            ("GP level set", given): lambda seed, own=own: LevelSetSearch(space, seed, **own),
+            ("GP upper bound", given): lambda seed, own=own: LevelSetSearch(space, seed, acquisition="ucb", **own),
+            ("forest", given): lambda seed, own=own: ForestSearch(space, seed, **own),
+        }
+    views = TableViews(table, space)
+    failures, episodes = table.nominal
+    nominal = [Episode(NOMINAL, i, i >= failures, 1, table.policy, table.environment, "known") for i in range(episodes)]
+    for given, estimator, prior in ((VALUES, Level, None), (PROBE, lambda: ProbeLine(views), ProbePrior(views))):
+        found[OURS, given] = lambda seed, e=estimator, p=prior: Hunt(
+            space, e, seed, prior=p, known=nominal, pool=table.variations
+        )
+    return found
+
+
+def compare(
+    table: TruthTable,
+    space: VariationSpace,
+    rule: Verification,
+    *,
+    seeds: int,
+    budget: int,
+    batch: int,
+    only: Sequence[str] = (),
+    cache: Path | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[dict[str, Any]]:
+    """One entry a strategy: its curves, int (seeds, budget), finds, false claims, seconds."""
+    made_from = [table.policy, [(r.variation.key, r.failed) for r in table.rows], str(rule), budget, batch]
+    digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
+    entries = []
+    for (name, given), make in strategies(table, space).items():
+        if only and name not in only:
+            continue
+        runs = []
+        for seed in range(seeds):
+            file = None if cache is None else cache / f"{name}-{given}-{digest}-{seed}.json".replace(" ", "_")
+            if file is not None and file.exists():
+                runs.append(json.loads(file.read_text(encoding="utf-8")))
+                continue
+            started = time.process_time()
+            campaign = replay(table, make(seed), rule, budget, seed=1000 + seed, batch=batch)
+            runs.append({
+                "curve": curve(campaign, space, budget).tolist(), "finds": len(campaign.finds),
+                "false": false_claims(campaign, table, rule.bound), "tried": len(campaign.counts),
+                "seconds": round(time.process_time() - started, 2),
+            })  # fmt: skip
+            if file is not None:
+                write_text(file, json.dumps(runs[-1]))
+        entries.append({"name": name, "given": given, "runs": runs})
+        tell(f"{name} on {given}: {np.mean([r['curve'][-1] for r in runs]):.1f} distinct verified failures")
+    return entries
+
+
+def result_of(
+    entries: Sequence[Mapping[str, Any]], table: TruthTable, space: VariationSpace, rule: Verification, budget: int
+) -> dict[str, Any]:
+    """Everything that the page and the picture say."""
+    from faultfield.variations.cells import cells
+
+    there = [r.variation for r in table.rows if wilson(sum(r.failed), len(r.failed))[0] > rule.bound]
+    return {
+        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": platform.platform(),
+        "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
+        "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
+        "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,
+        "budget": budget, "strategies": list(entries),
+        "summary": summary(entries, budget, OURS, VALUES),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, nargs="?")
+    parser.add_argument("table", type=Path, nargs="?")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--failures", type=int, default=2)
+    parser.add_argument("--patience", type=int, default=1)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--out", type=Path, default=Path("docs/results/search"))
+    parser.add_argument("--cache", type=Path, default=Path("runs/search"))
+    options = parser.parse_args()
+    if not options.quick and options.table is None:
+        parser.error("give STUDY and TABLE, or --quick")
+    cache: Path | None = options.cache
+    if options.quick:
+        space = made_up_space()
+        table = surface(space, rows=120, share=0.15, episodes=20)
+        options.seeds, options.budget, cache = 2, 40, None
+    else:
+        study = Study.open(options.study, options.cache / "study")
+        space = study.space
+        table = TruthTable.read(options.table, space).belongs_to(study.identity, options.table)
+    rule = Verification(wilson(*table.nominal)[1], options.failures, options.patience, table.least)
+    entries = compare(
+        table, space, rule, seeds=options.seeds, budget=options.budget, batch=options.batch, only=options.only,
+        cache=cache, tell=_tell,
+    )  # fmt: skip
+    result = result_of(entries, table, space, rule, options.budget)
+    write_text(options.out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
+    write_text(options.out.with_suffix(".md"), markdown(result, options.out.name))
+    draw(result, options.out.with_suffix(".png"))
+    _tell(f"Wrote {options.out}.md, .json and .png")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except FaultfieldError as error:
+        _tell(f"search.py: {error}")
+        sys.exit(2)

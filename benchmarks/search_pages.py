@@ -1,0 +1,124 @@
+"""What `search.py` found, as numbers with intervals, as a page and as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MARKS = (25, 50, 100, 150, 200)
+"""Rollouts at which the curves are told in numbers."""
+
+DRAWS = 2000
+
+
+def summary(entries: Sequence[Mapping[str, Any]], budget: int, ours: str, values: str) -> dict[str, Any]:
+    """Means with bootstrap intervals (95 %, over seeds) at the marks, and ours against the best other on values.
+
+    The episodes' order is the same for all strategies of one seed, so ratios are drawn by the same seeds.
+    """
+    marks = [mark for mark in MARKS if mark < budget] + [budget]
+    curves = {(e["name"], e["given"]): np.array([run["curve"] for run in e["runs"]]) for e in entries}
+    rng = np.random.default_rng(0)
+    table = []
+    for (name, given), runs in curves.items():
+        drawn = rng.integers(len(runs), size=(DRAWS, len(runs)))
+        cells = [_interval(runs[:, mark - 1], runs[:, mark - 1][drawn].mean(axis=1)) for mark in marks]
+        table.append({"name": name, "given": given, "found": cells})
+    ratios = []
+    mine = {given: runs for (name, given), runs in curves.items() if name == ours}
+    others = {name: runs for (name, given), runs in curves.items() if name != ours and given == values}
+    featured = {name: runs for (name, given), runs in curves.items() if name != ours and given != values}
+    if others:
+        for given, runs in mine.items():
+            for against, rivals in (("factor values", others), ("probe's features too", others | featured)):
+                if given == values and against != "factor values":
+                    continue
+                ratios.append(
+                    {"given": given, "against": against, "at": [_ratio(runs, rivals, mark, rng) for mark in marks]}
+                )
+    return {"marks": marks, "table": table, "ratios": ratios}
+
+
+def _interval(values: Any, drawn: Any) -> dict[str, float]:
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {"mean": float(np.mean(values)), "low": float(low), "high": float(high)}
+
+
+def _ratio(ours: Any, rivals: Mapping[str, Any], mark: int, rng: np.random.Generator) -> dict[str, Any]:
+    best = max(rivals, key=lambda name: float(rivals[name][:, mark - 1].mean()))
+    a, b = ours[:, mark - 1], rivals[best][:, mark - 1]
+    drawn = rng.integers(len(a), size=(DRAWS, len(a)))
+    ratios = a[drawn].mean(axis=1) / np.maximum(b[drawn].mean(axis=1), 1e-9)
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return {
+        "best": best, "ratio": float(a.mean() / max(float(b.mean()), 1e-9)), "low": float(low), "high": float(high)
+    }  # fmt: skip
+
+
+def markdown(result: Mapping[str, Any], name: str) -> str:
+    """The page."""
+    found, marks = result["summary"], result["summary"]["marks"]
+    seeds = len(result["strategies"][0]["runs"])
+    failures, episodes = result["nominal"]
+    lines = [
+        "# Distinct verified failures per real rollout", "",
+        f"{result['rows']} variations of policy `{result['policy']}`, at least {result['least']} episodes each; "
+        f"{result['failing']} of them are failures by their whole row, in {result['cells']} cells, the most that can "
+        f"be found. Nominal: {failures} of {episodes} failed, upper Wilson bound {result['bound']:.3f}. Verified: at "
+        f"least {result['failures']} failed episodes, and a lower bound above that. A variation is left after "
+        f"{result['patience']} more successes than failures. {seeds} seeds; in brackets bootstrap 95 % over them. "
+        f"{result['date']}, {result['machine']}.",
+        "", f"![Curves]({name}.png)", "",
+        "| strategy | given | " + " | ".join(f"{mark} rollouts" for mark in marks) + " | claims not borne out |",
+        "|---|---|" + "---|" * (len(marks) + 1),
+    ]  # fmt: skip
+    runs = {(e["name"], e["given"]): e["runs"] for e in result["strategies"]}
+    order = sorted(found["table"], key=lambda row: -row["found"][-1]["mean"])
+    for row in order:
+        own = runs[row["name"], row["given"]]
+        false, finds = sum(r["false"] for r in own), sum(r["finds"] for r in own)
+        cells = " | ".join(f"{c['mean']:.1f} [{c['low']:.1f}, {c['high']:.1f}]" for c in row["found"])
+        lines.append(f"| {row['name']} | {row['given']} | {cells} | {false} of {finds} |")
+    if found["ratios"]:
+        lines += ["", "Ours against the best other strategy at that many rollouts:", "",
+                  "| ours given | others given | " + " | ".join(f"{mark}" for mark in marks) + " |",
+                  "|---|---|" + "---|" * len(marks)]  # fmt: skip
+        for row in found["ratios"]:
+            cells = " | ".join(f"{c['ratio']:.2f}x [{c['low']:.2f}, {c['high']:.2f}] {c['best']}" for c in row["at"])
+            lines.append(f"| {row['given']} | {row['against']} | {cells} |")
+    lines += ["", "```console", f"$ {result['command']}", "```", ""]
+    return "\n".join(lines)
+
+
+def draw(result: Mapping[str, Any], path: Path) -> None:
+    """The curves, with bands, on values on the left and with the probe on the right."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    given = list(dict.fromkeys(e["given"] for e in result["strategies"]))
+    names = list(dict.fromkeys(e["name"] for e in result["strategies"]))
+    colors = dict(zip(names, plt.get_cmap("tab10").colors, strict=False))  # type: ignore[attr-defined]
+    figure, axes = plt.subplots(1, len(given), figsize=(5.5 * len(given), 4.2), sharey=True, squeeze=False)
+    rng = np.random.default_rng(0)
+    rollouts = np.arange(1, result["budget"] + 1)
+    for axis, what in zip(axes[0], given, strict=True):
+        for entry in result["strategies"]:
+            if entry["given"] != what:
+                continue
+            curves = np.array([run["curve"] for run in entry["runs"]], dtype=float)
+            means = curves[rng.integers(len(curves), size=(DRAWS, len(curves)))].mean(axis=1)
+            low, high = np.percentile(means, [2.5, 97.5], axis=0)
+            width = 2.4 if entry["name"] == "hunt" else 1.3
+            axis.plot(rollouts, curves.mean(axis=0), color=colors[entry["name"]], lw=width, label=entry["name"])
+            axis.fill_between(rollouts, low, high, color=colors[entry["name"]], alpha=0.15, lw=0)
+        axis.axhline(result["cells"], color="0.6", lw=0.8, ls=":")
+        axis.set(xlabel="real rollouts", title=f"given {what}", xlim=(0, result["budget"]))
+        axis.legend(frameon=False, fontsize=8, loc="upper left")
+    axes[0][0].set_ylabel("distinct verified failures")
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,189 @@
+"""Our search: propose what an estimator holds for a new failure, roll it out, learn from it, search again."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from faultfield.diagnosis.base import Estimator
+from faultfield.errors import LedgerError
+from faultfield.rollouts.episode import Episode
+from faultfield.search.pool import Floats, PoolSearch, Told, squared_distances
+from faultfield.variations import Variation, VariationSpace
+
+REACH = 0.5
+"""How far what one value showed is believed of its neighbours: half of half a factor's range."""
+
+SPREAD = 1.5
+"""By how much an estimator errs on one factor, a standard deviation on the logit scale."""
+
+SHARED = 0.3
+"""Share of that error which all values of a factor have in common, however far apart."""
+
+OPTIMISM = 0.5
+"""Standard deviations that are added to a failure logit: what is uncertain is worth a look."""
+
+SAME_FACTORS = 0.3
+"""How alike two failures of the same factors are held to be at least, however far apart their values."""
+
+TWICE = 2
+"""Failed episodes that make a find: the score is the chance of so many in a row."""
+
+
+class Hunt(PoolSearch):
+    """Looks for as many different failures as the rollouts allow.
+
+    Every `ask` fits the estimator to all episodes so far. What it says is then corrected by what was seen nearby: a
+    Gaussian process that adds up one unknown function a factor (Laplace's approximation, Rasmussen and Williams 2006,
+    3.4). One success is enough to leave a neighbourhood that the estimator holds for lost, and one failure to come back
+    to one that it holds for safe; physics above all, which no picture shows, is learned there. A candidate's score is
+    the chance that it fails twice, seen with a little optimism, times the chance that no failure known or proposed is
+    the same one.
+
+    Args:
+        space: Every proposal lies in it.
+        estimator: Makes a fresh estimator, fitted at each `ask`.
+        seed: Of the candidates.
+        prior: Estimates while the other cannot learn yet for want of episodes; when None, all are alike until then.
+        known: Episodes from before, which cost nothing here.
+        pool, pool_size: As in `PoolSearch`.
+    """
+
+    def __init__(
+        self,
+        space: VariationSpace,
+        estimator: Callable[[], Estimator],
+        seed: int = 0,
+        *,
+        prior: Estimator | None = None,
+        known: Sequence[Episode] = (),
+        pool: Sequence[Variation] | None = None,
+        pool_size: int = 256,
+    ) -> None:
+        super().__init__(space, seed, pool=pool, pool_size=pool_size, start=0)
+        self._make, self._prior = estimator, prior
+        self._episodes = list(known)
+        self._marks: dict[Variation, Floats] = {}
+        if known:
+            super().tell([episode for episode in known if not episode.variation.is_nominal])
+
+    def tell(self, episodes: Sequence[Episode]) -> None:
+        """Keep the episodes; the next `ask` learns from them."""
+        super().tell(episodes)
+        self._episodes.extend(episodes)
+
+    def ready(self) -> bool:
+        """From the start: a prior knows something before the first rollout."""
+        return True
+
+    def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:
+        """The largest score, again and again; what is proposed makes its like less worth."""
+        everywhere = [*told.variations, *candidates]
+        m = len(told.variations)
+        points = _Points(np.concatenate([told.rows, rows]), self._changed(everywhere))
+        seen, asked = points.at(slice(0, m)), points.at(slice(m, None))
+        mean, deviation = corrected(
+            self._logits(everywhere), SPREAD**2 * self._covariance(seen, points),
+            SPREAD**2 * points.changed.sum(axis=1), told,
+        )  # fmt: skip
+        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** TWICE
+        rates = (told.failures / told.episodes)[:, None]
+        score = chance * np.prod(1.0 - alike(seen, asked) * rates, axis=0)
+        chosen: list[int] = []
+        for _ in range(count):
+            best = int(score.argmax())
+            chosen.append(best)
+            score = score * (1.0 - chance[best] * alike(asked.at(slice(best, best + 1)), asked)[0])
+            score[chosen] = -1.0
+        return chosen
+
+    def _logits(self, variations: Sequence[Variation]) -> Floats:
+        try:
+            estimates = self._make().fit(self._episodes).estimate(variations)
+        except LedgerError:
+            if self._prior is None:
+                return np.zeros(len(variations))
+            estimates = self._prior.estimate(variations)
+        return np.asarray(logit(np.clip(estimates.mean, 0.005, 0.995)))
+
+    def _changed(self, variations: Sequence[Variation]) -> Floats:
+        names = list(self.space.factors)
+        for variation in variations:
+            if variation not in self._marks:
+                self._marks[variation] = np.array([float(name in variation) for name in names])
+        return np.stack([self._marks[variation] for variation in variations])
+
+    def _covariance(self, seen: "_Points", points: "_Points") -> Floats:
+        """Correlations of the factors' functions, summed over the factors that both change, float64 (m, n)."""
+        total = np.zeros((len(seen.codes), len(points.codes)))
+        start = 0
+        for index, factor in enumerate(self.space):
+            part = slice(start, start + factor.dim)
+            start += factor.dim
+            left, right = np.flatnonzero(seen.changed[:, index]), np.flatnonzero(points.changed[:, index])
+            near = _near(seen.codes[left, part], points.codes[right, part])
+            total[np.ix_(left, right)] += SHARED + (1.0 - SHARED) * near
+        return total
+
+
+class _Points(NamedTuple):
+    """Codes, float64 (n, d), and which factors are changed, 0 or 1, float64 (n, number of factors)."""
+
+    codes: Floats
+    changed: Floats
+
+    def at(self, rows: slice) -> "_Points":
+        return _Points(self.codes[rows], self.changed[rows])
+
+
+def corrected(prior: Floats, covariance: Floats, variance: Floats, told: Told) -> tuple[Floats, NDArray[np.float64]]:
+    """Mean and deviation of the failure logit of n variations, once the counts of the first m of them are known.
+
+    Args:
+        prior: Logits before, float64 (n,).
+        covariance: Of the first m with all, float64 (m, n).
+        variance: Of all, float64 (n,).
+        told: Counts of the first m.
+
+    Returns:
+        Both float64 (n,), by Laplace's approximation.
+    """
+    m = len(told.variations)
+    if m == 0:
+        return prior, np.sqrt(variance)
+    inner, latent = covariance[:, :m], np.zeros(m)
+    for _ in range(50):
+        weight, gradient = _curvature(prior[:m] + latent, told)
+        root = np.sqrt(weight)
+        system = np.eye(m) + root[:, None] * inner * root
+        target = weight * latent + gradient
+        new = inner @ (target - root * np.linalg.solve(system, root * (inner @ target)))
+        moved, latent = float(np.abs(new - latent).max()), new
+        if moved < 1e-8:
+            break
+    weight, gradient = _curvature(prior[:m] + latent, told)
+    cross = np.sqrt(weight)[:, None] * covariance
+    system = np.eye(m) + cross[:, :m] * np.sqrt(weight)
+    half = np.linalg.solve(np.linalg.cholesky(system), cross)
+    left = variance - np.einsum("ij,ij->j", half, half)
+    return prior + gradient @ covariance, np.sqrt(np.maximum(left, 0.0))
+
+
+def alike(a: _Points, b: _Points) -> Floats:
+    """How likely two failures are the same one, 0–1, float64 (n, m): by shared factors and how near the values are."""
+    both = a.changed @ b.changed.T
+    either = a.changed.sum(axis=1)[:, None] + b.changed.sum(axis=1)[None, :] - both
+    overlap = np.where(either > 0, both / np.maximum(either, 1.0), 1.0)
+    return np.asarray(overlap * (SAME_FACTORS + (1.0 - SAME_FACTORS) * _near(a.codes, b.codes)))
+
+
+def _near(a: Floats, b: Floats) -> Floats:
+    return np.asarray(np.exp(-0.5 * squared_distances(a, b) / REACH**2))
+
+
+def _curvature(logits: Floats, told: Told) -> tuple[Floats, Floats]:
+    """Minus the second and the first derivative of the binomial log likelihood, float64 (m,) each."""
+    rate = expit(logits)
+    return np.maximum(told.episodes * rate * (1.0 - rate), 1e-9), told.failures - told.episodes * rate

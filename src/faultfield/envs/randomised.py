@@ -1,0 +1,75 @@
+"""An environment that varies itself at every reset: domain randomisation, for demonstrations to learn from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import plugins
+from faultfield.envs.base import VariableEnv
+from faultfield.errors import EnvError
+from faultfield.variations import NOMINAL, Variation
+
+
+class Randomised(VariableEnv):
+    """Draws a variation for every episode that is not told one; the same seed draws the same.
+
+    `faultfield policy demos --environment faultfield.envs.randomised:Randomised --env-args '{type: …}'` gathers
+    demonstrations under all kinds of variations. Those that the expert cannot solve are discarded there.
+
+    Args:
+        type: The environment that is varied, `module:Class`.
+        share: Of the episodes that are varied, 0–1; the others are nominal.
+        most: Factors that change together at most.
+        factors: Names of the factors that vary; all when None.
+        settings: Of the environment that is varied.
+
+    Attributes:
+        variation: Of the episode that is running.
+
+    Raises:
+        EnvError: `share` or `most` is out of range.
+        VariationError: The environment has no factor of such a name.
+    """
+
+    def __init__(
+        self, type: str, share: float = 0.8, most: int = 2, factors: Sequence[str] | None = None, **settings: Any
+    ) -> None:
+        if not 0.0 <= share <= 1.0 or most < 1:
+            raise EnvError(f"Randomised needs a share in 0–1 and at least one factor, not {share} and {most}.")
+        self.inner: VariableEnv = plugins.load(type, what="environment")(**settings)
+        self.variation_space = self.inner.variation_space
+        self.instruction = self.inner.instruction
+        self.action_space, self.observation_space = self.inner.action_space, self.inner.observation_space
+        self.variation = NOMINAL
+        names = list(self.variation_space.factors) if factors is None else list(factors)
+        self._factors = [self.variation_space.factor(name) for name in names]
+        self._share, self._most = share, min(most, len(names))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Begin an episode under the variation in `options`, or under one that is drawn from the seed."""
+        super().reset(seed=seed)
+        told = (options or {}).get("variation")
+        self.variation = self._draw() if told is None else told
+        return self.inner.reset(seed=seed, options={**(options or {}), "variation": self.variation})
+
+    def step(self, action: NDArray[Any]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
+        """The environment's own step."""
+        observation, reward, terminated, truncated, info = self.inner.step(action)
+        return observation, float(reward), terminated, truncated, info
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.inner.close()
+
+    def _draw(self) -> Variation:
+        rng: np.random.Generator = self.np_random
+        if rng.random() >= self._share:
+            return NOMINAL
+        count = int(rng.integers(1, self._most + 1))
+        picked = rng.choice(len(self._factors), size=count, replace=False)
+        chosen = [self._factors[i] for i in sorted(picked)]
+        return self.variation_space.variation({factor.name: factor.sample(rng) for factor in chosen})

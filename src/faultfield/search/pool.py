@@ -1,0 +1,171 @@
+"""What strategies with a model share: candidates, their rows of numbers, and what was counted of them."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield.rollouts.episode import Episode
+from faultfield.search.base import Strategy
+from faultfield.search.sobol import SobolSearch
+from faultfield.variations import Variation, VariationSpace
+
+Floats = NDArray[np.float64]
+
+Features = Callable[[Sequence[Variation]], Floats]
+"""Further numbers of variations that were not rolled out, for instance the probe's: n variations to float64 (n, f)."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was rolled out so far, one row a variation.
+
+    Attributes:
+        variations: Each once, in the order in which they were first told; length m.
+        rows: Their numbers, float64 (m, d).
+        failures, episodes: Counts, float64 (m,).
+    """
+
+    variations: tuple[Variation, ...]
+    rows: Floats
+    failures: Floats
+    episodes: Floats
+
+    @property
+    def rates(self) -> Floats:
+        """Failure rates drawn a little towards one half, (k + ½) / (n + 1), float64 (m,)."""
+        return np.asarray((self.failures + 0.5) / (self.episodes + 1.0))
+
+    @property
+    def logits(self) -> Floats:
+        """Empirical logits, finite whatever was counted, float64 (m,)."""
+        return np.asarray(np.log((self.failures + 0.5) / (self.episodes - self.failures + 0.5)))
+
+    @property
+    def logit_variances(self) -> Floats:
+        """Variances of the empirical logits (Gart and Zweifel 1967), float64 (m,)."""
+        return np.asarray(1.0 / (self.failures + 0.5) + 1.0 / (self.episodes - self.failures + 0.5))
+
+
+class PoolSearch(Strategy):
+    """Chooses among candidates by a model of what was told; the first few come from a Sobol sequence.
+
+    A candidate's row is its code (`VariationSpace.encode`) and, where given, its features, each scaled to a deviation
+    of one over the first candidates.
+
+    Args:
+        space: Every proposal lies in it.
+        seed: Of the candidates and of all choices.
+        pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
+        pool_size: How many of the sequence are candidates at first; each further `ask` adds a sixteenth as many.
+        features: Further numbers of each candidate.
+        start: Variations proposed before the model is asked.
+    """
+
+    def __init__(
+        self,
+        space: VariationSpace,
+        seed: int = 0,
+        *,
+        pool: Sequence[Variation] | None = None,
+        pool_size: int = 256,
+        features: Features | None = None,
+        start: int = 10,
+    ) -> None:
+        super().__init__(space, seed)
+        self.rng = np.random.default_rng(seed)
+        self._pool = None if pool is None else [space.validate(candidate) for candidate in pool]
+        self._pool_size, self._start = pool_size, start
+        self._features = features
+        self._scale: Floats | None = None
+        self._sobol = SobolSearch(space, seed, order=2)
+        self._drawn: list[Variation] = []
+        self._asked: set[Variation] = set()
+        self._counts: dict[Variation, tuple[int, int]] = {}
+        self._rows: dict[Variation, Floats] = {}
+
+    def ask(self, count: int) -> list[Variation]:
+        """`count` variations, none proposed before; fewer only where a given pool is used up."""
+        candidates = [v for v in self._candidates(count) if v not in self._asked]
+        count = min(count, len(candidates))
+        if count == 0:
+            return []
+        if self.ready():
+            index = self.choose(candidates, self.rows(candidates), self.told(), count)
+        else:
+            index = self._spread_out(candidates, count)
+        chosen = [candidates[i] for i in index]
+        self._asked.update(chosen)
+        return chosen
+
+    def tell(self, episodes: Sequence[Episode]) -> None:
+        """Count; the next `ask` learns from all of it."""
+        for episode in episodes:
+            failures, total = self._counts.get(episode.variation, (0, 0))
+            self._counts[episode.variation] = (failures + (not episode.success), total + 1)
+
+    def ready(self) -> bool:
+        """Whether enough was told for the model to choose."""
+        return len(self._counts) >= self._start and any(failures for failures, _ in self._counts.values())
+
+    @abstractmethod
+    def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:
+        """Which `count` of the candidates come next.
+
+        Args:
+            candidates: n variations, none proposed before.
+            rows: Theirs, float64 (n, d).
+            told: What was rolled out.
+            count: From 1 to n.
+        """
+
+    def told(self) -> Told:
+        """Everything that was told."""
+        variations = tuple(self._counts)
+        counted = np.array([self._counts[v] for v in variations], dtype=np.float64).reshape(-1, 2)
+        return Told(variations, self.rows(variations), counted[:, 0], counted[:, 1])
+
+    def rows(self, variations: Sequence[Variation]) -> Floats:
+        """Codes and scaled features, float64 (n, d)."""
+        new = [v for v in dict.fromkeys(variations) if v not in self._rows]
+        if new:
+            rows = self.space.encode_many(new)
+            if self._features is not None:
+                extra = np.asarray(self._features(new), dtype=np.float64)
+                if self._scale is None:
+                    deviation = extra.std(axis=0)
+                    self._scale = np.where(deviation > 1e-9, deviation, 1.0)
+                rows = np.concatenate([rows, extra / self._scale], axis=1)
+            self._rows.update(zip(new, rows, strict=True))
+        return np.stack([self._rows[v] for v in variations]) if variations else np.empty((0, self.space.dim))
+
+    def _candidates(self, count: int) -> list[Variation]:
+        if self._pool is not None:
+            return self._pool
+        # Kept from one call to the next: what a feature costs, a picture rendered or a policy asked, is paid once.
+        self._drawn += self._sobol.ask(max(self._pool_size // 16 if self._drawn else self._pool_size, count))
+        return self._drawn
+
+    def _spread_out(self, candidates: Sequence[Variation], count: int) -> list[int]:
+        if self._pool is None:
+            return list(range(count))
+        return [int(i) for i in self.rng.permutation(len(candidates))[:count]]
+
+
+def squared_distances(a: Floats, b: Floats) -> Floats:
+    """Between rows (n, d) and rows (m, d), float64 (n, m)."""
+    squares = np.einsum("nd,nd->n", a, a)[:, None] + np.einsum("md,md->m", b, b)[None] - 2.0 * a @ b.T
+    return np.asarray(np.maximum(squares, 0.0))
+
+
+def spacing(rows: Floats) -> float:
+    """Median distance of a row to its nearest neighbour that is not the same, a length; 1 where there is none."""
+    if len(rows) < 2:
+        return 1.0
+    squares = squared_distances(rows, rows)
+    squares[squares < 1e-12] = np.inf
+    nearest = squares.min(axis=1)
+    nearest = nearest[np.isfinite(nearest)]
+    return float(np.sqrt(np.median(nearest))) if len(nearest) else 1.0

@@ -1,0 +1,51 @@
+"""The diagnostic policy in the loop: the field is learned anew from every rollout, and searched again."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield.diagnosis.fields import FieldBank
+from faultfield.rollouts.episode import Episode
+from faultfield.search.config import SearchConfig
+from faultfield.search.diagnostic_strategy import DiagnosticSearch
+from faultfield.search.sobol import SobolSearch
+from faultfield.variations import Variation, VariationSpace
+
+
+class FieldSearch(DiagnosticSearch):
+    """`DiagnosticSearch` on a field that is fitted to all episodes so far whenever something is asked.
+
+    Args:
+        space: Every proposal lies in it.
+        bank: Fits fields.
+        known: Episodes from before, of two outcomes at least where a field is to be had from the start.
+        seed: Of the pool, the training and the draws.
+        config: How the diagnostic policy learns.
+        pool_size: Candidates, of one or two factors, from a Sobol sequence.
+    """
+
+    def __init__(
+        self,
+        space: VariationSpace,
+        bank: FieldBank,
+        known: Sequence[Episode] = (),
+        seed: int = 0,
+        config: SearchConfig | None = None,
+        pool_size: int = 256,
+    ) -> None:
+        pool = SobolSearch(space, seed, order=2).ask(pool_size)
+        super().__init__(space, self._place, seed, config, pool)
+        self._bank = bank
+        self._episodes: list[Episode] = []
+        if known:
+            self.tell(known)
+
+    def tell(self, episodes: Sequence[Episode]) -> None:
+        """Keep the episodes: the next `ask` learns a field and a policy from all of them."""
+        super().tell(episodes)
+        self._episodes.extend(episodes)
+
+    def _place(self, variations: Sequence[Variation]) -> NDArray[np.float32]:
+        embedded = self._bank.embed(self._bank.field(self._episodes), variations)
+        return embedded.astype(np.float32)

@@ -1,0 +1,234 @@
+"""A budget of real rollouts, spent on finding different failures: propose, roll out, learn, search again."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from faultfield import plugins
+from faultfield.diagnosis.base import Estimator
+from faultfield.diagnosis.controls import Feasibility, feasibility, teachable
+from faultfield.diagnosis.hunting import Hunt
+from faultfield.diagnosis.probe import ProbeLine, ProbePrior
+from faultfield.errors import StudyError
+from faultfield.field.views import Views
+from faultfield.rollouts.collect import collect as run_jobs
+from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.ledger import Key
+from faultfield.rollouts.outcomes import outcomes
+from faultfield.rollouts.states import StateBank
+from faultfield.rollouts.worker import Job
+from faultfield.search.base import Strategy
+from faultfield.search.campaign import Campaign, Find, Trial
+from faultfield.search.verification import Verification, wilson
+from faultfield.study import stages
+from faultfield.study.directory import Study
+from faultfield.study.field_search import FieldSearch
+from faultfield.study.progress import Progress
+from faultfield.study.ranking import make_estimator
+from faultfield.variations.cells import cell_of
+
+HUNT_SEED = 200_000
+"""Added to the study's seed: a hunt never sees a scene that anything was learned from or verified on."""
+
+OURS = "hunt"
+
+STRATEGIES = {
+    "random": "faultfield.search:RandomSearch",
+    "sobol": "faultfield.search:SobolSearch",
+    "grid": "faultfield.search:GridSearch",
+    "map-elites": "faultfield.search.map_elites:MapElitesSearch",
+    "level-set": "faultfield.search.level_set:LevelSetSearch",
+    "forest": "faultfield.search.forest:ForestSearch",
+    "diagnostic": "faultfield.study.field_search:FieldSearch",
+    OURS: "faultfield.diagnosis.hunting:Hunt",
+}
+"""Strategies by name."""
+
+
+@dataclass(frozen=True)
+class Hunted:
+    """What a hunt found.
+
+    Attributes:
+        strategy: By name.
+        nominal: Failures and episodes under nominal conditions.
+        bound: Upper Wilson bound (95 %) of the nominal failure rate.
+        rollouts: How many were spent.
+        tried: Under how many variations.
+        finds: Verified failures, in the order in which they were verified.
+        cells: The cell of each.
+        feasible: What the expert could do under each.
+    """
+
+    strategy: str
+    nominal: tuple[int, int]
+    bound: float
+    rollouts: int
+    tried: int
+    finds: list[Find]
+    cells: list[str]
+    feasible: list[Feasibility]
+
+    @property
+    def distinct(self) -> int:
+        """Cells with a verified failure that the expert does not share."""
+        return len({cell for cell, f in zip(self.cells, self.feasible, strict=True) if not f.infeasible})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        rows = []
+        for find, cell, judged in zip(self.finds, self.cells, self.feasible, strict=True):
+            low, high = wilson(find.failures, find.episodes)
+            rows.append({
+                "variation": find.variation.to_json(), "text": find.variation.text, "cell": cell,
+                "failures": find.failures, "episodes": find.episodes, "low": low, "high": high,
+                "rollouts": find.rollouts, "infeasible": judged.infeasible,
+            })  # fmt: skip
+        failures, episodes = self.nominal
+        return {
+            "strategy": self.strategy, "rollouts": self.rollouts, "variations": self.tried, "distinct": self.distinct,
+            "nominal": {"failures": failures, "episodes": episodes, "high": self.bound}, "found": rows,
+        }  # fmt: skip
+
+
+def hunt(
+    study: Study,
+    *,
+    budget: int,
+    progress: Progress,
+    strategy: str = OURS,
+    batch: int = 4,
+    failures: int = 2,
+    patience: int = 1,
+    estimator: str | None = None,
+    with_probe: bool = False,
+) -> Hunted:
+    """Spend `budget` real rollouts on finding failures, as many different ones as possible.
+
+    The nominal variation is rolled out first where the ledger lacks it; that, and what the study rolled out before,
+    costs nothing here. Episodes go to the ledger under the stage `hunt`. Killed and called again with the same
+    settings, the hunt is played again from the ledger up to where it stopped; with a larger budget it goes on.
+
+    Args:
+        study: Whose policy and environment.
+        budget: Rollouts of the policy.
+        progress: Shows how far it is.
+        strategy: By name, or `module:Class`.
+        batch: Rollouts between two updates.
+        failures: Failed episodes that a verified failure rests on, as in `Verification`.
+        patience: Successes ahead of failures at which a variation is left.
+        estimator: For `hunt`; by default the study's, and the probe where the study leaves the choice.
+        with_probe: Give the probe's features to a strategy that takes any.
+
+    Raises:
+        StudyError: The budget is smaller than one variation, there is no such strategy, or it asks for a variation
+            outside the space.
+    """
+    # What is plainly wrong is told before the first rollout.
+    Verification(0.0, failures, patience).check_budget(budget)
+    make = _loaded(strategy)
+    nominal = stages.collect_nominal(study, progress)
+    failed = sum(not episode.success for episode in nominal)
+    rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
+    expert = study.ledger.episodes(stage="expert", load="none")
+    known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
+    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe)
+    campaign = Campaign(chosen, rule, budget, batch)
+    _play(study, campaign, progress)
+    finds = campaign.finds
+    return Hunted(
+        strategy, (failed, len(nominal)), rule.bound, campaign.spent, len(campaign.counts), finds,
+        [cell_of(find.variation, study.space) for find in finds], _feasible(study, finds, progress),
+    )  # fmt: skip
+
+
+def _play(study: Study, campaign: Campaign, progress: Progress) -> None:
+    first = study.config.rollouts.seed + HUNT_SEED
+    identity = study.identity["policy"], study.identity["environment"]
+    found: dict[Key, Episode] = {e.key: e for e in study.ledger.episodes(None, *identity) if e.seed >= first}
+
+    def key(trial: Trial) -> Key:
+        return (*identity, trial.variation.key, first + trial.index)
+
+    with progress.task("Hunting", campaign.budget) as update:
+        while trials := campaign.next():
+            jobs = [Job(t.variation, first + t.index, "hunt") for t in trials if key(t) not in found]
+
+            before = campaign.spent + len(trials) - len(jobs)
+
+            def keep(episode: Episode, done: int, total: int, before: int = before) -> None:
+                found[episode.key] = episode
+                update(before + done)
+
+            run_jobs(study.ledger, jobs, study.env_spec, study.policy_spec, workers=study.workers, on_episode=keep)
+            campaign.tell([found[key(trial)] for trial in trials])
+            update(campaign.spent)
+        update(campaign.budget)
+
+
+def _loaded(name: str) -> Callable[..., Any]:
+    if name not in STRATEGIES and ":" not in name:
+        raise StudyError(f"There is no strategy '{name}'; known are {', '.join(STRATEGIES)}, or give 'module:Class'.")
+    return plugins.load(STRATEGIES.get(name, name), what="strategy")
+
+
+def _built(
+    study: Study,
+    make: Callable[..., Any],
+    nominal: Sequence[Episode],
+    known: Sequence[Episode],
+    estimator: str | None,
+    with_probe: bool,
+) -> Strategy:
+    seed = study.config.rollouts.seed
+    if make is Hunt:
+        return _ours(study, _views(study, nominal), known, estimator)
+    if make is FieldSearch:
+        bank = stages.make_bank(study, _views(study, nominal))
+        return FieldSearch(study.space, bank, known, seed, study.config.search)
+    extra: dict[str, Any] = {}
+    if with_probe:
+        if "features" not in inspect.signature(make).parameters:
+            raise StudyError(f"The strategy {make.__name__} takes no features; leave --with-probe out.")
+        extra["features"] = _views(study, nominal).probe
+    try:
+        strategy = make(study.space, seed, **extra)
+    except TypeError as error:
+        raise StudyError(f"The strategy {make.__name__} cannot be built from a space and a seed: {error}.") from error
+    if not isinstance(strategy, Strategy):
+        raise StudyError(f"The strategy {make.__name__} must be a faultfield.search.Strategy.")
+    return strategy
+
+
+def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str | None) -> Hunt:
+    name = estimator or study.config.diagnosis.estimator
+    prior: Estimator | None = None
+    if name in ("auto", "probe"):
+        name = "probe" if views.can_probe else "values"
+    if views.can_probe:
+        prior = ProbePrior(views)
+    bank = stages.make_bank(study, views)
+
+    def fresh() -> Estimator:
+        return ProbeLine(views) if name == "probe" else make_estimator(study, name, views, bank)
+
+    return Hunt(study.space, fresh, study.config.rollouts.seed, prior=prior, known=known)
+
+
+def _views(study: Study, nominal: Sequence[Episode]) -> Views:
+    """Views on states of this hunt's nominal episodes; the same as a fit would choose."""
+    if not (study.directory / "states.npz").exists():
+        StateBank.choose(nominal).save(study.directory / "states.npz")
+    return stages.make_views(study)
+
+
+def _feasible(study: Study, finds: Sequence[Find], progress: Progress) -> list[Feasibility]:
+    """What the expert can do where the policy fails; without an expert, nothing is known."""
+    first = study.config.rollouts.seed + HUNT_SEED
+    seeds = range(first, first + study.config.controls.per_variation)
+    variations = [find.variation for find in finds]
+    if variations:
+        stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
+    tried = [e for e in study.ledger.episodes(stage="expert", load="none") if e.seed in seeds]
+    return feasibility(variations, outcomes(tried))

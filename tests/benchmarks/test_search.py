@@ -1,0 +1,183 @@
+"""The comparison by replay: every episode once, counts by brute force, tables that belong to somebody."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import search
+from faultfield.errors import StudyError
+from faultfield.search import RandomSearch, SobolSearch
+from faultfield.search.verification import Verification, wilson
+from faultfield.study import Silent, Study, StudyConfig
+from faultfield.variations.cells import cell_of
+from replay import Shuffled, Snapped, TableViews, curve, false_claims, replay
+from search_pages import markdown, summary
+from surfaces import dense, made_up_space, surface
+from table import TruthTable
+from tests.study.test_hunt import TEXT
+from truth_table import build, collected, failed_of, read_counts
+
+SPACE = made_up_space()
+TABLE = surface(SPACE, rows=60, share=0.3, episodes=20, seed=1)
+RULE = Verification(wilson(*TABLE.nominal)[1], failures=2, most=20)
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    TABLE.write(tmp_path / "table.parquet")
+    again = TruthTable.read(tmp_path / "table.parquet", SPACE)
+    assert again.variations == TABLE.variations
+    assert [r.failed for r in again.rows] == [r.failed for r in TABLE.rows]
+    np.testing.assert_array_equal([r.features for r in again.rows], [r.features for r in TABLE.rows])
+    assert (again.nominal, again.facts, again.least) == (TABLE.nominal, TABLE.facts, 20)
+
+
+def test_a_table_of_another_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"t.parquet is of another policy .made-up, the study's is abc"):
+        TABLE.belongs_to({"policy": "abc", "environment": "made-up"}, tmp_path / "t.parquet")
+    with pytest.raises(StudyError, match="is not a truth table"):
+        TruthTable.read(tmp_path / "missing.parquet", SPACE)
+    (tmp_path / "text.parquet").write_text("no")
+    with pytest.raises(StudyError, match="is not a truth table"):
+        TruthTable.read(tmp_path / "text.parquet", SPACE)
+
+
+def test_the_command_refuses_it_with_exit_code_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import runpy
+
+    study = tmp_path / "study.yaml"
+    study.write_text(TEXT)
+    space = Study(StudyConfig.read(study), tmp_path / "study").space
+    surface(space, rows=20, episodes=5).write(tmp_path / "table.parquet")
+    monkeypatch.setattr(
+        sys, "argv", ["search.py", str(study), str(tmp_path / "table.parquet"), "--cache", str(tmp_path)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(search.__file__, run_name="__main__")
+    assert ended.value.code == 2
+
+
+def test_a_dense_set_has_singles_and_pairs_and_every_category() -> None:
+    found = dense(SPACE, 80)
+    assert len(set(found)) == 80
+    assert sorted({len(v) for v in found}) == [1, 2]
+    assert sum(len(v) == 1 for v in found) == 40
+    singles = [v for v in found if len(v) == 1]
+    assert {v["texture"] for v in singles if "texture" in v} == {"wood", "cork", "steel", "felt"}
+    assert {"light", "camera", "mass", "cup_color", "table_color", "texture"} == {next(iter(v)) for v in singles}
+
+
+def test_every_rollout_is_an_unused_episode_of_its_row() -> None:
+    campaign = replay(TABLE, Shuffled(SPACE, TABLE, 0), RULE, budget=90, seed=3)
+    assert campaign.spent == 90 or len(campaign.counts) == 60
+    rows = {row.variation: row.failed for row in TABLE.rows}
+    for variation, (failures, episodes) in campaign.counts.items():
+        assert failures <= sum(rows[variation])
+        assert episodes - failures <= len(rows[variation]) - sum(rows[variation])
+    same = replay(TABLE, Shuffled(SPACE, TABLE, 0), RULE, budget=90, seed=3)
+    assert same.finds == campaign.finds
+    assert replay(TABLE, Shuffled(SPACE, TABLE, 0), RULE, budget=90, seed=4).counts != campaign.counts
+
+
+def test_free_proposals_become_the_nearest_row_not_asked_for_yet() -> None:
+    snapped, free = Snapped(SobolSearch(SPACE, 0), TABLE), SobolSearch(SPACE, 0)
+    asked, left = [], list(TABLE.variations)
+    for proposal in free.ask(12):
+        distances = [SPACE.distance(proposal, row) for row in left]
+        asked.append(left.pop(int(np.argmin(distances))))
+    assert snapped.ask(12) == asked
+    rest = [v for _ in range(20) for v in snapped.ask(5)]
+    assert set(asked + rest) == set(TABLE.variations)
+    assert len(asked + rest) == 60
+
+
+def test_the_curve_counts_cells_once() -> None:
+    campaign = replay(TABLE, Shuffled(SPACE, TABLE, 0), RULE, budget=100, seed=0)
+    found = curve(campaign, SPACE, 100)
+    for budget in (10, 55, 100):
+        expected = {cell_of(f.variation, SPACE) for f in campaign.finds if f.rollouts <= budget}
+        assert found[budget - 1] == len(expected)
+    rows = {row.variation: sum(row.failed) for row in TABLE.rows}
+    wrong = [f for f in campaign.finds if wilson(rows[f.variation], 20)[0] <= RULE.bound]
+    assert false_claims(campaign, TABLE, RULE.bound) == len(wrong)
+
+
+def test_the_tables_views_answer_without_a_simulator() -> None:
+    views = TableViews(TABLE, SPACE)
+    np.testing.assert_array_equal(views.probe(TABLE.variations[:3]), [r.features for r in TABLE.rows[:3]])
+    assert views.hidden(TABLE.variations).tolist() == ["mass" in v for v in TABLE.variations]
+
+
+def test_ours_finds_more_than_chance_and_the_page_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    entries = search.compare(
+        TABLE, SPACE, RULE, seeds=3, budget=30, batch=3, only=("random", "hunt"), cache=tmp_path, tell=told.append
+    )
+    last = {(e["name"], e["given"]): np.mean([r["curve"][-1] for r in e["runs"]]) for e in entries}
+    assert last["hunt", search.PROBE] > last["random", search.VALUES]
+    again = search.compare(TABLE, SPACE, RULE, seeds=3, budget=30, batch=3, only=("random", "hunt"), cache=tmp_path)
+    assert again == entries
+    result = search.result_of(entries, TABLE, SPACE, RULE, 30)
+    numbers = result["summary"]
+    ratio = next(r for r in numbers["ratios"] if r["given"] == search.PROBE)["at"][-1]
+    assert ratio["ratio"] == pytest.approx(last["hunt", search.PROBE] / last["random", search.VALUES])
+    assert ratio["low"] <= ratio["ratio"] <= ratio["high"]
+    page = markdown(result, "search")
+    assert "| hunt | factor values and probe |" in page
+    assert "60 variations of policy `made-up`" in page
+    json.dumps(result)
+
+
+def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
+    def entry(name: str, given: str, ends: list[int]) -> dict:
+        return {"name": name, "given": given, "runs": [{"curve": [0, end]} for end in ends]}
+
+    found = summary(
+        [
+            entry("hunt", "p", [9, 9]), entry("random", "v", [2, 4]), entry("grid", "v", [1, 1]),
+            entry("forest", "p", [6, 6]),
+        ],
+        2, "hunt", "v",
+    )  # fmt: skip
+    on_values, on_both = found["ratios"]
+    assert (on_values["at"][0]["best"], on_values["at"][0]["ratio"]) == ("random", 3.0)
+    assert (on_both["at"][0]["best"], on_both["at"][0]["ratio"]) == ("forest", 1.5)
+
+
+def test_a_table_is_built_by_rolling_out_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    study = Study(StudyConfig.parse(TEXT, "here"), tmp_path / "study")
+    settings = {"rows": 12, "episodes": 4, "nominal": 6, "seed": 900, "space_seed": 0, "progress": Silent()}
+    table = build(study, **settings)  # type: ignore[arg-type]
+    assert table.nominal == (0, 6)
+    assert 8 <= len(table.rows) <= 12
+    assert table.least == 4
+    assert table.facts["infeasible"] == 12 - len(table.rows)
+    from faultfield.rollouts.ledger import Ledger
+
+    ledger = Ledger(study.directory / "truth")
+    before = len(ledger)
+    again = build(study, **settings)  # type: ignore[arg-type]
+    assert len(ledger) == before
+    assert [r.failed for r in again.rows] == [r.failed for r in table.rows]
+    truth = failed_of(ledger.episodes(stage="truth", load="none"))
+    assert all(truth[row.variation] == row.failed for row in table.rows)
+    counts = tmp_path / "counts.json"
+    counts.write_text(json.dumps({"variations": [{"variation": {"brightness": 0.4}, "episodes": 5, "failures": 3}]}))
+    other = collected(study, [], [counts], "1/50", 5, Silent())
+    assert [(r.variation.to_json(), r.failed) for r in other.rows] == [
+        ({"brightness": 0.4}, (True, True, True, False, False))
+    ]
+    assert other.nominal == (1, 50)
+    with pytest.raises(StudyError, match="not what 'faultfield rollout"):
+        read_counts(tmp_path / "missing.json", study.space)
+    with pytest.raises(StudyError, match="K/N"):
+        collected(study, [], [counts], "3", 5, Silent())
+
+
+def test_random_search_itself_can_be_snapped() -> None:
+    campaign = replay(TABLE, Snapped(RandomSearch(SPACE, 0), TABLE), RULE, budget=20, seed=0)
+    assert campaign.spent == 20

@@ -1,0 +1,74 @@
+"""Spending a budget: every rollout counted once, begun variations first, nothing outside the space."""
+
+import pytest
+
+from faultfield.errors import StudyError
+from faultfield.search import GridSearch, RandomSearch, Strategy
+from faultfield.search.campaign import Campaign
+from faultfield.search.verification import Verification
+from faultfield.variations import Variation
+from tests.search.spaces import SPACE, episode
+
+RULE = Verification(bound=0.1, failures=2, patience=1)
+
+
+def fails(variation: Variation, index: int) -> bool:
+    """Textures fail always, lights at every other episode, the rest never."""
+    return "texture" in variation or ("light" in variation and index % 2 == 0)
+
+
+def play(campaign: Campaign) -> list[list[Variation]]:
+    rounds = []
+    while trials := campaign.next():
+        rounds.append([trial.variation for trial in trials])
+        campaign.tell([episode(t.variation, fails(t.variation, t.index), t.index) for t in trials])
+    return rounds
+
+
+@pytest.mark.parametrize(("budget", "batch"), [(2, 1), (31, 4), (40, 7)])
+def test_the_budget_is_spent_exactly(budget, batch):
+    campaign = Campaign(RandomSearch(SPACE, 0), RULE, budget, batch)
+    rounds = play(campaign)
+    assert campaign.spent == budget == sum(map(len, rounds)) == sum(n for _, n in campaign.counts.values())
+    assert all(len(set(asked)) == len(asked) <= batch for asked in rounds)
+
+
+def test_a_variation_is_rolled_out_until_it_is_verified_or_left():
+    campaign = Campaign(GridSearch(SPACE, values=2, order=1), RULE, 200, 3)
+    play(campaign)
+    for variation, counted in campaign.counts.items():
+        if "texture" in variation:
+            assert counted == (2, 2)
+        elif "light" not in variation:
+            assert counted == (0, 1)
+    found = {find.variation for find in campaign.finds}
+    assert found == {v for v, (k, _) in campaign.counts.items() if k >= 2}
+    assert {v for v in found if "texture" in v} == set(SPACE.grid(2, ["texture"]))
+    assert [f.rollouts for f in campaign.finds] == sorted(f.rollouts for f in campaign.finds)
+
+
+def test_it_ends_when_the_strategy_has_nothing_left():
+    campaign = Campaign(GridSearch(SPACE, values=1, order=1), RULE, 1000, 5)
+    play(campaign)
+    assert campaign.spent < 100
+    assert campaign.next() == []
+
+
+class Astray(Strategy):
+    def ask(self, count: int) -> list[Variation]:
+        return [Variation({"light": 99.0})]
+
+    def tell(self, episodes) -> None:
+        pass
+
+
+def test_a_proposal_outside_the_space_is_refused_with_the_strategys_name():
+    with pytest.raises(StudyError, match=r"strategy Astray asked for a variation outside the space.*0 to 2"):
+        Campaign(Astray(SPACE), RULE, 10).next()
+
+
+def test_a_budget_smaller_than_one_variation_is_refused():
+    with pytest.raises(StudyError, match="smaller than one variation"):
+        Campaign(RandomSearch(SPACE), RULE, 1)
+    with pytest.raises(StudyError, match="at least one rollout"):
+        Campaign(RandomSearch(SPACE), RULE, 10, 0)

@@ -1,0 +1,166 @@
+"""A hunt on the toy: what it finds is real, it stops and goes on, and says what is wrong before it rolls out."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from faultfield.cli import app
+from faultfield.errors import StudyError
+from faultfield.search import Strategy
+from faultfield.study import Silent, Study, StudyConfig, stages
+from faultfield.study.hunt import HUNT_SEED, STRATEGIES, Hunted, hunt
+from faultfield.variations import Variation
+from tests.toy import PointPolicy
+
+TEXT = """
+policy: {type: "tests.toy:PointPolicy"}
+environment: {type: "tests.toy:PointReach"}
+known: {goal_color: [red, green, orange], brightness: [0.3, 0.9]}
+unseen: {brightness: {low: 0.2, high: 0.95, count: 4}}
+rollouts: {per_variation: 3, nominal: 20, workers: 1}
+controls: {expert: {type: "tests.toy:PointExpert"}, per_variation: 3}
+field: {steps: 10}
+search: {strategy: ppo, steps: 500}
+"""
+
+
+def opened(directory: Path) -> Study:
+    return Study(StudyConfig.parse(TEXT, "here"), directory)
+
+
+def hunts(study: Study, **settings: object) -> Hunted:
+    return hunt(study, **{"budget": 24, "progress": Silent(), **settings})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Hunted]:
+    study = opened(tmp_path_factory.mktemp("hunt") / "whole")
+    return study, hunts(study)
+
+
+def test_it_spends_the_budget_and_its_finds_are_failures(whole: tuple[Study, Hunted]) -> None:
+    study, found = whole
+    rolled = study.ledger.episodes(stage="hunt", load="none")
+    assert found.rollouts == len(rolled) == 24
+    assert {e.seed - HUNT_SEED for e in rolled} <= set(range(20))
+    assert found.nominal == (0, 20)
+    assert found.bound == pytest.approx(0.1611, abs=1e-4)
+    assert len(found.finds) >= 6
+    policy = PointPolicy()
+    for find in found.finds:
+        mine = [e for e in rolled if e.variation == find.variation]
+        assert sum(not e.success for e in mine) >= find.failures >= 2
+        assert policy.failure_rate(find.variation) > 0.16 or "wind" in find.variation
+
+
+def test_it_finds_more_than_chance(whole: tuple[Study, Hunted], tmp_path: Path) -> None:
+    _, found = whole
+    chance = hunts(opened(tmp_path / "random"), strategy="random")
+    assert len(found.finds) > len(chance.finds)
+
+
+def test_what_the_expert_cannot_do_is_no_weakness(whole: tuple[Study, Hunted]) -> None:
+    study, found = whole
+    tried = {e.variation for e in study.ledger.episodes(stage="expert", load="none")}
+    assert {find.variation for find in found.finds} <= tried
+    for judged in found.feasible:
+        wind = float(judged.variation.get("wind", 0.0))  # type: ignore[arg-type]
+        assert judged.infeasible == (wind >= 1.0) or 0.8 < wind < 1.2
+    assert found.distinct <= len(set(found.cells))
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying(Silent):
+    """Ends the process, so to say, after some rollouts."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator:
+        def update(done: int) -> None:
+            if name == "Hunting" and done >= self.after:
+                raise Killed
+
+        yield update
+
+
+def test_killed_and_run_again_it_ends_the_same(whole: tuple[Study, Hunted], tmp_path: Path) -> None:
+    study, found = whole
+    again = opened(tmp_path / "killed")
+    for after in (5, 14):
+        with pytest.raises(Killed):
+            hunts(again, progress=Dying(after))
+    rolled = len(again.ledger.episodes(stage="hunt", load="none"))
+    assert 14 <= rolled < 24
+    assert hunts(again).to_json() == found.to_json()
+    assert again.ledger.fingerprint() == study.ledger.fingerprint()
+    longer = hunts(again, budget=30)
+    assert longer.finds[: len(found.finds)] == found.finds
+    assert len(again.ledger.episodes(stage="hunt", load="none")) == 30
+
+
+def test_what_it_tried_is_learned_from(whole: tuple[Study, Hunted]) -> None:
+    study, _ = whole
+    assert "hunt" in {e.stage for e in stages.evidence(study)}
+
+
+@pytest.mark.parametrize("strategy", ["sobol", "map-elites", "forest"])
+def test_other_strategies_spend_the_same_budget(strategy: str, tmp_path: Path) -> None:
+    study = opened(tmp_path / strategy)
+    found = hunts(study, strategy=strategy, budget=8, with_probe=strategy != "sobol")
+    assert (found.strategy, found.rollouts) == (strategy, 8)
+
+
+def test_the_diagnostic_policy_searches_a_field_that_learns(tmp_path: Path) -> None:
+    study = opened(tmp_path / "diagnostic")
+    assert hunts(study, strategy="diagnostic", budget=4).rollouts == 4
+
+
+class Astray(Strategy):
+    def ask(self, count: int) -> list[Variation]:
+        return [Variation({"brightness": 7.0})]
+
+    def tell(self, episodes: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"budget": 1}, "budget of 1 rollouts is smaller than one variation"),
+        ({"strategy": "sobl"}, "no strategy 'sobl'; known are random, "),
+        ({"strategy": "builtins:dict"}, "dict cannot be built from a space and a seed"),
+        ({"strategy": "types:SimpleNamespace"}, "SimpleNamespace cannot be built"),
+        ({"strategy": "random", "with_probe": True}, "RandomSearch takes no features"),
+        ({"strategy": "tests.study.test_hunt:Astray"}, "Astray asked for a variation outside the space"),
+        ({"estimator": "prob"}, "no estimator 'prob'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(settings: dict[str, object], says: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=says):
+        hunts(opened(tmp_path / "wrong"), **settings)
+
+
+def test_names_lead_to_strategies() -> None:
+    from faultfield import plugins
+
+    assert all(issubclass(plugins.load(name), Strategy) for name in STRATEGIES.values())  # type: ignore[arg-type]
+
+
+def test_the_command_prints_json_and_nothing_else(whole: tuple[Study, Hunted]) -> None:
+    study, found = whole
+    done = CliRunner().invoke(app, ["hunt", str(study.directory), "--budget", "24", "--json"])
+    assert done.exit_code == 0
+    content = json.loads(done.stdout)
+    assert content == json.loads(json.dumps(found.to_json()))
+    assert content["nominal"] == {"failures": 0, "episodes": 20, "high": found.bound}
+    text = CliRunner().invoke(app, ["hunt", str(study.directory), "--budget", "24"]).stdout
+    assert f"{found.distinct} distinct verified failures in 24 rollouts" in text

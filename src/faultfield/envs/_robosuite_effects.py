@@ -146,7 +146,7 @@ class ResizeLooks:
 class ResizePost:
     """The size of a square post that stands in its place: its half-width and its half-height, metres.
 
-    Its middle stays where it is, as in a model whose XML is edited, so that a longer post stands out farther at the top.
+    Its middle stays where it is, as in a model whose XML is edited, so that a longer post ends higher up.
     """
 
     body: str

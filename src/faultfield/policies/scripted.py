@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-
 from scipy.spatial.transform import Rotation
 
 from faultfield.policies.scripted_phases import Array, Scripted, Seen, up, yaw_of_cube, yaw_of_hand

@@ -47,8 +47,8 @@ class Scripted:
     once and outlive `reset`:
 
     - `shifts[phase]`, metres (3,), in the world: in `approach` and `descend` it believes that the object to pick up is
-      displaced by as much, in `move`, `align` and `lower` that the place is; in the other phases it goes as far aside from
-      where it would be. The next phase mends it: a miss that shall last is put on several, `approach` and `descend`,
+      displaced by as much, in `move`, `align` and `lower` that the place is; in the other phases it goes as far aside
+      from where it would be. The next phase mends it: a miss that shall last is put on several, `approach` and `descend`,
       or `move` and what comes before `release`.
     - `tilts[phase]`, rotation vector (3,), radians, in the world: turns the hand away from how it should be.
     - `yaw = False`: the hand keeps the yaw with which the episode began and is not aligned with a cube.
@@ -246,5 +246,6 @@ def yaw_of_cube(pose: Array) -> float:
 
 
 def yaw_of_hand(hand: Rotation) -> float:
+    """The yaw of a hand that points down, in (−π, π], radians; 0 where its fingers open along the world's y."""
     fingers = hand.as_matrix()[:, 1]
     return float(np.arctan2(fingers[0], -fingers[1]))

@@ -48,9 +48,9 @@ BRASS = (0.6, 0.45, 0.2)
 class NutAssemblySquare(Task):
     """The nut lies within ± the placement of the middle of its side of the table, in x and in y, turned at random.
 
-    Success is robosuite's: the nut is around the peg, less than 5 cm above the table, and its middle is 4.2 cm away from
-    the gripper. A gripper that holds it by the end of its handle is farther away than that, so that an episode may
-    end before it lets go.
+    Success is robosuite's: the nut is around the peg, less than 5 cm above the table, and its middle is 4.2 cm away
+    from the gripper. A gripper that holds it by the end of its handle is farther away than that, so that an episode
+    may end before it lets go.
     """
 
     def start(self, world: World, rng: np.random.Generator, placement: float) -> None:
@@ -61,8 +61,8 @@ class NutAssemblySquare(Task):
 
     def truth(self, world: World) -> Array:
         """The nut's pose, and the middle of the peg's upper end."""
-        top = world.position(PEG) + (0.0, 0.0, world.half_sizes(PEG)[2])
-        return np.concatenate([world.pose(NUT), top])
+        top = np.array([0.0, 0.0, world.half_sizes(PEG)[2]])
+        return np.concatenate([world.pose(NUT), world.position(PEG) + top])
 
     def success(self, world: World) -> bool:
         """Whether the nut is around the peg."""

@@ -48,8 +48,8 @@ class Scripted:
 
     - `shifts[phase]`, metres (3,), in the world: in `approach` and `descend` it believes that the object to pick up is
       displaced by as much, in `move`, `align` and `lower` that the place is; in the other phases it goes as far aside
-      from where it would be. The next phase mends it: a miss that shall last is put on several, `approach` and `descend`,
-      or `move` and what comes before `release`.
+      from where it would be. The next phase mends it: a miss that shall last is put on several, `approach` and
+      `descend`, or `move` and what comes before `release`.
     - `tilts[phase]`, rotation vector (3,), radians, in the world: turns the hand away from how it should be.
     - `yaw = False`: the hand keeps the yaw with which the episode began and is not aligned with a cube.
     - `targets`: which object plays which role, `pick` and `place`; exchange them for a wrong object.

@@ -148,8 +148,8 @@ def gather(
         What was written.
 
     Raises:
-        PolicyError: Nobody is known who could demonstrate the task, the expert fails so often that twice as many attempts do not give `episodes` successes, or the
-            environment has no such camera.
+        PolicyError: Nobody is known who could demonstrate the task, the expert fails so often that twice as many
+            attempts do not give `episodes` successes, or the environment has no such camera.
         StudyError: A name cannot be imported.
     """
     if episodes < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
@@ -182,8 +182,8 @@ def gather(
     else:
         store.clear()
         raise PolicyError(
-            f"The expert '{chosen.type}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than not "
-            "before its demonstrations are worth imitating."
+            f"The expert '{chosen.type}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than "
+            "not before its demonstrations are worth imitating."
         )
     demos = Demonstrations(
         np.concatenate([a.pictures for a in kept]),
@@ -247,7 +247,7 @@ class _Demonstrator:
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)
         if self._camera is None and len(there) == 1:
-            return next(iter(there))
+            return IMAGE_PREFIX + next(iter(there))
         picture = f"{IMAGE_PREFIX}{self._camera}"
         if picture not in observation:
             missing = "needs to be told which camera to keep" if self._camera is None else f"has no '{picture}'"

@@ -149,7 +149,8 @@ class ScriptedSquare(Scripted):
 
     def _handle(self, seen: Seen) -> Array:
         nut = seen.poses[self.targets["pick"]]
-        return super()._handle(seen) + Rotation.from_quat(nut[3:7]).apply([self.out, 0.0, 0.0])
+        along: Array = Rotation.from_quat(nut[3:7]).apply([self.out, 0.0, 0.0])
+        return super()._handle(seen) + along
 
     def _place(self, seen: Seen) -> Array:
         return np.array([*seen.poses[self.targets["place"]][:2], self.table + self.thickness])

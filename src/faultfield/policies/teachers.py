@@ -60,4 +60,5 @@ def teacher(environment: str, arguments: Mapping[str, Any]) -> Teacher:
 
 def camera_of(environment: str, arguments: Mapping[str, Any]) -> str | None:
     """The camera that an environment observes with; None where it is not ours and its settings do not say."""
-    return arguments.get("camera", CAMERAS.get(environment))
+    named = arguments.get("camera", CAMERAS.get(environment))
+    return None if named is None else str(named)

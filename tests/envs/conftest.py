@@ -29,6 +29,13 @@ def can() -> Iterator[Robosuite]:
 
 
 @pytest.fixture(scope="session")
+def square() -> Iterator[Robosuite]:
+    env = Robosuite("NutAssemblySquare")
+    yield env
+    env.close()
+
+
+@pytest.fixture(scope="session")
 def as_it_comes() -> Iterator[Robosuite]:
     env = Robosuite(fast=False)
     yield env

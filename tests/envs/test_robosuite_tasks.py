@@ -1,4 +1,4 @@
-"""Stack and PickPlaceCan against robosuite itself."""
+"""Stack, PickPlaceCan and NutAssemblySquare against robosuite itself."""
 
 import itertools
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faultfield.envs import PRIVILEGED, STATE, CanObserve
-from faultfield.envs._robosuite_tasks import LIFT, PICK_PLACE_CAN, STACK
+from faultfield.envs._robosuite_tasks import LIFT, NUT_ASSEMBLY_SQUARE, PICK_PLACE_CAN, STACK
 from faultfield.envs._robosuite_tasks.stack import APART
 from faultfield.envs.robosuite import TASKS, Robosuite
 from faultfield.errors import EnvError
@@ -24,7 +24,7 @@ CAN = 30
 STILL = np.array([0, 0, 0, 0, 0, 0, -1.0])
 
 
-@pytest.fixture(params=["stack", "can"])
+@pytest.fixture(params=["stack", "can", "square"])
 def env(request: pytest.FixtureRequest) -> Robosuite:
     return request.getfixturevalue(request.param)
 
@@ -71,6 +71,9 @@ def test_truth_is_what_robosuite_says(env: Robosuite) -> None:
     if env.task is STACK:
         theirs_say = [theirs.sim.data.body_xpos[i] for i in (theirs.cubeA_body_id, theirs.cubeB_body_id)]
         np.testing.assert_allclose([truth[:3], truth[7:10]], theirs_say, atol=1e-6)
+    elif env.task is NUT_ASSEMBLY_SQUARE:
+        np.testing.assert_allclose(truth[:3], theirs.sim.data.body_xpos[theirs.obj_body_id["SquareNut"]], atol=1e-6)
+        np.testing.assert_allclose(truth[7:9], theirs.sim.data.body_xpos[theirs.peg1_body_id][:2], atol=1e-6)
     else:
         np.testing.assert_allclose(truth[:3], theirs.sim.data.body_xpos[theirs.obj_body_id["Can"]], atol=1e-6)
         np.testing.assert_allclose(truth[7:], theirs.target_bin_placements[3], atol=1e-6)
@@ -79,9 +82,9 @@ def test_truth_is_what_robosuite_says(env: Robosuite) -> None:
 
 def test_things_lie_where_robosuite_lays_them(env: Robosuite) -> None:
     truths = np.array([env.reset(seed=seed)[0][PRIVILEGED] for seed in range(100)])
-    middle = (0.0, 0.0) if env.task is STACK else (0.1, -0.25)
+    middle = {"Stack": (0.0, 0.0), "PickPlaceCan": (0.1, -0.25), "NutAssemblySquare": (-0.05, 0.15)}[env.task.name]
     assert 0.09 < np.abs(truths[:, :2] - middle).max() <= 0.10 + 1e-6
-    heights = {"Stack": 0.8 + 0.02 + 0.01, "PickPlaceCan": 0.86}
+    heights = {"Stack": 0.8 + 0.02 + 0.01, "PickPlaceCan": 0.86, "NutAssemblySquare": 0.89}
     np.testing.assert_allclose(truths[:, 2], heights[env.task.name], atol=1e-6)
     if env.task is STACK:
         distances = np.linalg.norm(truths[:, :2] - truths[:, 7:9], axis=1)
@@ -239,13 +242,15 @@ def test_it_can_observe_a_stored_state(env: Robosuite) -> None:
 
 
 def test_horizons() -> None:
-    assert [(t.name, t.horizon) for t in (LIFT, STACK, PICK_PLACE_CAN)] == [
-        ("Lift", 100), ("Stack", 200), ("PickPlaceCan", 300),
+    assert [(t.name, t.horizon) for t in (LIFT, STACK, PICK_PLACE_CAN, NUT_ASSEMBLY_SQUARE)] == [
+        ("Lift", 100), ("Stack", 200), ("PickPlaceCan", 300), ("NutAssemblySquare", 300),
     ]  # fmt: skip
-    assert TASKS == ("Lift", "Stack", "PickPlaceCan")
+    assert TASKS == ("Lift", "Stack", "PickPlaceCan", "NutAssemblySquare")
 
 
-@pytest.mark.parametrize(("task", "placement"), [("Stack", 0.02), ("Stack", 0.4), ("PickPlaceCan", 0.2)])
+@pytest.mark.parametrize(
+    ("task", "placement"), [("Stack", 0.02), ("Stack", 0.4), ("PickPlaceCan", 0.2), ("NutAssemblySquare", 0.2)]
+)
 def test_a_placement_that_the_task_has_no_room_for_is_refused(task: str, placement: float) -> None:
     with pytest.raises(EnvError, match=f"placement must be from .* in {task}"):
         Robosuite(task, images=False, placement=placement)

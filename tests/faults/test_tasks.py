@@ -25,7 +25,7 @@ from tests.faults import toy
 needs_robosuite = pytest.mark.skipif(importlib.util.find_spec("robosuite") is None, reason="robosuite is not installed")
 needs_metaworld = pytest.mark.skipif(importlib.util.find_spec("metaworld") is None, reason="metaworld is not installed")
 
-ROBOSUITE = ("Lift", "Stack", "PickPlaceCan")
+ROBOSUITE = ("Lift", "Stack", "PickPlaceCan", "NutAssemblySquare")
 METAWORLD = ("pick-place-v3", "push-v3", "bin-picking-v3", "drawer-open-v3", "button-press-topdown-v3")
 ALL = (*(pytest.param(name, marks=needs_robosuite) for name in ROBOSUITE),
        *(pytest.param(name, marks=needs_metaworld) for name in METAWORLD))  # fmt: skip

@@ -8,7 +8,7 @@ from faultfield.envs.base import PRIVILEGED, STATE
 from faultfield.envs.robosuite import Robosuite
 from faultfield.errors import PolicyError
 from faultfield.policies.base import Policy, check_actions
-from faultfield.policies.scripted import ScriptedCan, ScriptedLift, ScriptedStack
+from faultfield.policies.scripted import ScriptedCan, ScriptedLift, ScriptedSquare, ScriptedStack
 from faultfield.policies.scripted_phases import Scripted, yaw_of_cube
 
 Change = Callable[[Scripted, np.ndarray], None]
@@ -23,6 +23,11 @@ def unseen_stack() -> Robosuite:
 @pytest.fixture(scope="module")
 def unseen_can() -> Robosuite:
     return Robosuite("PickPlaceCan", images=False)
+
+
+@pytest.fixture(scope="module")
+def unseen_square() -> Robosuite:
+    return Robosuite("NutAssemblySquare", images=False)
 
 
 class Run:
@@ -72,6 +77,28 @@ def test_brings_the_can(unseen_can: Robosuite) -> None:
     assert all(run.success for run in runs)
     assert max(run.steps for run in runs) <= 200
     assert list(runs[0].counts) == list(ScriptedCan.phases)
+
+
+@pytest.mark.slow
+def test_puts_the_nut_over_the_peg(unseen_square: Robosuite) -> None:
+    runs = [Run(unseen_square, ScriptedSquare(), seed) for seed in range(500, 504)]
+    assert all(run.success for run in runs)
+    assert max(run.steps for run in runs) <= 200
+    assert list(runs[0].counts) == list(ScriptedSquare.phases[:7])
+
+
+def test_the_wrist_stays_within_its_limits_whichever_way_the_nut_lies() -> None:
+    expert = ScriptedSquare()
+    for nut in np.linspace(-np.pi, np.pi, 73):
+        expert.reset()
+        state = np.array([-0.1, 0, 1, 1, 0, 0, 0, 0.04, -0.04], np.float32)
+        truth = np.array([-0.05, 0.15, 0.83, *Rotation.from_euler("z", nut).as_quat(), 0.23, 0.1, 0.95], np.float32)
+        expert.infer({STATE: state, PRIVILEGED: truth})
+        assert all(-1.5 <= yaw <= 3.4 for yaw in (expert._angle, expert._final))
+        # The fingers close on the handle's sides, and turned as far as the hand the handle points at the robot.
+        assert np.sin(expert._angle - nut) == pytest.approx(0.0, abs=1e-5)
+        assert np.cos(nut + expert._final - expert._angle) == pytest.approx(-1.0, abs=1e-5)
+        assert abs(expert._angle) + abs(expert._final - expert._angle) <= 1.5 * np.pi + 0.1
 
 
 def aslant(env: Robosuite, seed: int) -> float:
@@ -225,6 +252,9 @@ def test_needs_the_truth() -> None:
         ScriptedLift().infer({STATE: np.zeros(9, np.float32)})
 
 
-def test_robosuite_calls_the_objects_as_the_experts_do(unseen_stack: Robosuite, unseen_can: Robosuite) -> None:
+def test_robosuite_calls_the_objects_as_the_experts_do(
+    unseen_stack: Robosuite, unseen_can: Robosuite, unseen_square: Robosuite
+) -> None:
     assert unseen_stack.objects == ScriptedStack().objects
     assert unseen_can.objects == ScriptedCan().objects
+    assert unseen_square.objects == ScriptedSquare().objects

@@ -22,7 +22,7 @@ def demos(
     episodes: Annotated[int, typer.Option(min=1, help="Successful demonstrations to keep.")] = 100,
     seed: int = 0,
     noise: Annotated[float, typer.Option(min=0.0, help="Noise on what is executed; the label stays clean.")] = 0.3,
-    expert: Annotated[str, typer.Option(help="Who demonstrates.")] = "faultfield.policies.experts:LiftExpert",
+    expert: Annotated[str | None, typer.Option(help="Who demonstrates; by default our expert of the task.")] = None,
     environment: EnvName = "faultfield.envs.robosuite:Robosuite",
     env_args: EnvSettings = "{}",
     learner: Annotated[

@@ -143,6 +143,23 @@ class ResizeLooks:
 
 
 @dataclass(frozen=True)
+class ResizePost:
+    """The size of a square post that stands in its place: its half-width and its half-height, metres.
+
+    Its middle stays where it is, as in a model whose XML is edited, so that a longer post ends higher up.
+    """
+
+    body: str
+
+    def apply(self, scene: Scene, factor: Factor, value: Value) -> None:
+        """Resize what collides and what is seen."""
+        width, height = np.asarray(value, dtype=np.float64)
+        for geom in (*scene.shapes(self.body), *scene.looks(self.body)):
+            scene.resize(geom, np.array([width, width, height]))
+        scene.cover(self.body)
+
+
+@dataclass(frozen=True)
 class Slab:
     """The size of a plate that things lie on; its upper side stays where it is.
 

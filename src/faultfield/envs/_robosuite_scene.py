@@ -114,8 +114,9 @@ class Scene:
             return
         model = self.model
         for body, times in self._weights.items():
-            geom = self.shapes(model.body(body).name)[0]
-            if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_BOX:
+            geom, *others = self.shapes(model.body(body).name)
+            # What is put together of several boxes is never resized.
+            if not others and model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_BOX:
                 half = model.geom_size[geom]
                 volume = np.prod(half) / np.prod(self.nominal["geom_size"][geom])
                 mass = self.nominal["body_mass"][body] * volume * times

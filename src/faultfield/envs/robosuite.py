@@ -40,6 +40,7 @@ class Robosuite(VariableEnv):
     | `Lift` | pose of the cube (7) | around the table's middle | the cube's centre is 4 cm above the table |
     | `Stack` | poses of the red and the green cube (14) | the same, apart | red stands on green, let go |
     | `PickPlaceCan` | pose of the can, middle of its compartment (10) | around its bin's middle | it is there, let go |
+    | `NutAssemblySquare` | pose of the nut, upper end of the peg (10) | beside the peg | the nut is around the peg |
 
     Where a size that varies makes a cube taller or flatter, the heights that success asks for move with those at which
     it would rest. `env.objects` names the objects in words. Besides robosuite's cameras there are `front`, `wrist` (in
@@ -51,9 +52,9 @@ class Robosuite(VariableEnv):
         camera: Name of a camera in the task.
         size: Height and width of the picture, pixels.
         horizon: Control steps after which an episode is cut; where it is None, 100 for Lift, 200 for Stack and 300 for
-            PickPlaceCan.
+            PickPlaceCan and NutAssemblySquare.
         placement: Objects lie within ± this of the middle, metres, in x and in y, and are turned at random; at most 0.3
-            on a table and 0.1 in a bin, at least 0.04 for Stack, whose cubes must lie apart.
+            on a table, 0.12 beside the pegs and 0.1 in a bin, at least 0.04 for Stack, whose cubes must lie apart.
         fast: Simplified visual meshes, no mirror images, no multisampling. Physics does not depend on it.
         images: Whether observations have a picture; without, no OpenGL is needed until `pictures` is called.
 

@@ -11,6 +11,7 @@ COLORS = ("robot_color", "light_color", "light_intensity")
 TO_GRASP = ("approach", "descend")
 TO_LIFT = (*TO_GRASP, "grasp", "lift")
 TO_PLACE = ("move", "lower")
+OVER_THE_PEG = ("move", "align", "lower")
 WHOLE = ("approach", "descend", "grasp", "lift", "move", "lower", "release", "retreat")
 
 SIZES = {"cube_size": (1.0, 1.6)}
@@ -119,4 +120,27 @@ def _can() -> FaultTask:
     )
 
 
-ROBOSUITE = {"Lift": _lift, "Stack": _stack, "PickPlaceCan": _can}
+def _square() -> FaultTask:
+    beside = tuple(Option(f"translation_{axis}", "move", "nut", 0.05, 0.1, lasts=OVER_THE_PEG) for axis in "xy")
+    return FaultTask(
+        name="NutAssemblySquare",
+        environment=EnvSpec("faultfield.envs.robosuite:Robosuite", {"task": "NutAssemblySquare", "images": False}),
+        expert=PolicySpec("faultfield.policies.scripted:ScriptedSquare"),
+        cameras=CAMERAS,
+        phases=(*TO_LIFT, *OVER_THE_PEG, "release", "retreat"),
+        things={"nut": 0, "peg": 7},
+        options=(
+            *_misses("nut", 0.05, 0.09),
+            *beside,
+            Option("no_rotation", "approach", "nut"),
+            Option("no_grasp", "grasp", "nut"),
+            *_drops("nut", {"lift": (4, 10), "move": (0, 15)}),
+            Option("wrong_sequence", "descend", "nut"),
+        ),
+        varied=("table_color", *COLORS),
+        hand=PANDA,
+        sides=2,
+    )
+
+
+ROBOSUITE = {"Lift": _lift, "Stack": _stack, "PickPlaceCan": _can, "NutAssemblySquare": _square}

@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import files, plugins
-from faultfield.envs.base import IMAGE_PREFIX, STATE, VariableEnv, images_of
+from faultfield.envs.base import IMAGE_PREFIX, STATE, Observation, VariableEnv, images_of
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Policy, check_actions, fingerprint, load_policy
+from faultfield.policies.teachers import ROBOSUITE, Teacher, camera_of, teacher
 
 FIRST_SEED = 2**30
 """Demonstrations begin from reset seeds at or above this, so that an evaluation from small seeds sees new episodes."""
 
-EXPERT = "faultfield.policies.experts:LiftExpert"
-ENVIRONMENT = "faultfield.envs.robosuite:Robosuite"
 TRANSLATION = 3
 """Noise and pushes move the gripper about but never turn it: the leading action dimensions. The last is the gripper."""
 
@@ -116,10 +115,10 @@ def gather(
     noise: float = 0.3,
     pushed: float = 0.5,
     workers: int = 1,
-    expert: str = EXPERT,
-    environment: str = ENVIRONMENT,
+    expert: str | None = None,
+    environment: str = ROBOSUITE,
     environment_arguments: Mapping[str, Any] | None = None,
-    camera: str = "agentview",
+    camera: str | None = None,
     learner: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Demonstrations:
@@ -137,10 +136,10 @@ def gather(
         noise: Standard deviation of what is added to the executed position deltas, in units of the action.
         pushed: Share of episodes that begin with a random push of 2–8 steps that are not recorded.
         workers: Worker processes; 1 stays in this process.
-        expert: Name of the expert, `module:Class`.
+        expert: Name of the expert, `module:Class`; ours for the environment's task where it is None.
         environment: Name of the environment, `module:Class`.
         environment_arguments: Its settings.
-        camera: Whose pictures to keep.
+        camera: Whose pictures to keep; the one that the environment observes with where it is None.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
         on_progress: Called with (demonstrations kept, demonstrations wanted).
@@ -149,17 +148,20 @@ def gather(
         What was written.
 
     Raises:
-        PolicyError: The expert fails so often that twice as many attempts do not give `episodes` successes, or the
-            environment has no such camera.
+        PolicyError: Nobody is known who could demonstrate the task, the expert fails so often that twice as many
+            attempts do not give `episodes` successes, or the environment has no such camera.
         StudyError: A name cannot be imported.
     """
     if episodes < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
         raise PolicyError("Demonstrations need episodes and workers of at least 1, noise ≥ 0 and pushed in 0–1.")
+    settings = dict(environment_arguments or {})
+    chosen = teacher(environment, settings) if expert is None else Teacher(expert)
     recipe = {
-        "expert": expert,
+        "expert": chosen.type,
+        **({"expert_arguments": dict(chosen.arguments)} if chosen.arguments else {}),
         "environment": environment,
-        "environment_arguments": dict(environment_arguments or {}),
-        "camera": camera,
+        "environment_arguments": settings,
+        "camera": camera or camera_of(environment, settings),
         "learner": None if learner is None else str(learner),
         "noise": noise,
         "pushed": pushed,
@@ -180,8 +182,8 @@ def gather(
     else:
         store.clear()
         raise PolicyError(
-            f"The expert '{expert}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than not "
-            "before its demonstrations are worth imitating."
+            f"The expert '{chosen.type}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than "
+            "not before its demonstrations are worth imitating."
         )
     demos = Demonstrations(
         np.concatenate([a.pictures for a in kept]),
@@ -199,7 +201,7 @@ def _fingerprints(recipe: Mapping[str, Any]) -> list[str]:
     """Who demonstrates, by content: attempts of another expert or learner under the same name are not mixed in."""
     learner = recipe["learner"]
     learners = [] if learner is None else [fingerprint("faultfield.policies.bc:VisualBC", checkpoint=learner)]
-    return [fingerprint(recipe["expert"]), *learners]
+    return [fingerprint(recipe["expert"], **recipe.get("expert_arguments", {})), *learners]
 
 
 class _Demonstrator:
@@ -209,19 +211,18 @@ class _Demonstrator:
         self._env: VariableEnv = plugins.load(recipe["environment"], what="environment")(
             **recipe["environment_arguments"]
         )
-        self._expert = load_policy(recipe["expert"])
+        self._expert = load_policy(recipe["expert"], **recipe.get("expert_arguments", {}))
         self._learner: Policy | None = None
         if recipe["learner"] is not None:
             self._learner = load_policy("faultfield.policies.bc:VisualBC", checkpoint=recipe["learner"])
-        self._picture = IMAGE_PREFIX + recipe["camera"]
+        self._camera: str | None = recipe["camera"]
         self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
 
     def attempt(self, index: int) -> Attempt:
         """Attempt number `index`; the same index gives the same attempt in whatever process."""
         rng = np.random.default_rng([self._seed, index])
         observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)))
-        if self._picture not in observation:
-            raise PolicyError(f"The environment has no '{self._picture}'; it has {', '.join(images_of(observation))}.")
+        picture = self._find_picture(observation)
         self._expert.reset()
         pictures, states, actions = [], [], []
         over = False
@@ -232,7 +233,7 @@ class _Demonstrator:
         handover = int(rng.integers(5, 40)) if self._learner is not None else 0
         while not over:
             action = check_actions(self._expert.infer(observation))[0]
-            pictures.append(observation[self._picture])
+            pictures.append(observation[picture])
             states.append(observation[STATE])
             actions.append(action)
             executed = action.copy()
@@ -242,6 +243,16 @@ class _Demonstrator:
             observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
             over = terminated or truncated
         return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
+
+    def _find_picture(self, observation: Observation) -> str:
+        there = images_of(observation)
+        if self._camera is None and len(there) == 1:
+            return IMAGE_PREFIX + next(iter(there))
+        picture = f"{IMAGE_PREFIX}{self._camera}"
+        if picture not in observation:
+            missing = "needs to be told which camera to keep" if self._camera is None else f"has no '{picture}'"
+            raise PolicyError(f"The environment {missing}; it has {', '.join(there)}.")
+        return picture
 
     def _push(self, rng: np.random.Generator) -> list[NDArray[np.float32]]:
         """Commands that open the gripper and move it some way in one direction, for a share of the episodes."""

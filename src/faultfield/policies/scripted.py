@@ -1,10 +1,12 @@
 """Scripted experts of robosuite's tasks that say what they are doing, for faults to be injected into."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from faultfield.policies.scripted_phases import Array, Scripted, Seen, up, yaw_of_cube
+from faultfield.policies.scripted_phases import Array, Scripted, Seen, up, yaw_of_cube, yaw_of_hand
 
 TABLE_HEIGHT = 0.8
 """Height of robosuite's table, metres."""
@@ -84,3 +86,93 @@ class ScriptedCan(Scripted):
 
     def _place(self, seen: Seen) -> Array:
         return super()._place(seen) + up(self.height)
+
+
+class ScriptedSquare(Scripted):
+    """Takes the nut by its handle and puts it over the peg: `Robosuite("NutAssemblySquare")`.
+
+    Over the peg the handle points back at the robot, for there the arm reaches no farther. Which way round the fingers
+    take the handle is chosen so that the wrist turns least and stays within its limits on the whole way.
+    """
+
+    phases = ("approach", "descend", "grasp", "lift", "move", "align", "lower", "release", "retreat")
+    names = ("nut", "peg")
+
+    grip = 0.004
+    near = 0.015
+    held = 0.10
+    above = 0.03
+    speed = 0.6
+    table = 0.82
+    """Height of the table of this task, metres."""
+    thickness = 0.01
+    """Half of the nut's, metres."""
+    out = 0.060
+    """How far from the nut's middle the fingers close on the handle, metres."""
+    clear = 0.025
+    """How high above the peg's upper end the nut's middle is carried, metres."""
+    turns = (-1.5, 3.4)
+    """Yaws that the wrist can reach on the whole way, radians; the fingers look alike half a turn on."""
+    step = 1.0
+    """No farther ahead of itself is the hand asked to turn, radians, so that it takes the way that was chosen."""
+
+    def reset(self) -> None:
+        """Begin with the first phase. What leads it astray stays as it is."""
+        super().reset()
+        self._turned = self._final = 0.0
+
+    def _poses(self, truth: Array) -> Sequence[Array]:
+        return [truth[:7], np.array([*truth[7:10], 0.0, 0.0, 0.0, 1.0])]
+
+    def _enter(self, seen: Seen) -> None:
+        super()._enter(seen)
+        nut, top = (seen.poses[self.targets[role]] for role in ("pick", "place"))
+        if self.phase == "lift":
+            self._height = seen.gripper[2] + max(0.0, float(top[2] - nut[2]) + self.clear)
+        elif self.phase in ("move", "align"):
+            # What the nut turned between the fingers is made good.
+            now = self._yaw_now(seen)
+            self._angle = self._final + _wrap(now + np.pi - _yaw_of_nut(nut) - self._final)
+
+    def _choose_yaw(self, seen: Seen) -> float:
+        nut = _yaw_of_nut(seen.poses[self.targets["pick"]])
+        start = self._turned = self._first_angle
+        low, high = self.turns
+        ways = []
+        for half, whole in itertools.product(range(-2, 3), range(-1, 2)):
+            angle = nut + half * np.pi
+            final = angle + np.pi - nut + whole * 2 * np.pi
+            if low <= min(angle, final) and max(angle, final) <= high:
+                ways.append((abs(angle - start) + abs(final - angle), angle, final))
+        _, angle, self._final = min(ways)
+        return float(angle)
+
+    def _handle(self, seen: Seen) -> Array:
+        nut = seen.poses[self.targets["pick"]]
+        along: Array = Rotation.from_quat(nut[3:7]).apply([self.out, 0.0, 0.0])
+        return super()._handle(seen) + along
+
+    def _place(self, seen: Seen) -> Array:
+        return np.array([*seen.poses[self.targets["place"]][:2], self.table + self.thickness])
+
+    def _yaw_now(self, seen: Seen) -> float:
+        """The hand's yaw, whole turns counted, radians."""
+        self._turned += _wrap(yaw_of_hand(seen.hand) - self._turned)
+        return self._turned
+
+    def _wanted_hand(self, seen: Seen) -> Rotation:
+        goal, now = self._angle, self._yaw_now(seen)
+        self._angle = float(np.clip(goal, now - self.step, now + self.step))
+        wanted = super()._wanted_hand(seen)
+        self._angle = goal
+        return wanted
+
+
+def _yaw_of_nut(pose: Array) -> float:
+    handle = Rotation.from_quat(pose[3:7]).apply([1.0, 0.0, 0.0])
+    return float(np.arctan2(handle[1], handle[0]))
+
+
+def _wrap(angle: float) -> float:
+    """The same angle in [−π, π), radians."""
+    return float((angle + np.pi) % (2 * np.pi) - np.pi)

@@ -47,9 +47,9 @@ class Scripted:
     once and outlive `reset`:
 
     - `shifts[phase]`, metres (3,), in the world: in `approach` and `descend` it believes that the object to pick up is
-      displaced by as much, in `move` and `lower` that the place is; in the other phases it goes as far aside from
-      where it would be. The next phase mends it: a miss that shall last is put on several, `approach` and `descend`,
-      or `move` and `lower`.
+      displaced by as much, in `move`, `align` and `lower` that the place is; in the other phases it goes as far aside
+      from where it would be. The next phase mends it: a miss that shall last is put on several, `approach` and
+      `descend`, or `move` and what comes before `release`.
     - `tilts[phase]`, rotation vector (3,), radians, in the world: turns the hand away from how it should be.
     - `yaw = False`: the hand keeps the yaw with which the episode began and is not aligned with a cube.
     - `targets`: which object plays which role, `pick` and `place`; exchange them for a wrong object.
@@ -79,7 +79,8 @@ class Scripted:
     )  # fmt: skip
     names: ClassVar[tuple[str, ...]] = ("object", "place")
     patience: ClassVar[Mapping[str, int]] = {
-        "approach": 45, "descend": 25, "grasp": 8, "lift": 25, "move": 60, "lower": 30, "release": 7, "retreat": 15,
+        "approach": 45, "descend": 25, "grasp": 8, "lift": 25, "move": 60, "align": 40, "lower": 30, "release": 7,
+        "retreat": 15,
     }  # fmt: skip
     """Steps after which a phase is over in any case; `grasp` and `release` take exactly as many."""
 
@@ -97,6 +98,8 @@ class Scripted:
     """Fastest action with something in the hand; a faster one lets it slip."""
     near = 0.008
     """The move is over when what is held is off to the side of its place by less than this, metres."""
+    centred = 0.003
+    """The aligning is over when it is off by less than this, metres, and the hand turned as it should be."""
     above = 0.08
     """What is farther off to the side of its place than this is lowered where it is, metres."""
     held = 0.05
@@ -135,7 +138,7 @@ class Scripted:
         seen = self._see(observation)
         if not self._begun:
             self._begun = True
-            self._first_angle = _yaw_of_hand(seen.hand)
+            self._first_angle = yaw_of_hand(seen.hand)
             self._angle = self._choose_yaw(seen)
             self._enter(seen)
         while self._index + 1 < len(self.order) and self._done(seen):
@@ -170,24 +173,26 @@ class Scripted:
         far = self._goal(seen) - seen.gripper
         aside, above = float(np.hypot(far[0], far[1])), abs(float(far[2]))
         if self.phase == "approach":
-            turned = float((self._wanted_hand() * seen.hand.inv()).magnitude())
+            turned = float((self._wanted_hand(seen) * seen.hand.inv()).magnitude())
             return aside < 0.01 and above < 0.03 and turned < 0.08
         if self.phase == "move":
             return aside < self.near
+        if self.phase == "align":
+            turned = float((self._wanted_hand(seen) * seen.hand.inv()).magnitude())
+            return aside < self.centred and turned < 0.05
         return above < 0.008 and (self.phase != "descend" or aside < 0.01)
 
     def _goal(self, seen: Seen) -> Array:
         """Where the gripper should go in this phase, shape (3,), metres."""
         shift = np.asarray(self.shifts.get(self.phase, np.zeros(3)), dtype=np.float64)
-        pick = seen.poses[self.targets["pick"]][:3]
         if self.phase in ("approach", "descend"):
-            return pick + shift + up(self.grip + (self.hover if self.phase == "approach" else 0.0))
+            return self._handle(seen) + shift + up(self.grip + (self.hover if self.phase == "approach" else 0.0))
         if self.phase == "lift":
             return np.array([*self._anchor[:2], self._height]) + shift
         if self.phase == "retreat":
             return self._anchor + up(self.hover) + shift
-        if self.phase in ("move", "lower"):
-            return self._bring(seen, pick, shift)
+        if self.phase in ("move", "align", "lower"):
+            return self._bring(seen, seen.poses[self.targets["pick"]][:3], shift)
         return self._anchor + shift
 
     def _bring(self, seen: Seen, pick: Array, shift: Array) -> Array:
@@ -198,9 +203,13 @@ class Scripted:
         goal = self._place(seen) + shift - inside
         if self.phase == "lower" and np.linalg.norm(goal[:2] - self._anchor[:2]) > self.above:
             goal[:2] = self._anchor[:2]
-        if self.phase == "move":
+        if self.phase in ("move", "align"):
             goal[2] = max(self._height, self._anchor[2]) + shift[2]
         return goal
+
+    def _handle(self, seen: Seen) -> Array:
+        """Where the object is gripped, shape (3,), metres: its centre where nothing else is known."""
+        return seen.poses[self.targets["pick"]][:3].copy()
 
     def _place(self, seen: Seen) -> Array:
         """Where the centre of what is picked up shall come to rest, shape (3,), metres."""
@@ -210,7 +219,7 @@ class Scripted:
         """The yaw at which the fingers close on the object's sides, radians; the nearest of several."""
         return self._first_angle
 
-    def _wanted_hand(self) -> Rotation:
+    def _wanted_hand(self, seen: Seen) -> Rotation:
         angle = self._angle if self.yaw else self._first_angle
         tilt = Rotation.from_rotvec(np.asarray(self.tilts.get(self.phase, np.zeros(3)), dtype=np.float64))
         return tilt * Rotation.from_euler("z", angle) * DOWN
@@ -219,7 +228,7 @@ class Scripted:
         action = np.empty(7)
         fastest = self.speed if self._closed else 1.0
         action[:3] = np.clip(self.gain * (self._goal(seen) - seen.gripper) / REACH, -fastest, fastest)
-        action[3:6] = self.turning * (self._wanted_hand() * seen.hand.inv()).as_rotvec() / TURN
+        action[3:6] = self.turning * (self._wanted_hand(seen) * seen.hand.inv()).as_rotvec() / TURN
         action[6] = 1.0 if self._closed else -1.0
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
@@ -236,6 +245,7 @@ def yaw_of_cube(pose: Array) -> float:
     return float(np.pi / 4 - (np.pi / 4 - np.arctan2(flat[1], flat[0])) % (np.pi / 2))
 
 
-def _yaw_of_hand(hand: Rotation) -> float:
+def yaw_of_hand(hand: Rotation) -> float:
+    """The yaw of a hand that points down, in (−π, π], radians; 0 where its fingers open along the world's y."""
     fingers = hand.as_matrix()[:, 1]
     return float(np.arctan2(fingers[0], -fingers[1]))

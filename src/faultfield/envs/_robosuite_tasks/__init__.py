@@ -2,12 +2,13 @@
 
 from faultfield.envs._robosuite_tasks.can import PICK_PLACE_CAN
 from faultfield.envs._robosuite_tasks.lift import LIFT
+from faultfield.envs._robosuite_tasks.square import NUT_ASSEMBLY_SQUARE
 from faultfield.envs._robosuite_tasks.stack import STACK
 from faultfield.envs._robosuite_tasks.task import Task
 from faultfield.envs._robosuite_values import BoxSize, Direction
 from faultfield.errors import EnvError
 
-TASKS = {task.name: task for task in (LIFT, STACK, PICK_PLACE_CAN)}
+TASKS = {task.name: task for task in (LIFT, STACK, PICK_PLACE_CAN, NUT_ASSEMBLY_SQUARE)}
 
 
 def task_named(name: str) -> Task:
@@ -21,4 +22,6 @@ def task_named(name: str) -> Task:
     return TASKS[name]
 
 
-__all__ = ["PICK_PLACE_CAN", "LIFT", "STACK", "TASKS", "BoxSize", "Direction", "Task", "task_named"]
+__all__ = [
+    "LIFT", "NUT_ASSEMBLY_SQUARE", "PICK_PLACE_CAN", "STACK", "TASKS", "BoxSize", "Direction", "Task", "task_named",
+]  # fmt: skip

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faultfield.envs._robosuite_effects import Friction, Mass, Paint, Slab, looks, walls
+from faultfield.envs._robosuite_effects import Friction, Mass, Paint, Slab, Texture, looks, walls
 from faultfield.envs._robosuite_tasks.offers import CAMERA, LIGHTS, ROBOT_COLOR, color, friction, mass
 from faultfield.envs._robosuite_tasks.task import Array, Camera, Task, upright
+from faultfield.envs._robosuite_values import TEXTURES
 from faultfield.envs._robosuite_world import World
-from faultfield.variations import Continuous
+from faultfield.variations import Categorical, Continuous
 
 CAN, BIN = "Can_main", "bin1"
 
@@ -80,6 +81,7 @@ PICK_PLACE_CAN = PickPlaceCan(
             Slab(BIN, edges=1.0),
         ),
         *CAMERA,
+        (Categorical("bin_texture", "Cover the bin with {}.", choices=TEXTURES), Texture(walls(BIN))),
         (friction("can_friction", "can"), Friction((CAN, BIN, "bin2"))),
         (mass("can_mass", "can"), Mass(CAN)),
     ),

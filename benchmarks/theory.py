@@ -32,6 +32,7 @@ FITTED = slice(2, None)
 BONUSES = (0.0, 1.0, 2.0, 5.0, 10.0)
 UPDATES, SAMPLED_UPDATES = 60, 400
 NOISES = (0.1, 0.5, 1.0, 2.0, 4.0)
+SHOWN = (0.1, 1.0)
 CHOICES = {
     "at random": problems.at_random,
     "most entropy": problems.most_entropy,
@@ -169,8 +170,7 @@ def critic(count: int) -> dict[str, Any]:
 
     The policy is the best one. Φ is its true values and noise, whose deviation is a multiple of the values' own.
     """
-    exact: dict[str, list[Any]] = {}
-    drawn: dict[str, list[Any]] = {}
+    curves: dict[str, list[Any]] = {}
     rows = []
     for noise in NOISES:
         times = []
@@ -188,10 +188,9 @@ def critic(count: int) -> dict[str, Any]:
                 + [problems.reached(e, 0.2 * top) for e in sampled]
                 + [float(both[1][0] < both[0][0])]
             )
-            if noise in (NOISES[0], NOISES[2]):
-                for kept, errors, length in ((exact, both, UPDATES), (drawn, sampled, SAMPLED_UPDATES)):
-                    kept.setdefault("plain", []).append(errors[0][: length + 1] / top)
-                    kept.setdefault(f"noise {noise:g}", []).append(errors[1][: length + 1] / top)
+            if noise in SHOWN:
+                curves.setdefault("plain", []).append(both[0][: UPDATES + 1] / top)
+                curves.setdefault(f"noise {noise:g}", []).append(both[1][: UPDATES + 1] / top)
         plain, ours, plain_sampled, ours_sampled, nearer = np.array(times).T
         held = nearer > 0
         rows.append(
@@ -210,11 +209,8 @@ def critic(count: int) -> dict[str, Any]:
                 "sampled_never_shaped": int(np.isinf(ours_sampled).sum()),
             }
         )
-    curves = {
-        name: {key: np.quantile(column, [0.25, 0.5, 0.75], axis=0).tolist() for key, column in kept.items()}
-        for name, kept in (("exact", exact), ("sampled", drawn))
-    }
-    return {"problems": count, "by_noise": rows, "constant_error": constant_errors(count), "curves": curves}
+    quartiles = {key: np.quantile(column, [0.25, 0.5, 0.75], axis=0).tolist() for key, column in curves.items()}
+    return {"problems": count, "by_noise": rows, "constant_error": constant_errors(count), "curves": quartiles}
 
 
 def constant_errors(count: int) -> dict[str, Any]:

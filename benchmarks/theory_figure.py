@@ -27,7 +27,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
         dress(axes, LIGHT, grid="y")
         axes.title.set_color(LIGHT.ink)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=8.5, labelcolor=LIGHT.ink)
+            # Above the dotted line of the second panel, where no curve runs.
+            place = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.17)} if axes is two else {}
+            axes.legend(frameon=False, fontsize=8.5, labelcolor=LIGHT.ink, **place)
     path.parent.mkdir(parents=True, exist_ok=True)
     made.savefig(path, dpi=120, facecolor=LIGHT.paper, metadata={"Software": None})
 
@@ -56,7 +58,7 @@ def _concentration(axes: Any, measured: dict[str, Any]) -> None:
             label={"one action": "reward of one action (γ = 0)", "episodes": "episodes of 5 steps (γ = 0.99)"}[setting],
         )  # fmt: skip
     axes.axhline(measured["by_chance"], color=LIGHT.muted, linestyle=":", label="share of known embeddings there")
-    axes.set_ylim(0.0, 1.0)
+    axes.set_ylim(-0.02, 1.05)
     axes.set_xlabel("weight β of the uncertainty bonus")
     axes.set_title("Theorem 2: share of actions where failure is 20–80 % likely")
 
@@ -79,7 +81,7 @@ def _precision(axes: Any, measured: dict[str, Any]) -> None:
 
 
 def _critic(axes: Any, measured: dict[str, Any]) -> None:
-    curves = measured["curves"]["exact"]
+    curves = measured["curves"]
     names = {"plain": ("not shaped", LIGHT.muted, ":")}
     for key, color in zip((k for k in curves if k != "plain"), (LIGHT.success, LIGHT.failure), strict=True):
         names[key] = (f"shaped, Φ = V and noise of {key.split()[1]} of its spread", color, "-")

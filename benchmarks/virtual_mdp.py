@@ -2,10 +2,11 @@
 
 Two comparisons, each side by side in this one process, on the same made-up field of embeddings of 512 numbers:
 
-1. Stepping alone: the same random actions through `VirtualVecEnv` and through a `DummyVecEnv` of one `VirtualEnv`, with
-   21 known embeddings (one a variation in RoboMD's Lift), 84, and 840 (one a rollout, ten each). By CPU time (so that
-   a busy machine does not decide) and by the clock; the one environment bare, and in the `Monitor` that the library
-   puts around it unasked and whose work `VirtualVecEnv` does too.
+1. Stepping alone: the same random actions through `VirtualVecEnv` (of 128 environments, as training has by default,
+   512 and 1024) and through a `DummyVecEnv` of one `VirtualEnv`, with 21 known embeddings (one a variation in RoboMD's
+   Lift), 84, and 840 (one a rollout, ten each). By CPU time (so that a busy machine decides less) and by the clock; the
+   one environment bare, and in the `Monitor` that the library puts around it unasked and whose work `VirtualVecEnv`
+   does too.
 2. Training to the same mean reward, with 84: Stable-Baselines3's PPO as RoboMD's D.1 sets it (batches of 64, ten
    epochs, the library's rollout of 2048) on the one environment, for a fixed number of steps; and our PPO settings on
    the vector environment, until the mean return of a whole rollout's episodes is at least what the first ended with.
@@ -35,7 +36,8 @@ from faultfield.search.diagnostic import build_model
 from faultfield.search.mdp import VirtualMDP
 from faultfield.search.vector_env import VirtualEnv, VirtualVecEnv
 
-DIM, WIDTH = 512, 512
+DIM = 512
+WIDTHS = (128, 512, 1024)
 KNOWN = (21, 84, 840)
 CLOCKS: dict[str, Callable[[], float]] = {"cpu": time.process_time, "wall": time.perf_counter}
 PAPER = PpoSettings(batch=64, envs=1, rollout=2048, max_kl=None)
@@ -55,31 +57,31 @@ def stepping(mdp: VirtualMDP, repeats: int) -> dict[str, Any]:
     """Environment steps per second by each clock, the sides in turn."""
     rng = np.random.default_rng(0)
     # Few enough to stay in the processor's cache, where a policy's fresh actions would be too.
-    actions = rng.uniform(mdp.low, mdp.high, size=(8, WIDTH, DIM)).astype(np.float32)
-    many = VirtualVecEnv(mdp, WIDTH)
-    bare, watched = DummyVecEnv([lambda: VirtualEnv(mdp)]), DummyVecEnv([lambda: Monitor(VirtualEnv(mdp))])
-    many.reset(), bare.reset(), watched.reset()
-    speeds: dict[str, dict[str, list[float]]] = {clock: {} for clock in CLOCKS}
-
-    def measure(name: str, steps: int, step: Callable[[int], object]) -> None:
-        started = {clock: read() for clock, read in CLOCKS.items()}
-        for index in range(steps):
-            step(index)
-        for clock, read in CLOCKS.items():
-            each = WIDTH if name == "vectorised" else 1
-            speeds[clock].setdefault(name, []).append(steps * each / (read() - started[clock]))
-
+    actions = rng.uniform(mdp.low, mdp.high, size=(4096, DIM)).astype(np.float32)
+    ones = {
+        "one_at_a_time": DummyVecEnv([lambda: VirtualEnv(mdp)]),
+        "one_at_a_time_with_monitor": DummyVecEnv([lambda: Monitor(VirtualEnv(mdp))]),
+    }
+    sides: dict[str, VecEnv] = {f"vectorised_{width}": VirtualVecEnv(mdp, width) for width in WIDTHS} | ones
+    speeds: dict[str, dict[str, list[float]]] = {clock: {name: [] for name in sides} for clock in CLOCKS}
+    for env in sides.values():
+        env.reset()
     for _ in range(repeats):
-        measure("vectorised", 160, lambda index: many.step(actions[index % 8]))
-        for name, one in (("one_at_a_time", bare), ("one_at_a_time_with_monitor", watched)):
-            measure(name, 1600, lambda index, one=one: one.step(actions[index % 8, index % WIDTH, None]))
+        for name, env in sides.items():
+            rows = actions.reshape(-1, env.num_envs, DIM)
+            steps = 1600 if name in ones else 81920 // env.num_envs
+            started = {clock: read() for clock, read in CLOCKS.items()}
+            for index in range(steps):
+                env.step(rows[index % len(rows)])
+            for clock, read in CLOCKS.items():
+                speeds[clock][name].append(steps * env.num_envs / (read() - started[clock]))
     result: dict[str, Any] = {}
     for clock, columns in speeds.items():
-        ours = columns["vectorised"]
-        result[clock] = {name: summary(column) for name, column in columns.items()} | {
-            "ratio": summary(np.divide(ours, columns["one_at_a_time"])),
-            "ratio_with_monitor": summary(np.divide(ours, columns["one_at_a_time_with_monitor"])),
-        }
+        result[clock] = {name: summary(column) for name, column in columns.items()}
+        for width in WIDTHS:
+            for suffix, one in zip(("", "_with_monitor"), ones, strict=True):
+                ratios = np.divide(columns[f"vectorised_{width}"], columns[one])
+                result[clock][f"ratio_{width}{suffix}"] = summary(ratios)
     return result
 
 
@@ -180,7 +182,7 @@ def main() -> None:
         "command": " ".join(["python", *sys.argv]),
         "date": datetime.date.today().isoformat(),
         "dim": DIM,
-        "width": WIDTH,
+        "load_average": os.getloadavg(),
         "threads": os.environ.get("OMP_NUM_THREADS", f"{os.cpu_count()} (default)"),
         "stepping_per_second": {str(known): stepping(made_up_field(known), arguments.repeats) for known in KNOWN},
         "training_cpu_seconds": training(made_up_field(84), arguments.seeds, arguments.steps),

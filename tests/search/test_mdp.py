@@ -11,6 +11,7 @@ from faultfield.search.config import SearchConfig
 from faultfield.search.mdp import (
     VirtualMDP,
     draw,
+    draws,
     entropy,
     failure_reward,
     scramble,
@@ -143,12 +144,14 @@ def test_streams_are_splitmix64():
 
 
 def test_streams_are_the_same_alone_and_together():
-    words = np.array([stream(seed) for seed in range(50)], dtype=np.uint64)
-    together, uniforms = draw(words)
-    for seed in range(50):
-        word, uniform = draw(stream(seed))
-        assert word == together[seed]
-        assert uniform == uniforms[seed]
+    together = np.array([stream(seed) for seed in range(50)], dtype=np.uint64)
+    alone = [stream(seed) for seed in range(50)]
+    for _ in range(3):
+        uniforms = draws(together)
+        for seed in range(50):
+            alone[seed], uniform = draw(alone[seed])
+            assert alone[seed] == together[seed]
+            assert uniform == uniforms[seed]
 
 
 def test_entropy_and_bonus():

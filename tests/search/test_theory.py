@@ -61,29 +61,34 @@ def test_theorem_1_needs_a_potential_of_zero_where_the_episode_ends():
     assert np.abs(advantages[0] - advantages[1]).max() > 1e-2
 
 
-def boundary_share(bonus, seed):
-    """How often a trained policy's actions land where the failure rate lies between 0.2 and 0.8.
+def landed_at(bonus, seed):
+    """Failure rates where a trained policy's actions land.
 
-    The theorem is about the reward of one action, hence a horizon of 1. Over longer episodes the bonus adds up until a
-    failure ends them, and the best place moves to the succeeding side of the boundary.
+    The theorem is about the reward of one action, hence a horizon of 1 and a discount of 0. Over longer episodes the
+    bonus adds up until a failure ends them, and the best place moves to the succeeding side of the boundary.
     """
     known, rate = line()
     config = SearchConfig(
-        steps=6000, horizon=1, failure_reward=1.0, success_cost=1.0, repeat_penalty=0.0, uncertainty_bonus=bonus,
-        outcome="expected",
+        steps=6000, horizon=1, discount=0.0, failure_reward=1.0, success_cost=1.0, repeat_penalty=0.0,
+        uncertainty_bonus=bonus, outcome="expected",
         ppo=PpoSettings(net=(16,), envs=32, rollout=16, batch=256, learning_rate=1e-2, max_kl=None, log_std=-0.5),
     )  # fmt: skip
     policy = train_diagnostic(known, rate, config, seed)
     actions = policy.propose(1000, np.random.default_rng(seed))
-    landed = rate[np.abs(actions - known.T).argmin(axis=1)]
-    return np.mean((landed > 0.2) & (landed < 0.8))
+    return rate[np.abs(actions - known.T).argmin(axis=1)]
 
 
 def test_theorem_2_the_bonus_draws_the_search_to_the_boundary():
-    without = [boundary_share(0.0, seed) for seed in range(3)]
-    with_bonus = [boundary_share(5.0, seed) for seed in range(3)]
+    shares = {bonus: [] for bonus in (0.0, 5.0)}
+    for seed in range(3):
+        for bonus, column in shares.items():
+            landed = landed_at(bonus, seed)
+            column.append(np.mean((landed > 0.2) & (landed < 0.8)))
+            # What maximises 2 p − 1 + β H(p): certain failure without the bonus, p = 1/(1 + exp(−2/β)) with it.
+            best = 1.0 / (1.0 + np.exp(-2.0 / bonus)) if bonus else 1.0
+            assert landed.mean() == pytest.approx(best, abs=0.08)
     # Of a thousand actions each, a share of 0.1 has a standard error of 0.01.
-    assert min(with_bonus) > max(without) + 0.1
+    assert min(shares[5.0]) > max(shares[0.0]) + 0.1
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -111,3 +116,20 @@ def test_theorem_3_a_critic_of_the_shaped_problem_gets_there_first(seed):
     for tolerance in (0.5, 0.1, 0.01, 1e-3):
         if plain[0] > tolerance:
             assert (shaped <= tolerance).argmax() < (plain <= tolerance).argmax()
+
+
+def test_theorem_3_needs_more_than_a_nearer_start():
+    """Two states that lead to either alike, worth 1 and −1: plain values average out in one update.
+
+    Where Φ is the values less 0.9, the critic starts nearer, but a constant error only fades with γ.
+    """
+    reward, values, shift = np.array([1.0, -1.0]), np.zeros(2), np.full(2, 0.9)
+    potential = reward - shift
+    shaped_reward = reward + DISCOUNT * potential.mean() - potential
+    shaped = np.zeros(2)
+    assert np.abs(shaped - shift).max() < np.abs(values - reward).max()
+    for update in range(1, 30):
+        values = reward + DISCOUNT * values.mean()
+        shaped = shaped_reward + DISCOUNT * shaped.mean()
+        assert np.abs(values - reward).max() < 1e-12
+        assert np.abs(shaped - shift).max() == pytest.approx(0.9 * DISCOUNT**update)

@@ -37,10 +37,12 @@ def test_many_at_once_walk_as_each_alone(settings):
         assert np.array_equal(states, expected[0])
         assert rewards == pytest.approx(expected[1], rel=1e-5, abs=1e-5)
         assert np.array_equal(dones, expected[2])
-        for index in np.flatnonzero(dones):
-            ended += 1
-            for name in ("TimeLimit.truncated", "terminal_observation"):
-                assert np.array_equal(infos[index][name], expected[3][index][name])
+        for info, theirs, done in zip(infos, expected[3], dones, strict=True):
+            ended += done
+            assert set(info) - {"episode"} == set(theirs)
+            assert ("episode" in info) == done
+            for name in theirs:
+                assert np.array_equal(info[name], theirs[name])
     assert ended > 100
 
 

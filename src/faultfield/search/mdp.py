@@ -12,41 +12,53 @@ weigh alike in fields of any scale and dimension.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.errors import StudyError
+from faultfield.search._nearest import Nearest
 from faultfield.search.config import SearchConfig
 
 Floats = NDArray[np.float64]
-Word = Any
-"""A 64-bit random state: a plain integer, or uint64 of any shape. The same operators serve both."""
-
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
-def scramble(word: Word) -> Word:
-    """SplitMix64's output function (Steele et al. 2014), 64-bit words to 64-bit words; of integers or of arrays."""
-    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _MASK
+def scramble(word: int) -> int:
+    """SplitMix64's output function (Steele et al. 2014), a 64-bit word to a 64-bit word."""
+    word = ((word ^ (word >> 30)) * _FIRST) & _MASK
+    word = ((word ^ (word >> 27)) * _SECOND) & _MASK
     return word ^ (word >> 31)
 
 
 def stream(seed: int) -> int:
     """Where the random stream of an environment with this seed starts."""
-    return int(scramble((seed + _GOLDEN) & _MASK))
+    return scramble((seed + _GOLDEN) & _MASK)
 
 
-def draw(word: Word) -> tuple[Word, Any]:
-    """The stream's next state, and a number uniform in 0–1 (53 random bits); of one stream or of an array of them.
+def draw(word: int) -> tuple[int, float]:
+    """The stream's next state, and a number uniform in 0–1 (53 random bits).
 
     Every environment owns its stream, so its trajectory is the same alone or among thousands.
     """
     word = (word + _GOLDEN) & _MASK
     return word, (scramble(word) >> 11) * 2.0**-53
+
+
+def draws(words: NDArray[np.uint64]) -> Floats:
+    """`draw` from many streams at once, uint64 of any shape, which it moves on in place; float64, same shape."""
+    words += np.uint64(_GOLDEN)
+    mixed = words >> 30
+    mixed ^= words
+    mixed *= np.uint64(_FIRST)
+    mixed ^= mixed >> 27
+    mixed *= np.uint64(_SECOND)
+    mixed ^= mixed >> 31
+    mixed >>= 11
+    # Signed numbers, which these 53 bits also are, become floating-point ones faster.
+    return mixed.view(np.int64) * 2.0**-53
 
 
 def failure_reward(penalty: Floats, repeats: NDArray[np.int64], config: SearchConfig) -> Floats:
@@ -180,7 +192,7 @@ class VirtualMDP:
         half = np.maximum(0.5 * np.ptp(self.points, axis=0), 0.05) * (1.0 + 2.0 * config.margin)
         self.low: NDArray[np.float32] = (middle - half).astype(np.float32)
         self.high: NDArray[np.float32] = (middle + half).astype(np.float32)
-        self._half_norms = 0.5 * np.einsum("md,md->m", self.points, self.points)
+        self._nearest = Nearest(self.points)
         self.penalty_unit = float(np.sqrt(self.points.shape[1]))
 
     @property
@@ -210,17 +222,8 @@ class VirtualMDP:
         Returns:
             Indices, int64 (n,), and Eq. 2's distance penalties, float64 (n,), ≥ 0.
         """
-        # argmin ‖a − e‖² = argmax a·e − ‖e‖²/2, and the largest of these gives the distance without another pass.
-        scores = actions @ self.points.T
-        scores -= self._half_norms
-        reached = scores.argmax(axis=1)
-        lengths = np.einsum("nd,nd->n", actions, actions)
-        squares = lengths - 2.0 * scores[np.arange(len(actions)), reached]
-        # Where little remains of the difference, single precision has cancelled it: there, subtract first.
-        close = np.flatnonzero(squares < 0.01 * lengths)
-        gaps = actions[close] - self.points[reached[close]]
-        squares[close] = np.einsum("nd,nd->n", gaps, gaps)
-        return reached, np.sqrt(squares.astype(np.float64)) / self.penalty_unit
+        reached, distances = self._nearest(actions)
+        return reached, distances.astype(np.float64) / self.penalty_unit
 
     def walkers(self, seeds: NDArray[np.int64] | list[int]) -> Walkers:
         """New environments, one per seed, each at the start of an episode."""
@@ -232,8 +235,9 @@ class VirtualMDP:
 
     def reset(self, walkers: Walkers, which: NDArray[np.int64]) -> None:
         """Start a new episode at a random known embedding in the environments with these indices, int64 (k,)."""
-        walkers.streams[which], uniform = draw(walkers.streams[which])
-        walkers.at[which] = (uniform * self.count).astype(np.int64)
+        streams = walkers.streams[which]
+        walkers.at[which] = (draws(streams) * self.count).astype(np.int64)
+        walkers.streams[which] = streams
         walkers.steps[which] = 0
 
     def step(self, walkers: Walkers, actions: NDArray[np.float32]) -> Steps:
@@ -245,8 +249,10 @@ class VirtualMDP:
         """
         config = self.config
         reached, penalty = self.nearest(actions)
-        walkers.repeats = np.where(reached == walkers.last, np.minimum(walkers.repeats + 1, config.repeat_limit), 0)
-        walkers.streams, uniform = draw(walkers.streams)
+        walkers.repeats += 1
+        np.minimum(walkers.repeats, config.repeat_limit, out=walkers.repeats)
+        walkers.repeats *= reached == walkers.last
+        uniform = draws(walkers.streams)
         rate = self.failure_rate[reached]
         failed = rate >= 0.5 if config.outcome == "label" else uniform < rate
         on_failure = failure_reward(penalty, walkers.repeats, config)

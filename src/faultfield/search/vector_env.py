@@ -27,7 +27,8 @@ class VirtualVecEnv(VecEnv):
     `info["episode"]` carries the return and length that its logger averages.
 
     States are written into two arrays by turns: what `reset` or `step` gave holds until the step after the next, which
-    is as long as the library looks at it. Fresh memory at every step would cost as much as all the rest.
+    is as long as the library looks at it. Fresh memory at every step would cost as much as all the rest. An environment
+    whose episode goes on has the same dictionary at every step.
 
     Args:
         mdp: What to walk in.
@@ -46,6 +47,7 @@ class VirtualVecEnv(VecEnv):
         self._actions: Array = np.zeros((count, mdp.dim), dtype=np.float32)
         self._states: Array = np.zeros((2, count, mdp.dim), dtype=np.float32)
         self._points = list(mdp.points)
+        self._walking: list[dict[str, Any]] = [{"TimeLimit.truncated": False} for _ in range(count)]
         self._turn = 0
 
     def reset(self) -> Array:
@@ -69,7 +71,7 @@ class VirtualVecEnv(VecEnv):
         steps = self.mdp.step(self._walkers, self._actions)
         self._returns += steps.rewards
         done = steps.failed | steps.truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        infos = self._walking.copy()
         ended = np.flatnonzero(done)
         # Plain lists first: picking single numbers out of arrays would take half of the whole step.
         columns = (

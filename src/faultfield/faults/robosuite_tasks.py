@@ -6,7 +6,8 @@ from faultfield.faults.task import PANDA, FaultTask, Option
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
 
 CAMERAS = {"front": "front", "wrist": "wrist", "overhead": "overhead"}
-COLORS = ("robot_color", "light_color", "light_intensity")
+LOOKS = ("robot_color", "light_color", "light_intensity", "light_direction")
+TABLE = ("table_color", "table_texture")
 
 TO_GRASP = ("approach", "descend")
 TO_LIFT = (*TO_GRASP, "grasp", "lift")
@@ -68,7 +69,7 @@ def _lift() -> FaultTask:
             Option("wrong_sequence", "descend", "cube"),
         ),
         scene=SIZES,
-        varied=("table_color", *COLORS),
+        varied=("cube_color", *TABLE, *LOOKS),
         hand=PANDA,
         sides=4,
     )
@@ -93,7 +94,7 @@ def _stack() -> FaultTask:
             *(Option("wrong_sequence", phase, "red cube") for phase in ("descend", "release")),
         ),
         scene=SIZES,
-        varied=("table_color", *COLORS),
+        varied=(*TABLE, *LOOKS),
         hand=PANDA,
         sides=4,
     )
@@ -115,7 +116,7 @@ def _can() -> FaultTask:
             *_drops("can", {"lift": (3, 8), "move": (0, 20)}),
             *(Option("wrong_sequence", phase, "can") for phase in ("descend", "move", "release")),
         ),
-        varied=COLORS,
+        varied=("can_color", "bin_color", "bin_texture", *LOOKS),
         hand=PANDA,
     )
 
@@ -137,7 +138,7 @@ def _square() -> FaultTask:
             *_drops("nut", {"lift": (4, 10), "move": (0, 15)}),
             Option("wrong_sequence", "descend", "nut"),
         ),
-        varied=("table_color", *COLORS),
+        varied=("nut_color", "peg_color", *TABLE, *LOOKS),
         hand=PANDA,
         sides=2,
     )

@@ -13,8 +13,7 @@ from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.errors import StudyError
 from faultfield.field.views import Views
 from faultfield.rollouts.collect import collect as run_jobs
-from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.ledger import Key
+from faultfield.rollouts.episode import Episode, Key
 from faultfield.rollouts.outcomes import outcomes
 from faultfield.rollouts.states import StateBank
 from faultfield.rollouts.worker import Job

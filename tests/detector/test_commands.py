@@ -1,37 +1,20 @@
 """`faultfield explain` and `faultfield detector train|eval` from the command line, in this process."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from faultfield.cli import main
 from faultfield.detector import aha_scores, checkpoint
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
 from tests.detector import pockets
-
-
-class Shell:
-    """Runs `faultfield` with arguments; exit code, standard output and standard error."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["faultfield", *map(str, arguments)])
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = self._capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+from tests.shell import Shell
 
 
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setenv("COLUMNS", "200")
     return Shell(capsys, monkeypatch)
 
 

@@ -1,13 +1,16 @@
 """Commands that train a detector and measure it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Model, Rounds, Seed, Trajectories, load_detector
+from faultfield.cli.options import mapping
 from faultfield.errors import DetectorError
+
+_RULE = "The {} must be a YAML mapping such as '{{seed: 0}}'"
 
 
 def register(app: typer.Typer) -> None:
@@ -57,14 +60,17 @@ def train(
     from faultfield.detector.training.sight import SightConfig
 
     base = TrainingConfig.paper() if paper else TrainingConfig()
-    config = base.updated({"method": method, "seed": seed, **_yaml(settings, "settings")})
+    config = base.updated({"method": method, "seed": seed, **mapping(settings, _RULE.format("settings"))})
     read = read_labelled(data) if split is None else read_labelled(data, split)
     for problem in read.problems:
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     with Bars().stages() as update:
-        start, accelerator = run.begin(model, read.items, _yaml(view, "view"), seed), run.make_accelerator(config)
+        start, accelerator = (
+            run.begin(model, read.items, mapping(view, _RULE.format("view")), seed),
+            run.make_accelerator(config),
+        )
         if sight is not None and not (path / run.ABOUT).is_file():
-            how = SightConfig.updated({"seed": seed, **_yaml(sight_settings, "settings of sight")})
+            how = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
             run.open_eyes(start, sight, how, accelerator, Path(f"{path}.sight"), update)
         about = run.train(start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update)
     last = about["last"] or {}
@@ -113,7 +119,7 @@ def evaluate(
     if baseline is None:
         detector = load_detector(model, rounds, samples, batch, seed)
     else:
-        detector = load_baseline(baseline, model, url, name, shots, _yaml(view, "view"))
+        detector = load_baseline(baseline, model, url, name, shots, mapping(view, _RULE.format("view")))
     judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
     with Bars().task("Episodes", len(read.items)) as update:
         judged = evaluation.judge(detector, read.items, batch, update)
@@ -141,15 +147,3 @@ def evaluate(
     for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
         out.print(f"{name:10} {getattr(scores, name)}", markup=False)
     out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
-
-
-def _yaml(text: str, what: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values = None
-    if not isinstance(values, dict):
-        raise DetectorError(f"The {what} must be a YAML mapping such as '{{seed: 0}}', not {text!r}.")
-    return values

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.options import VARIATION, mapping
 from faultfield.errors import DetectorError, FaultfieldError
 
 SHIPPED = Path("models/detector")
@@ -81,7 +82,7 @@ def explain(
         # A file that is no good is told before a model is loaded.
         read = [replace(read[0], given=read[0].clip())]
     stages = tuple(name.strip() for name in stage.split(",") if name.strip())
-    chosen = tuple(_parsed(text) for text in variation or ()), stages, failed_only, limit
+    chosen = tuple(mapping(text, VARIATION) for text in variation or ()), stages, failed_only, limit
     opened = _open(studies, workers, problems)
     if not read and not opened:
         _nothing(problems)
@@ -216,18 +217,6 @@ def _of_study(
     if (study.directory / "diagnosis.json").is_file():
         err.print(f"Report: {diagnose.report(study)}", soft_wrap=True)
     return dict(said.verdicts)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values = None
-    if not isinstance(values, dict):
-        raise DetectorError(f"A variation is a YAML mapping such as '{{table_color: red}}', not '{text}'.")
-    return values
 
 
 def _nothing(problems: Sequence[str]) -> NoReturn:

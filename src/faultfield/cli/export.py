@@ -2,11 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from faultfield.cli.console import Bars, err, print_json
+from faultfield.cli.options import VARIATION, mapping
 
 
 class Format(StrEnum):
@@ -73,7 +74,7 @@ def export(
     with Study.open(study) as opened:
         choice = Choice(
             outcome="success" if successes else "failure" if failures else None,
-            variations=[opened.space.variation(_mapping(text)) for text in variation or ()],
+            variations=[opened.space.variation(mapping(text, VARIATION)) for text in variation or ()],
             stages=stage or (), role=role, most=episodes,
         )  # fmt: skip
         counts = export_study(
@@ -85,20 +86,6 @@ def export(
         return
     told = ", ".join(f"{value} {name}" for name, value in counts.items() if isinstance(value, int))
     err.print(f"{told} in {path}", soft_wrap=True)
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    import yaml
-
-    from faultfield.errors import StudyError
-
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values = None
-    if not isinstance(values, dict):
-        raise StudyError(f"A variation is a YAML mapping such as '{{cube_color: red}}', not {text!r}.")
-    return values
 
 
 def _reasons(path: Path) -> dict[str, str]:

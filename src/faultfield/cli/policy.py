@@ -1,11 +1,12 @@
 """Commands on policies: gather demonstrations, train, measure success."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.options import mapping
 
 app = typer.Typer(no_args_is_help=True, help="Make policies: demonstrations, training, success.")
 
@@ -13,6 +14,7 @@ EnvName = Annotated[str, typer.Option(help="Environment, module:Class.")]
 EnvSettings = Annotated[
     str, typer.Option("--env-args", help="Its settings as YAML, for instance '{task: Lift, placement: 0.1}'.")
 ]
+_ENV = "The environment's settings must be a YAML mapping such as '{task: Lift}'"
 Workers = Annotated[int, typer.Option(min=1, help="Worker processes.")]
 
 
@@ -36,7 +38,8 @@ def demos(
     with Bars().task("Demonstrations", episodes) as update:
         kept = gather(
             path, episodes=episodes, seed=seed, noise=noise, workers=workers, expert=expert, environment=environment,
-            environment_arguments=_settings(env_args), learner=learner, on_progress=lambda done, total: update(done),
+            environment_arguments=mapping(env_args, _ENV), learner=learner,
+            on_progress=lambda done, total: update(done),
         )  # fmt: skip
     err.print(f"{len(kept)} steps of {episodes} demonstrations in {path}")
 
@@ -82,7 +85,7 @@ def evaluate(
     jobs = [Job(NOMINAL, s, "check") for s in range(seed, seed + episodes)]
     with Bars().task("Nominal rollouts", episodes) as update:
         finished = []
-        for episode in run_many(jobs, EnvSpec(environment, _settings(env_args)), spec, workers=workers):
+        for episode in run_many(jobs, EnvSpec(environment, mapping(env_args, _ENV)), spec, workers=workers):
             finished.append(episode)
             update(len(finished))
     outcome = outcomes(finished)[0]
@@ -93,17 +96,3 @@ def evaluate(
                     "low": 1 - high, "high": 1 - low, "seed": seed})  # fmt: skip
     else:
         out.print(f"{successes}/{episodes} succeeded  [{1 - high:.2f}, {1 - low:.2f}]")
-
-
-def _settings(text: str) -> dict[str, Any]:
-    import yaml
-
-    from faultfield.errors import EnvError
-
-    try:
-        settings = yaml.safe_load(text)
-    except yaml.YAMLError:
-        settings = None
-    if not isinstance(settings, dict):
-        raise EnvError(f"The environment's settings must be a YAML mapping such as '{{task: Lift}}', not {text!r}.")
-    return settings

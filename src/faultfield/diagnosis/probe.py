@@ -124,8 +124,8 @@ class ProbeLine(Estimator):
         seen = Scores(self._line.logits(rows), np.sqrt(self._line.variances(rows)), nearest_support(self._known, rows))
         scores = with_hidden(self._views, candidates, seen, None)
         spread = np.hypot(scores.spread, PRIOR_SPREAD)
-        ends = (expit(scores.logit + side * 1.645 * spread) for side in (-1.0, 1.0))
-        return Estimates(expit(scores.logit), *ends, scores.support)
+        low, high = (expit(scores.logit + side * 1.645 * spread) for side in (-1.0, 1.0))
+        return Estimates(expit(scores.logit), low, high, scores.support)
 
 
 class ProbePrior(Estimator):

@@ -83,6 +83,6 @@ def _posterior(told: Told, rows: Floats) -> tuple[Floats, Floats]:
     )  # fmt: skip
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     with torch.no_grad():
-        posterior = model.posterior(torch.as_tensor(rows[:, moving]))
+        posterior: Any = model.posterior(torch.as_tensor(rows[:, moving]))
         covariance = posterior.distribution.covariance_matrix.numpy().astype(np.float64)
         return posterior.mean[:, 0].numpy().astype(np.float64), covariance

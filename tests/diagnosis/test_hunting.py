@@ -127,3 +127,14 @@ def test_it_repeats_with_the_seed():
     flat = [v for batch in runs[0] for v in batch]
     assert len(set(flat)) == len(flat)
     assert pytest.approx(0.0) == sum(v not in set(pool) for v in flat)
+
+
+def test_it_comes_back_to_what_was_left_when_nothing_better_remains():
+    pool = SPACE.grid(3, ["texture"])
+    search = Hunt(SPACE, lambda: Fixed(lambda v: 0.5), pool=pool)
+    first = search.ask(3)
+    assert set(first) == set(pool)
+    always, never, once = first
+    search.tell([episode(always, True), episode(always, True, 1), episode(never, False), episode(never, False, 1)])
+    search.tell([episode(once, True), episode(once, False, 1), episode(once, False, 2)])
+    assert search.ask(3) == [once, never], "what failed twice is found already"

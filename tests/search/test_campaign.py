@@ -72,3 +72,19 @@ def test_a_budget_smaller_than_one_variation_is_refused():
         Campaign(RandomSearch(SPACE), RULE, 1)
     with pytest.raises(StudyError, match="at least one rollout"):
         Campaign(RandomSearch(SPACE), RULE, 10, 0)
+
+
+class Stubborn(Strategy):
+    def ask(self, count: int) -> list[Variation]:
+        return [SPACE.variation({"light": 1.5})]
+
+    def tell(self, episodes) -> None:
+        pass
+
+
+def test_a_strategy_may_come_back_but_no_variation_gets_more_than_its_share():
+    rule = Verification(bound=0.1, failures=2, patience=1, most=7)
+    campaign = Campaign(Stubborn(SPACE), rule, 100)
+    while trials := campaign.next():
+        campaign.tell([episode(t.variation, False, t.index) for t in trials])
+    assert campaign.spent == 7

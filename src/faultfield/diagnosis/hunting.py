@@ -39,8 +39,8 @@ class Hunt(PoolSearch):
     Gaussian process that adds up one unknown function a factor (Laplace's approximation, Rasmussen and Williams 2006,
     3.4). One success is enough to leave a neighbourhood that the estimator holds for lost, and one failure to come back
     to one that it holds for safe; physics above all, which no picture shows, is learned there. A candidate's score is
-    the chance that it fails twice, seen with a little optimism, times the chance that no failure known or proposed is
-    the same one.
+    the chance that it fails twice, or once more where it failed once, seen with a little optimism, times the chance
+    that no failure known or proposed is the same one.
 
     Args:
         space: Every proposal lies in it.
@@ -78,6 +78,11 @@ class Hunt(PoolSearch):
         """From the start: a prior knows something before the first rollout."""
         return True
 
+    def again(self, variation: Variation) -> bool:
+        """One that was left after more successes than failures may be worth another episode."""
+        failures, episodes = self._counts.get(variation, (0, 0))
+        return failures < TWICE and episodes > 2 * failures
+
     def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:
         """The largest score, again and again; what is proposed makes its like less worth."""
         everywhere = [*told.variations, *candidates]
@@ -88,9 +93,10 @@ class Hunt(PoolSearch):
             self._logits(everywhere), SPREAD**2 * self._covariance(seen, points),
             SPREAD**2 * points.changed.sum(axis=1), told,
         )  # fmt: skip
-        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** TWICE
-        rates = (told.failures / told.episodes)[:, None]
-        score = chance * np.prod(1.0 - alike(seen, asked) * rates, axis=0)
+        failed = np.array([self._counts.get(v, (0, 0))[0] for v in candidates])
+        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** (TWICE - failed)
+        found = np.where(told.failures >= TWICE, told.failures / told.episodes, 0.0)
+        score = chance * np.prod(1.0 - alike(seen, asked) * found[:, None], axis=0)
         chosen: list[int] = []
         for _ in range(count):
             best = int(score.argmax())

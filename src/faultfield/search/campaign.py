@@ -78,8 +78,10 @@ class Campaign:
         begun = [v for v, counted in self.counts.items() if self.rule.verdict(*counted) == "open"][:count]
         chosen = dict.fromkeys(begun)
         if len(chosen) < count:
-            for variation in self.strategy.ask(count - len(chosen)):
-                chosen.setdefault(self._inside(variation))
+            for variation in map(self._inside, self.strategy.ask(count - len(chosen))):
+                # A strategy may come back to what was left, but no variation gets more than its share.
+                if self.counts.get(variation, (0, 0))[1] < self.rule.most:
+                    chosen.setdefault(variation)
         return [Trial(v, self.counts.get(v, (0, 0))[1]) for v in list(chosen)[:count]]
 
     def tell(self, episodes: Sequence[Episode]) -> None:

@@ -88,7 +88,7 @@ class PoolSearch(Strategy):
 
     def ask(self, count: int) -> list[Variation]:
         """`count` variations, none proposed before; fewer only where a given pool is used up."""
-        candidates = [v for v in self._candidates(count) if v not in self._asked]
+        candidates = [v for v in self._candidates(count) if v not in self._asked or self.again(v)]
         count = min(count, len(candidates))
         if count == 0:
             return []
@@ -105,6 +105,10 @@ class PoolSearch(Strategy):
         for episode in episodes:
             failures, total = self._counts.get(episode.variation, (0, 0))
             self._counts[episode.variation] = (failures + (not episode.success), total + 1)
+
+    def again(self, variation: Variation) -> bool:
+        """Whether a variation that was proposed before may be proposed again."""
+        return False
 
     def ready(self) -> bool:
         """Whether enough was told for the model to choose."""

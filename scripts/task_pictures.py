@@ -22,7 +22,7 @@ SHOWN: dict[str, dict[str, tuple[dict[str, object], ...]]] = {
     },
     "metaworld": {
         "push-v3": ({"object_color": "blue"}, {"table_color": "green"}, {"camera_shift": [0.0, 0.0, 0.1]}),
-        "pick-place-v3": ({"robot_color": "cyan"}, {"light_color": "red"}, {"camera_fov": 40.0}),
+        "pick-place-v3": ({"robot_color": "cyan"}, {"light_color": "red"}, {"camera_fov": 80.0}),
         "drawer-open-v3": ({"object_color": "red"}, {"table_color": "gray"}, {"light_intensity": 0.4}),
     },
 }

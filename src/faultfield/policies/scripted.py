@@ -98,7 +98,7 @@ class ScriptedSquare(Scripted):
     phases = ("approach", "descend", "grasp", "lift", "move", "align", "lower", "release", "retreat")
     names = ("nut", "peg")
 
-    grip = 0.004
+    grip = -0.003
     near = 0.015
     held = 0.10
     above = 0.03

@@ -9,10 +9,10 @@ TABLE is what `benchmarks/truth_table.py` wrote; a table of another policy or en
 
 Every rollout is the next unused episode of a row of the table, in an order drawn anew for each seed. Strategies with a
 model choose among the table's rows; those that propose freely (Sobol, grid) are brought to the nearest row that they
-did not ask for yet. One rule serves all: a variation is rolled out until it is verified, or has shown `--patience`
-more successes than failures. Verified is what failed at least `--failures` times with a lower Wilson bound above the
-upper one of the nominal rate; two are distinct in different cells of `faultfield.variations.cells`, a partition that no
-strategy looks at.
+did not ask for yet. One rule serves all: a variation is rolled out until it is verified, or until it has shown
+`--patience` more successes than failures; ours may then come back to it. Verified is what failed at least `--failures`
+times with a lower Wilson bound above the upper one of the nominal rate; two are distinct in different cells of
+`faultfield.variations.cells`, a partition that no strategy looks at.
 """
 
 import argparse

@@ -87,8 +87,29 @@ def markdown(result: Mapping[str, Any], name: str) -> str:
         for row in found["ratios"]:
             cells = " | ".join(f"{c['ratio']:.2f}x [{c['low']:.2f}, {c['high']:.2f}] {c['best']}" for c in row["at"])
             lines.append(f"| {row['given']} | {row['against']} | {cells} |")
-    lines += ["", "```console", f"$ {result['command']}", "```", ""]
+    lines += ["", *_notes(result), "", "```console", f"$ {result['command']}", "```", ""]
     return "\n".join(lines)
+
+
+def _notes(result: Mapping[str, Any]) -> list[str]:
+    """How the page is to be read."""
+    notes = [
+        "- What counts are cells, not variations: two failures are distinct in different cells of a fixed partition "
+        "that no strategy looks at (`faultfield.variations.cells`).",
+        "- Given factor values alone, `hunt` has no picture and no policy: one failure rate for all, corrected by what "
+        "was seen nearby. Given the probe, it stands on its line. Random, Sobol and grid take no features.",
+        "- The probe's features rest on states of nominal successes, which every study has and nobody is charged for.",
+        '- "Claims not borne out" are verified failures whose whole row is not above the nominal rate.',
+        "- GP upper bound is the GP of the level set with another acquisition, μ + 1.96 σ; it is there because a level "
+        "set looks for the boundary and not for failures.",
+    ]
+    if result["budget"] > result["rows"] / 3:
+        notes.append(
+            f"- **The table is small for this budget**: {result['budget']} rollouts reach most of its {result['rows']} "
+            "rows, so that towards the end every strategy, chance too, has found most of what is there. Read the "
+            "ratios where the budget is a small part of the table, or take a table of several times as many rows."
+        )
+    return notes
 
 
 def draw(result: Mapping[str, Any], path: Path) -> None:

@@ -170,6 +170,6 @@ def spacing(rows: Floats) -> float:
         return 1.0
     squares = squared_distances(rows, rows)
     squares[squares < 1e-12] = np.inf
-    nearest = squares.min(axis=1)
+    nearest = np.sqrt(squares.min(axis=1))
     nearest = nearest[np.isfinite(nearest)]
-    return float(np.sqrt(np.median(nearest))) if len(nearest) else 1.0
+    return float(np.median(nearest)) if len(nearest) else 1.0

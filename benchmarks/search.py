@@ -51,7 +51,7 @@ Make = Callable[[int], Strategy]
 """A fresh strategy from a seed."""
 
 
-def strategies(table: TruthTable, space: VariationSpace) -> dict[tuple[str, str], Make]:
+def strategies(table: TruthTable, space: VariationSpace, failures_wanted: int) -> dict[tuple[str, str], Make]:
     """Name and what it is given to a factory; what has no model is the same with and without features."""
     found: dict[tuple[str, str], Make] = {
         ("random", VALUES): lambda seed: Shuffled(space, table, seed),
@@ -72,7 +72,7 @@ def strategies(table: TruthTable, space: VariationSpace) -> dict[tuple[str, str]
     nominal = [Episode(NOMINAL, i, i >= failures, 1, table.policy, table.environment, "known") for i in range(episodes)]
     for given, estimator, prior in ((VALUES, Level, None), (PROBE, lambda: ProbeLine(views), ProbePrior(views))):
         found[OURS, given] = lambda seed, e=estimator, p=prior: Hunt(
-            space, e, seed, prior=p, known=nominal, pool=table.variations
+            space, e, seed, prior=p, known=nominal, pool=table.variations, failures=failures_wanted
         )
     return found
 
@@ -93,7 +93,7 @@ def compare(
     made_from = [table.policy, [(r.variation.key, r.failed) for r in table.rows], str(rule), budget, batch]
     digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
     entries = []
-    for (name, given), make in strategies(table, space).items():
+    for (name, given), make in strategies(table, space, rule.failures).items():
         if only and name not in only:
             continue
         runs = []

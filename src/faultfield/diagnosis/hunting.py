@@ -25,11 +25,11 @@ SHARED = 0.3
 OPTIMISM = 0.5
 """Standard deviations that are added to a failure logit: what is uncertain is worth a look."""
 
+FLOOR = 0.005
+"""No estimator is believed to be surer than this: a variation may fail for a reason that it does not see."""
+
 SAME_FACTORS = 0.3
 """How alike two failures of the same factors are held to be at least, however far apart their values."""
-
-TWICE = 2
-"""Failed episodes that make a find: the score is the chance of so many in a row."""
 
 
 class Hunt(PoolSearch):
@@ -39,8 +39,8 @@ class Hunt(PoolSearch):
     Gaussian process that adds up one unknown function a factor (Laplace's approximation, Rasmussen and Williams 2006,
     3.4). One success is enough to leave a neighbourhood that the estimator holds for lost, and one failure to come back
     to one that it holds for safe; physics above all, which no picture shows, is learned there. A candidate's score is
-    the chance that it fails twice, or once more where it failed once, seen with a little optimism, times the chance
-    that no failure known or proposed is the same one.
+    the chance that it fails as often as a find still wants, seen with a little optimism, times the chance that the
+    likest failure known or proposed is another one.
 
     Args:
         space: Every proposal lies in it.
@@ -49,6 +49,7 @@ class Hunt(PoolSearch):
         prior: Estimates while the other cannot learn yet for want of episodes; when None, all are alike until then.
         known: Episodes from before, which cost nothing here.
         pool, pool_size: As in `PoolSearch`.
+        failures: Failed episodes that make a find, as in `Verification`.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class Hunt(PoolSearch):
         known: Sequence[Episode] = (),
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        failures: int = 2,
     ) -> None:
         super().__init__(space, seed, pool=pool, pool_size=pool_size, start=0)
-        self._make, self._prior = estimator, prior
+        self._make, self._prior, self._failures = estimator, prior, failures
         self._episodes = list(known)
         self._marks: dict[Variation, Floats] = {}
         if known:
@@ -81,7 +83,7 @@ class Hunt(PoolSearch):
     def again(self, variation: Variation) -> bool:
         """One that was left after more successes than failures may be worth another episode."""
         failures, episodes = self._counts.get(variation, (0, 0))
-        return failures < TWICE and episodes > 2 * failures
+        return failures < self._failures and episodes > 2 * failures
 
     def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:
         """The largest score, again and again; what is proposed makes its like less worth."""
@@ -94,9 +96,11 @@ class Hunt(PoolSearch):
             SPREAD**2 * points.changed.sum(axis=1), told,
         )  # fmt: skip
         failed = np.array([self._counts.get(v, (0, 0))[0] for v in candidates])
-        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** (TWICE - failed)
-        found = np.where(told.failures >= TWICE, told.failures / told.episodes, 0.0)
-        score = chance * np.prod(1.0 - alike(seen, asked) * found[:, None], axis=0)
+        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** (self._failures - failed)
+        found = np.where(told.failures >= self._failures, told.failures / told.episodes, 0.0)
+        likeness = alike(seen, asked) * found[:, None]
+        # The likest one alone: a product over all would bury a factor under its first few failures.
+        score = chance * (1.0 - likeness.max(axis=0, initial=0.0))
         chosen: list[int] = []
         for _ in range(count):
             best = int(score.argmax())
@@ -112,7 +116,7 @@ class Hunt(PoolSearch):
             if self._prior is None:
                 return np.zeros(len(variations))
             estimates = self._prior.estimate(variations)
-        return np.asarray(logit(np.clip(estimates.mean, 0.005, 0.995)))
+        return np.asarray(logit(np.clip(estimates.mean, FLOOR, 1.0 - FLOOR)))
 
     def _changed(self, variations: Sequence[Variation]) -> Floats:
         names = list(self.space.factors)

@@ -132,7 +132,7 @@ def hunt(
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
     expert = study.ledger.episodes(stage="expert", load="none")
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
-    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe)
+    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, failures)
     campaign = Campaign(chosen, rule, budget, batch)
     _play(study, campaign, progress)
     finds = campaign.finds
@@ -179,10 +179,11 @@ def _built(
     known: Sequence[Episode],
     estimator: str | None,
     with_probe: bool,
+    failures: int,
 ) -> Strategy:
     seed = study.config.rollouts.seed
     if make is Hunt:
-        return _ours(study, _views(study, nominal), known, estimator)
+        return _ours(study, _views(study, nominal), known, estimator, failures)
     if make is FieldSearch:
         bank = stages.make_bank(study, _views(study, nominal))
         return FieldSearch(study.space, bank, known, seed, study.config.search)
@@ -200,7 +201,7 @@ def _built(
     return strategy
 
 
-def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str | None) -> Hunt:
+def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str | None, failures: int) -> Hunt:
     name = estimator or study.config.diagnosis.estimator
     prior: Estimator | None = None
     if name in ("auto", "probe"):
@@ -212,7 +213,7 @@ def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str |
     def fresh() -> Estimator:
         return ProbeLine(views) if name == "probe" else make_estimator(study, name, views, bank)
 
-    return Hunt(study.space, fresh, study.config.rollouts.seed, prior=prior, known=known)
+    return Hunt(study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures)
 
 
 def _views(study: Study, nominal: Sequence[Episode]) -> Views:

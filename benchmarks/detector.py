@@ -1,8 +1,9 @@
 """The detector and what it is compared with, trained on the same data with the same eyes: ARMOR's Tables 1, 2, 3, 7.
 
-Every variant begins with fresh weights of the same shape and the same pretrained vision tower, and all take the same
-number of gradient steps. Each is measured on the data's three test splits: other seeds of the
-tasks that were trained on, tasks that were not, and the other workspace, of which only dense samples were seen.
+Every variant begins with the same model, which can see and say what it sees (`faultfield detector train --sight`) but
+was never asked for a verdict; all take the same number of gradient steps. Each is measured on the data's three test
+splits: other seeds of the tasks that were trained on, tasks that were not, and the other workspace, of which only dense
+samples were seen.
 
 Killed and run again, it goes on where it was; what is measured is kept in the runs' directory.
 
@@ -32,7 +33,6 @@ from faultfield.detector.refine import Refiner
 from faultfield.detector.training import run
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import phases
-from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
 from faultfield.rollouts.verdict import Verdict
 
@@ -131,11 +131,10 @@ def _folder(name: str, seed: int) -> str:
 def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path) -> Mapping[str, Any] | None:
     """Train a variant, or find it trained."""
     samples = thinned(read_labelled([arguments.data], TRAINING).items, variant.dense)
-    model = run.begin("pocket", samples, {}, seed)
     method = "armor" if variant.method == "none" else variant.method
     config = TrainingConfig().updated({"method": method, "seed": seed, **arguments.settings})
     accelerator = run.make_accelerator(config)
-    run.open_eyes(model, arguments.eyes, SightConfig(), accelerator)
+    model = run.begin(str(arguments.eyes), samples, {}, seed)
     if variant.method == "none":
         checkpoint.save(model, out)
         return None

@@ -31,7 +31,7 @@ def train(
     split: Annotated[
         list[str] | None, typer.Option(help="Splits of a data directory; train-sparse and train-dense by default.")
     ] = None,
-    method: Annotated[str, typer.Option(help="armor, sft-d or sft-s+d.")] = "armor",
+    method: Annotated[str, typer.Option(help="armor, sft-d or sft-s+d (captions: what --sight does after the tower).")] = "armor",
     paper: Annotated[bool, typer.Option("--paper", help="The paper's settings (Table 5), not the pocket's.")] = False,
     settings: Annotated[
         str, typer.Option(help="Settings over these as YAML, for instance '{lr: 1.0e-4, rounds: 2, lora: {rank: 8}}'.")
@@ -55,7 +55,7 @@ def train(
 ) -> None:
     """Train a detector; killed and run again, it goes on where it was."""
     from faultfield.detector.data import read_labelled
-    from faultfield.detector.training import run
+    from faultfield.detector.training import captioning, run
     from faultfield.detector.training.config import TrainingConfig
     from faultfield.detector.training.sight import SightConfig
 
@@ -66,7 +66,7 @@ def train(
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     with Bars().stages() as update:
         start, accelerator = (
-            run.begin(model, read.items, mapping(view, _RULE.format("view")), seed),
+            run.begin(model, read.items, mapping(view, _RULE.format("view")), seed, captioning.sentences(sight)),
             run.make_accelerator(config),
         )
         if sight is not None and not (path / run.ABOUT).is_file():

@@ -127,6 +127,10 @@ class Scribe:
         """Token ids of what an ending has behind the conditioning."""
         return self._ids(prompts.request(task) + self._after)
 
+    def ask(self, words: str) -> tuple[int, ...]:
+        """Token ids of any question behind an opening, and the start of the model's turn."""
+        return self._ids(words + self._after)
+
     def reason_ids(self, reason: str) -> tuple[int, ...]:
         """Token ids of an answer to learn, with its end."""
         return (*self._ids(reason), self.end)

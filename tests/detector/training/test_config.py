@@ -23,7 +23,7 @@ def test_settings_survive_json_and_are_changed_by_name() -> None:
 
 @pytest.mark.parametrize(("values", "sentence"), [
     ({"learning_rate": 1}, "no training setting 'learning_rate'"),
-    ({"method": "magic"}, "one of armor, sft-d, sft-s\\+d, not 'magic'"),
+    ({"method": "magic"}, "one of armor, sft-d, sft-s\\+d, captions, not 'magic'"),
     ({"lr": "fast"}, "'lr' is a number, not 'fast'"),
     ({"batch": 0}, "whole numbers from 1 on"),
     ({"warm_up_epochs": 0, "conditioned_epochs": 0, "online_epochs": 0}, "a phase of more than 0 epochs"),

@@ -52,6 +52,14 @@ def test_plain_fine_tuning_has_empty_thoughts_for_sparse_samples() -> None:
     assert [part.targets for part in taught.parts] == [len(words) + 4, 4]
 
 
+def test_captions_are_answers_to_questions_and_no_verdicts() -> None:
+    taught = lesson("captions", [DENSE, SPARSE], COURSE, [True, False], draw=5)
+    assert [(part.sample, part.ids, part.targets) for part in taught.parts] == [
+        (0, (27, 36, 37, END), 3), (1, (27, 36, 37, END), 3)
+    ]  # fmt: skip
+    assert taught.failed == ()
+
+
 @pytest.mark.parametrize("rows", [[SPARSE], [DENSE]])
 @pytest.mark.parametrize("phase", ["warm-up", "conditioned", "online"])
 def test_processes_that_share_a_model_always_use_both_heads(phase: str, rows: list[int]) -> None:

@@ -52,6 +52,9 @@ class ToyCourse:
         said = self.words(self.annotated(row) or "")
         return [23], [24, *said, 25, 26 + self.label(row)]
 
+    def captions(self, row: int, draw: int) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+        return [([27], self.words("36 37"))]
+
     def opening(self, row: int, pixels: bool = True) -> Opening:
         if pixels:
             self.seen.append(row)

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from faultfield.errors import DetectorError
 
-Method = Literal["armor", "sft-d", "sft-s+d"]
-"""ARMOR's three phases, or plain fine-tuning on dense samples alone or on all (ARMOR, B.2)."""
+Method = Literal["armor", "sft-d", "sft-s+d", "captions"]
+"""ARMOR's three phases; plain fine-tuning on dense samples alone or on all (ARMOR, B.2); or captions before either."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TrainingConfig:
     Attributes:
         method: What is trained.
         warm_up_epochs: Passes over all samples, conditioned on nothing (Algorithm 1, line 1); all passes of plain
-            fine-tuning.
+            fine-tuning and of captions.
         conditioned_epochs: Passes over dense samples, conditioned on the annotation (line 2).
         online_epochs: Passes over all samples, conditioned on the model's own answers (lines 3–10).
         rounds: T, how often the model answers in the online phase.

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from faultfield.detector.data import Sample
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.opening import Opening
 from faultfield.detector.plain import PlainScribe
 from faultfield.detector.prompts import Said, baseline_answer
 from faultfield.errors import DetectorError
+from faultfield.faults.captions import Caption
+
+CAPTIONS_AT_ONCE = 4
+"""That are learned of a sample in one step: they share its opening."""
 
 
 class SampleCourse:
@@ -18,17 +24,25 @@ class SampleCourse:
         samples: All with a verdict.
         model: Whose viewer, processor and tokenizer are used; its weights are not.
         plain: Whether openings are those of plain fine-tuning, which asks in another way.
+        captions: Of each sample, where captions are to be learned.
 
     Raises:
         DetectorError: A sample has no verdict.
     """
 
-    def __init__(self, samples: Sequence[Sample], model: ArmorModel, plain: bool = False) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        model: ArmorModel,
+        plain: bool = False,
+        captions: Sequence[Sequence[Caption]] = (),
+    ) -> None:
         for sample in samples:
             if sample.failed is None:
                 raise DetectorError(f"The sample '{sample.id}' has no verdict, and training needs one of each.")
         self._samples, self._viewer = list(samples), model.viewer
         self._scribe = PlainScribe(model.processor, model.core) if plain else model.scribe
+        self._captions = captions
         self._openings: dict[int, Opening] = {}
 
     def __len__(self) -> int:
@@ -73,6 +87,12 @@ class SampleCourse:
         if not isinstance(self._scribe, PlainScribe):
             raise DetectorError("This course was made for ARMOR's prompts, not for plain fine-tuning.")
         return self._scribe.turn(), self.words(baseline_answer(self.label(row), self.annotated(row)))
+
+    def captions(self, row: int, draw: int) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+        """Some of the row's captions behind the opening, in no order."""
+        known = self._captions[row]
+        picked = np.random.default_rng([draw, row]).permutation(len(known))[:CAPTIONS_AT_ONCE]
+        return [(self._scribe.ask(known[k][0]), self.words(known[k][1])) for k in picked]
 
     def opening(self, row: int, pixels: bool = True) -> Opening:
         """The opening of a row; its pixels are made anew each time, and left empty where they are not asked for.

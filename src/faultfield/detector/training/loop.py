@@ -213,7 +213,8 @@ class Loop:
             prompts, rounds = asks(rows, self._course), self._config.rounds - 1
             answers = self._run(lambda learner: answer_rounds(learner.model, openings, features, prompts, rounds, how))
         whole = self._accelerator.num_processes > 1
-        return lesson(phase.name, rows, self._course, detects, answers, whole)
+        which = int(np.random.default_rng([self._config.seed, _DRAWS, *key]).integers(2**62))
+        return lesson(phase.name, rows, self._course, detects, answers, whole, which)
 
     def _pass(self, rows: list[int], each: Lesson) -> Sums:
         device = self._accelerator.device

@@ -7,7 +7,7 @@ from typing import Protocol
 from faultfield.detector.prompts import NOTHING, Said, masked
 from faultfield.detector.training.packing import Part
 from faultfield.detector.training.replies import Answer, Asks
-from faultfield.detector.training.schedule import CONDITIONED, ONLINE, PLAIN
+from faultfield.detector.training.schedule import CAPTIONS, CONDITIONED, ONLINE, PLAIN
 
 
 class Script(Protocol):
@@ -39,6 +39,10 @@ class Script(Protocol):
 
     def plain(self, row: int) -> tuple[Sequence[int], Sequence[int]]:
         """Prompt and answer of plain fine-tuning: `<think>…</think><answer>…</answer>`, empty thoughts if sparse."""
+        ...
+
+    def captions(self, row: int, draw: int) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
+        """Some questions about what is seen, with their answers; which ones, `draw` decides."""
         ...
 
     @property
@@ -84,6 +88,7 @@ def lesson(
     detects: Sequence[bool],
     answers: Sequence[Sequence[Answer]] = (),
     whole: bool = False,
+    draw: int = 0,
 ) -> Lesson:
     """The parts of a batch.
 
@@ -95,6 +100,7 @@ def lesson(
         answers: The model's own, one list a round, all rounds but the last; online phase only.
         whole: Whether both losses must be there, if with weight 0: processes that share a model have to use the same
             parameters in every step.
+        draw: Which captions are learned.
     """
     found = _Parts(script)
     rounds = 1
@@ -102,6 +108,9 @@ def lesson(
         if phase == PLAIN:
             prompt, answer = script.plain(row)
             found.learn(place, prompt, answer)
+        elif phase == CAPTIONS:
+            for prompt, answer in script.captions(row, draw):
+                found.learn(place, prompt, answer)
         elif phase == CONDITIONED:
             _conditioned(found, place, row, detects[place])
         elif phase == ONLINE:
@@ -110,7 +119,7 @@ def lesson(
                 found.both(place, row, before)
         else:
             found.both(place, row, NOTHING)
-    if whole and phase != PLAIN:
+    if whole and phase not in (PLAIN, CAPTIONS):
         found.fill(rows[0])
     return Lesson(tuple(found.parts), tuple(found.failed), rounds)
 

@@ -10,6 +10,7 @@ from faultfield import files
 from faultfield.detector import checkpoint, pocket
 from faultfield.detector.data import Sample
 from faultfield.detector.model import ArmorModel
+from faultfield.detector.training import captioning
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
@@ -98,6 +99,7 @@ def begin(
     samples: Sequence[Sample],
     view: Mapping[str, Any],
     seed: int,
+    more: Sequence[str] = (),
 ) -> ArmorModel:
     """A model to train.
 
@@ -106,6 +108,7 @@ def begin(
         samples: Whose words a pocket model's tokenizer learns.
         view: Settings of what a fresh model is shown; a detector has its own.
         seed: Of fresh weights.
+        more: Further sentences for the tokenizer to learn.
 
     Raises:
         CheckpointError: There is no such model, or it is damaged.
@@ -115,7 +118,7 @@ def begin(
     if (folder / checkpoint.SETTINGS).is_file():
         return checkpoint.load(folder)
     if name == "pocket":
-        return pocket.build(_sentences(samples), seed=seed, viewer=Viewer.from_json(dict(view)))
+        return pocket.build([*_sentences(samples), *more], seed=seed, viewer=Viewer.from_json(dict(view)))
     return checkpoint.wrap(name, viewer=Viewer.from_json(dict(view)), seed=seed)
 
 
@@ -127,7 +130,10 @@ def open_eyes(
     work: str | Path | None = None,
     on_progress: Progress | None = None,
 ) -> Mapping[str, float]:
-    """Teach a model's vision tower to see, in place, as `sight.pretrain` does; or take another detector's.
+    """Teach a model to see, in place; or take another detector's vision tower.
+
+    First its tower learns as `sight.pretrain` does, then its language from captions of the same pictures, where there
+    are any.
 
     Args:
         model: Whose tower it is.
@@ -135,7 +141,7 @@ def open_eyes(
         config: How it is pretrained.
         accelerator: `accelerate.Accelerator`.
         work: Directory for checkpoints; what was measured is left there as `sight.json`, and the model, which has
-            learned nothing else, as the detector `eyes`, whose tower other trainings can take.
+            learned nothing else, as the detector `eyes`, which other trainings can begin with.
         on_progress: Told what is done.
 
     Returns:
@@ -154,10 +160,20 @@ def open_eyes(
         return {}
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
     measured = pretrain(tower, patches, width, SightData.load(sight), config, accelerator, work, on_progress)
+    told = captioning.scenes(sight)
+    if told and config.captions:
+        out = None if work is None else Path(work) / "captions"
+        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
     if work is not None and accelerator.is_main_process:
         checkpoint.save(model, Path(work) / "eyes")
         files.write_text(Path(work) / "sight.json", json.dumps(measured, indent=2) + "\n")
     return measured
+
+
+def _captioning(config: SightConfig) -> TrainingConfig:
+    return TrainingConfig(
+        method="captions", warm_up_epochs=config.captions, dense_share=None, balanced=False, seed=config.seed
+    )
 
 
 def _sentences(samples: Sequence[Sample]) -> list[str]:

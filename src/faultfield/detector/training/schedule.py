@@ -13,8 +13,8 @@ from faultfield.detector.batches import Batches
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.errors import DetectorError
 
-WARM_UP, CONDITIONED, ONLINE, PLAIN = "warm-up", "conditioned", "online", "plain"
-"""Algorithm 1, line 1; line 2; lines 3–10; plain fine-tuning."""
+WARM_UP, CONDITIONED, ONLINE, PLAIN, CAPTIONS = "warm-up", "conditioned", "online", "plain", "captions"
+"""Algorithm 1, line 1; line 2; lines 3–10; plain fine-tuning; what is seen, in words."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Phase:
     """A stretch of training on one kind of loss.
 
     Attributes:
-        name: One of the four above.
+        name: One of the five above.
         rows: Which samples it draws from, int64.
         batches: Deals out places in `rows`.
         first: Its first gradient step, counted over the whole training.
@@ -63,6 +63,8 @@ def phases(failed: Sequence[bool], dense: Sequence[bool], config: TrainingConfig
             (CONDITIONED, dense_rows, config.conditioned_epochs),
             (ONLINE, everything, config.online_epochs),
         ]
+    elif config.method == "captions":
+        plan = [(CAPTIONS, everything, config.warm_up_epochs)]
     else:
         plan = [(PLAIN, dense_rows if config.method == "sft-d" else everything, config.warm_up_epochs)]
     found: list[tuple[str, NDArray[np.int64], Batches, int]] = []

@@ -35,6 +35,7 @@ class SightConfig:
         weight_decay: AdamW's.
         hidden: Width of the readout.
         jitter: Largest change of brightness and of each colour channel, a share; 0 shows pictures as they are.
+        captions: Passes of the language over the same pictures afterwards, each said in words (`captioning`).
         seed: Of the order, the jitter and the readout.
         save_every: Steps between checkpoints.
     """
@@ -45,6 +46,7 @@ class SightConfig:
     weight_decay: float = 0.05
     hidden: int = 256
     jitter: float = 0.1
+    captions: float = 4.0
     seed: int = 0
     save_every: int = 200
 

@@ -1,0 +1,91 @@
+"""Teaching a small language model that its words are about what is seen: captions of what the simulator knew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faultfield.detector.data import Sample
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.course import SampleCourse
+from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.loop import Loop, Progress
+from faultfield.faults.captions import Caption, captions
+from faultfield.faults.generate import read_lines
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A collage and what can be said of its pictures.
+
+    Attributes:
+        sample: Its pictures and instruction.
+        captions: Of all its pictures.
+    """
+
+    sample: Sample
+    captions: tuple[Caption, ...]
+
+
+def scenes(source: str | Path | None) -> tuple[Scene, ...]:
+    """The collages of a data set of `faultfield detector generate` that are not for testing.
+
+    Args:
+        source: The data set's directory; of anything else, nothing can be said.
+
+    Raises:
+        FaultError: The data set is damaged.
+    """
+    if source is None or not Path(source).is_dir():
+        return ()
+    folder, found = Path(source), []
+    for line in read_lines(folder):
+        if line["split"].startswith("test") or not line.get("states"):
+            continue
+        said = tuple(each for k, state in enumerate(line["states"], 1) for each in captions(state, k))
+        sample = Sample(
+            line["id"], line["instruction"], bool(line["failed"]), task=line["task"], image=folder / line["image"]
+        )
+        if said:
+            found.append(Scene(sample, said))
+    return tuple(found)
+
+
+def sentences(source: str | Path | None) -> list[str]:
+    """Every caption of a data set once, questions and answers, for a tokenizer to learn."""
+    return list(dict.fromkeys(text for scene in scenes(source) for pair in scene.captions for text in pair))
+
+
+def caption(
+    model: ArmorModel,
+    told: Sequence[Scene],
+    config: TrainingConfig,
+    accelerator: Any,
+    out: str | Path | None = None,
+    on_progress: Progress | None = None,
+) -> int:
+    """Train a model's language on captions, in place, its vision tower as it is; the number of gradient steps.
+
+    Killed and called again, it goes on where it was.
+
+    Args:
+        model: Its tower sees already.
+        told: What is said.
+        config: With the method `captions`.
+        accelerator: `accelerate.Accelerator`.
+        out: Directory for checkpoints and TensorBoard's events; None keeps nothing.
+        on_progress: Told what is done.
+
+    Raises:
+        DetectorError: The loss is no longer finite.
+        CheckpointError: A checkpoint that is damaged or of another run.
+    """
+    model.core.requires_grad_(True)
+    model.core.model.visual.requires_grad_(False)
+    course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])
+    loop = Loop(Learner(model), course, config, accelerator, out, on_progress)
+    steps = loop.run()
+    loop.clear()
+    accelerator.free_memory()
+    return steps

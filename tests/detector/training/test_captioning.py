@@ -1,0 +1,114 @@
+"""Captions: which ones a data set has, and that language learned from them says what is seen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from faultfield.detector.training import captioning
+from faultfield.detector.training.captioning import Scene, caption
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.course import CAPTIONS_AT_ONCE, SampleCourse
+from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.packing import pack
+from faultfield.detector.training.prompting import lesson
+from faultfield.detector.training.run import make_accelerator, open_eyes
+from faultfield.detector.training.sight import SightConfig
+from faultfield.errors import CheckpointError
+from faultfield.faults.captions import captions
+from faultfield.faults.generate import generate, read_lines
+from faultfield.faults.recipe import Recipe
+from tests.detector import pockets
+
+CONFIG = TrainingConfig(
+    method="captions", warm_up_epochs=15, batch=4, lr=1e-2, dense_share=None, balanced=False, save_every=1
+)
+QUESTION = "Which colour has it?"
+
+
+def _scenes(count: int = 16) -> list[Scene]:
+    """A failure is red and a success blue."""
+    return [
+        Scene(each, ((QUESTION, "It is red." if each.failed else "It is blue."), ("How many?", "Two.")))
+        for each in pockets.samples(count)
+    ]
+
+
+def _loss(model, scene: Scene) -> float:
+    """Next-token loss of the first caption of a scene."""
+    course = SampleCourse([scene.sample], model, captions=[scene.captions[:1]])
+    learner, opening = Learner(model.eval()), course.opening(0)
+    taught = lesson("captions", [0], course, [False])
+    features = learner.see(opening.pixels, opening.grid)
+    return float(learner.losses(pack([opening], taught.parts), features, torch.zeros(0)).reason)
+
+
+def test_language_learns_what_is_said_and_the_tower_stays() -> None:
+    model, scenes = pockets.model(), _scenes(4)
+    kept = {
+        name: weight.clone() for name, weight in model.state_dict().items() if ".visual." in name or name[:5] == "head."
+    }
+    before = [_loss(model, scene) for scene in scenes]
+    assert caption(model, scenes, CONFIG, make_accelerator(CONFIG, cpu=True)) == 15
+    assert all(_loss(model, scene) < 0.7 * was for scene, was in zip(scenes, before, strict=True))
+    assert {name.split(".")[0] for name in kept} == {"backbone", "head"}
+    assert [
+        name for name, weight in model.state_dict().items() if name in kept and not torch.equal(weight, kept[name])
+    ] == []
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    config, scenes = replace(CONFIG, warm_up_epochs=2), _scenes(4)
+    whole, resumed = pockets.model(), pockets.model()
+    caption(whole, scenes, config, make_accelerator(config, cpu=True))
+
+    class Killed(Exception):
+        pass
+
+    def kill(name: str, done: int, total: int) -> None:
+        assert (name, total) == ("captions", 2)
+        if done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        caption(pockets.model(), scenes, config, make_accelerator(config, cpu=True), tmp_path, kill)
+    with pytest.raises(CheckpointError, match="other settings"):
+        caption(pockets.model(), scenes, replace(config, lr=0.1), make_accelerator(config, cpu=True), tmp_path)
+    caption(resumed, scenes, config, make_accelerator(config, cpu=True), tmp_path)
+    first, second = whole.core.state_dict(), resumed.core.state_dict()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def test_no_more_captions_at_once_than_agreed_and_the_draw_decides_which() -> None:
+    said = tuple((f"Question {k}?", f"Answer {k}.") for k in range(9))
+    course = SampleCourse(pockets.samples(1), pockets.model(), captions=[said])
+    drawn = [course.captions(0, draw) for draw in range(6)]
+    assert {len(each) for each in drawn} == {CAPTIONS_AT_ONCE}
+    assert len({tuple(answer for _, answer in each) for each in drawn}) > 1
+    assert course.captions(0, 3) == drawn[3]
+
+
+def test_a_data_set_says_what_the_simulator_knew(tmp_path: Path) -> None:
+    recipe = Recipe(("tests.faults.toy:pick",), 4, 2, ("tests.faults.toy:unseen",), test=2, sight=2, cell=32)
+    generate(recipe, tmp_path)
+    told = captioning.scenes(tmp_path)
+    lines = [line for line in read_lines(tmp_path) if not line["split"].startswith("test")]
+    assert [scene.sample.id for scene in told] == [line["id"] for line in lines]
+    assert told[3].captions[:2] == captions(lines[3]["states"][0], 1)
+    known = {text for scene in told for pair in scene.captions for text in pair}
+    assert set(captioning.sentences(tmp_path)) == known
+    assert captioning.scenes(tmp_path / "sight.npz") == captioning.scenes(None) == ()
+
+
+@pytest.mark.slow
+def test_eyes_are_followed_by_captions(tmp_path: Path) -> None:
+    recipe = Recipe(("tests.faults.toy:pick",), 4, 2, ("tests.faults.toy:unseen",), test=2, sight=2, cell=28)
+    generate(recipe, tmp_path / "data")
+    seen: list[tuple[str, int, int]] = []
+    config = SightConfig(epochs=1, batch=3, captions=2, hidden=8)
+    open_eyes(
+        pockets.model(), tmp_path / "data", config, make_accelerator(CONFIG, cpu=True), tmp_path / "work",
+        lambda *told: seen.append(told),
+    )  # fmt: skip
+    assert [name for name, *_ in seen] == ["sight"] * 2 + ["captions"]

@@ -31,7 +31,7 @@ def train(
     split: Annotated[
         list[str] | None, typer.Option(help="Splits of a data directory; train-sparse and train-dense by default.")
     ] = None,
-    method: Annotated[str, typer.Option(help="armor, sft-d or sft-s+d (captions: what --sight does after the tower).")] = "armor",
+    method: Annotated[str, typer.Option(help="armor, sft-d or sft-s+d.")] = "armor",
     paper: Annotated[bool, typer.Option("--paper", help="The paper's settings (Table 5), not the pocket's.")] = False,
     settings: Annotated[
         str, typer.Option(help="Settings over these as YAML, for instance '{lr: 1.0e-4, rounds: 2, lora: {rank: 8}}'.")
@@ -42,8 +42,8 @@ def train(
     sight: Annotated[
         Path | None,
         typer.Option(
-            help="What the vision tower is pretrained on: a data directory, an .npz of pictures and simulator states; "
-            "or a detector whose tower is taken."
+            help="What teaches it to see first: a data directory (the vision tower by simulator states, then the "
+            "language by captions), an .npz of pictures and states; or a detector whose tower is taken."
         ),
     ] = None,
     sight_settings: Annotated[str, typer.Option(help="Settings of that as YAML, for instance '{epochs: 5}'.")] = "{}",

@@ -95,6 +95,12 @@ def test_a_pocket_learns_red_from_blue_and_says_why(tmp_path: Path) -> None:
     assert sum(verdict.reason == words for verdict, words in zip(verdicts, expected, strict=True)) >= 8
 
 
+def test_captions_are_no_training_of_a_detector(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="by --sight"):
+        train(pockets.model(), pockets.samples(4), TrainingConfig(method="captions"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_plain_fine_tuning_learns_what_transformers_would() -> None:
     """One text answer through the stock forward pass with `labels`: the same loss."""
     model = pockets.model()

@@ -18,7 +18,7 @@ from faultfield.detector.training.loop import Loop, Progress, Step
 from faultfield.detector.training.sight import SightConfig, pretrain
 from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.detector.views import Viewer
-from faultfield.errors import CheckpointError, SetupError
+from faultfield.errors import CheckpointError, DetectorError, SetupError
 from faultfield.faults.wording import success_reasons
 
 ABOUT = "training.json"
@@ -54,10 +54,12 @@ def train(
         What `training.json` holds: the settings, how many samples and steps, and the last step's losses.
 
     Raises:
-        DetectorError: Samples that cannot be trained on, or a loss that is no longer finite.
+        DetectorError: Samples that cannot be trained on, a loss that is no longer finite, or captions.
         CheckpointError: `out` holds a detector of another training.
         SetupError: accelerate or peft is not installed.
     """
+    if config.method == "captions":
+        raise DetectorError("Captions are learned before the training, by --sight with a data directory.")
     out = Path(out)
     accelerator = accelerator or make_accelerator(config)
     course = SampleCourse(samples, model, plain=config.method != "armor")

@@ -29,10 +29,12 @@ from faultfield import files
 from faultfield.detector import checkpoint, evaluation
 from faultfield.detector.baselines import FineTuned, load_baseline
 from faultfield.detector.data import Sample, read_labelled, read_split
+from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
-from faultfield.detector.training import run
+from faultfield.detector.training import captioning, run
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import phases
+from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
 from faultfield.rollouts.verdict import Verdict
 
@@ -134,13 +136,22 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path)
     method = "armor" if variant.method == "none" else variant.method
     config = TrainingConfig().updated({"method": method, "seed": seed, **arguments.settings})
     accelerator = run.make_accelerator(config)
-    model = run.begin(str(arguments.eyes), samples, {}, seed)
+    model = beginning(arguments.eyes, samples, seed, accelerator)
     if variant.method == "none":
         checkpoint.save(model, out)
         return None
     if variant.shares is not None:
         config = shared_out(samples, config, variant.shares)
     return run.train(model, samples, config, out, accelerator=accelerator, on_progress=progress(out.parent.name))
+
+
+def beginning(eyes: Path, samples: Sequence[Sample], seed: int, accelerator: Any) -> ArmorModel:
+    """What all variants of a seed begin with: a model that can see, or one that learns to from a data directory."""
+    if (eyes / checkpoint.SETTINGS).is_file():
+        return run.begin(str(eyes), samples, {}, seed)
+    model = run.begin("pocket", samples, {}, seed, captioning.sentences(eyes))
+    run.open_eyes(model, eyes, SightConfig(seed=seed), accelerator)
+    return model
 
 
 def shared_out(samples: Sequence[Sample], config: TrainingConfig, shares: Sequence[float]) -> TrainingConfig:

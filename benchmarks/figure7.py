@@ -101,8 +101,10 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
         title = next((line["task"] for line in lines if line["task"]), "")
         if title and len(plots) > 1:
             axes.set_title(title, color=LIGHT.ink, fontsize=11, pad=70)
-        made.legend(*axes.get_legend_handles_labels(), loc="lower center" if len(plots) == 1 else "outside lower center",
-                    frameon=False, fontsize=9, labelcolor=LIGHT.ink, ncols=len(lines)) if number == 0 else None  # fmt: skip
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.28), frameon=False, fontsize=9, labelcolor=LIGHT.ink,
+            ncols=len(lines),
+        )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     made.savefig(path, dpi=110, facecolor=LIGHT.paper, bbox_inches="tight", metadata={"Software": None})
 

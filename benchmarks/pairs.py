@@ -1,4 +1,4 @@
-"""Pairs of variations of different true failure rate: which of the two fails more? (RoboMD, 4.1, Table 1)"""
+"""Pairs of variations of different true failure rate, and how many of them are put in the right order (Table 1)."""
 
 from dataclasses import dataclass
 

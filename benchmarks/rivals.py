@@ -20,7 +20,6 @@ from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.density import TUNED, DensityScorer
 from faultfield.diagnosis.fields import FieldBank
 from faultfield.diagnosis.images import ImageScorer
-from faultfield.diagnosis.metrics import Truth
 from faultfield.diagnosis.probe import ProbeScorer
 from faultfield.diagnosis.scorer import Scorer
 from faultfield.errors import FaultfieldError
@@ -28,16 +27,17 @@ from faultfield.field.encoders import CachingEncoder, build_encoder
 from faultfield.field.views import Views
 from faultfield.files import write_text
 from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.outcomes import Outcome
-from faultfield.study import Study, stages
+from faultfield.study import Study
 from faultfield.variations import Variation
 from pages import tell
 from resnet18 import ResNet18
-from table import TruthTable
-from truth import question, read_outcomes
 
 PROBE = "probe (ours)"
-IMAGES = ("CNN", "ResNet-18, half width", "ResNet-18")
+PAPER = {
+    "PPO": "PPO", "A2C": "A2C", "SAC": "SAC", "PPO, drift": "PPO", "A2C, drift": "A2C", "CNN": "CNN",
+    "ResNet-18, half width": "ResNet", "ResNet-18": "ResNet",
+}  # fmt: skip
+"""Their rows in the paper's Table 1."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,10 @@ class Rival:
 
     Attributes:
         make: A fresh scorer from a seed.
-        paper: Its row in the paper's Table 1, where it has one.
         seeded: Whether the seed changes its answer.
     """
 
     make: Callable[[int], Scorer]
-    paper: str | None = None
     seeded: bool = True
 
 
@@ -91,58 +89,15 @@ def rivals(study: Study, views: Views, settings: Settings) -> dict[str, Rival]:
     return {
         PROBE: Rival(lambda seed: ProbeScorer(views, seed), seeded=False),
         "field's head": Rival(lambda seed: ClassifierScorer(bank(seed))),
-        "PPO": Rival(text("ppo"), "PPO"),
-        "A2C": Rival(text("a2c"), "A2C"),
-        "SAC": Rival(text("sac"), "SAC"),
-        "PPO, drift": Rival(drift("ppo"), "PPO"),
-        "A2C, drift": Rival(drift("a2c"), "A2C"),
-        "CNN": Rival(lambda seed: ImageScorer(views, "cnn", settings.epochs, seed=seed), "CNN"),
-        "ResNet-18, half width": Rival(
-            lambda seed: ImageScorer(views, "resnet", settings.epochs, seed=seed), "ResNet"
-        ),
-        "ResNet-18": Rival(lambda seed: ResNet18(views, settings.epochs, seed, settings.weights), "ResNet"),
+        "PPO": Rival(text("ppo")),
+        "A2C": Rival(text("a2c")),
+        "SAC": Rival(text("sac")),
+        "PPO, drift": Rival(drift("ppo")),
+        "A2C, drift": Rival(drift("a2c")),
+        "CNN": Rival(lambda seed: ImageScorer(views, "cnn", settings.epochs, seed=seed)),
+        "ResNet-18, half width": Rival(lambda seed: ImageScorer(views, "resnet", settings.epochs, seed=seed)),
+        "ResNet-18": Rival(lambda seed: ResNet18(views, settings.epochs, seed, settings.weights)),
     }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the rivals are asked about.
-
-    Attributes:
-        variations: n of them, which nothing was learned from, all feasible as far as is known.
-        truth: Fresh episodes of each.
-        known: How many variations of the truth were left out because the study knows them.
-        infeasible: How many more because the expert fails under them too.
-    """
-
-    variations: tuple[Variation, ...]
-    truth: Truth
-    known: int
-    infeasible: int
-
-
-def asked(study: Study, path: Path, expert: Path | None, episodes: Sequence[Episode]) -> Asked:
-    """The truth in a file, less what the study knows.
-
-    Args:
-        study: Whose policy and space.
-        path: A truth table (.parquet), or what `faultfield rollout --json` printed.
-        expert: The latter of the expert.
-        episodes: What the rivals learn from.
-
-    Raises:
-        StudyError: No such file, or it is of another policy.
-    """
-    if path.suffix == ".parquet":
-        table = TruthTable.read(path, study.space).belongs_to(study.identity, path)
-        found = [Outcome(row.variation, len(row.failed), sum(row.failed)) for row in table.rows]
-    else:
-        found = read_outcomes(path, study.space)
-    known = {episode.variation for episode in stages.rolled_out(study)} | {e.variation for e in episodes}
-    fresh = [outcome for outcome in found if outcome.variation not in known]
-    judged = read_outcomes(expert, study.space) if expert else []
-    made = question(fresh, judged, [e.variation for e in episodes], study.space)
-    return Asked(made.variations, made.truth, len(found) - len(fresh), len(made.infeasible))
 
 
 def known_of(episodes: Sequence[Episode]) -> Counts:
@@ -191,9 +146,9 @@ def answers(
             try:
                 if not file.exists():
                     started = time.process_time()
-                    told = rival.make(seed).fit(episodes).score(wanted).logit
+                    scored = rival.make(seed).fit(episodes).score(wanted).logit
                     spent = time.process_time() - started
-                    write_text(file, json.dumps({"scores": told.tolist(), "seconds": spent}))
+                    write_text(file, json.dumps({"scores": scored.tolist(), "seconds": spent}))
             except FaultfieldError as failure:
                 error = str(failure)
                 break

@@ -1,13 +1,15 @@
 """RoboMD's Table 1: of two variations, which one fails more? 500 pairs, put to everybody.
 
     python benchmarks/table1.py STUDY_DIR TRUTH [--expert EXPERT.json] [--pairs 500] [--gap 0.4] [--seeds 3]
-        [--only NAME ...] [--steps N] [--resnet-weights FILE] [--vlm-url URL --vlm-model NAME | --vlm-local FOLDER]
-        [--shots 0 5] [--out docs/results/table1] [--cache runs/tables] [--quick]
+        [--only NAME ...] [--steps N] [--epochs 30] [--resnet-weights FILE] [--out docs/results/table1]
+        [--vlm-url URL --vlm-model NAME | --vlm-local FOLDER] [--shots 0 5] [--cache runs/tables] [--quick]
+    python benchmarks/table1.py STUDY_DIR --answers docs/results/lift-estimators.json [...]
 
 TRUTH is a truth table (.parquet), or what `faultfield rollout STUDY_DIR --variations FILE --json` printed; variations
-that the study knows are left out. A pair is two variations whose true failure rates differ by `--gap` or more. The
-diagnostic policies, and the networks, learn from the study's known variations alone and never see the truth. Beside it
-stands the paper's own way of drawing: a failed and a successful episode, of whichever variations.
+that the study knows are left out. The second form asks nobody but a vision-language model: it reads what
+`benchmarks/truth.py` wrote of the same policy. A pair is two variations whose true failure rates differ by `--gap` or
+more. The diagnostic policies, and the networks, learn from the study's known variations alone and never see the truth.
+Beside it stands the paper's own way of drawing: a failed and a successful episode, of whichever variations.
 
 A vision-language model is asked where one is named: behind any OpenAI-compatible endpoint (the key in
 OPENAI_API_KEY), or an image-text model of transformers. It is shown the states of one nominal success, pictured under
@@ -19,82 +21,58 @@ solved pairs of known variations before each question. Its answers are kept as t
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from asked import Asked, arguments, gather
 from faultfield.diagnosis.metrics import episode_pairs
-from faultfield.study import Study, stages
-from pages import cell, facts, grid, run, tell, write
+from pages import cell, facts, grid, run, write
 from pairs import Pairs, accuracy, draw, right
 from paper_numbers import ELSEWHERE, TABLE_1
-from resnet18 import weights_file
-from rivals import Answer, Asked, Settings, answers, asked, rivals
+from rivals import PAPER, Answer
 from vlm import asker
 from vlm_pairs import Scenes, put
 
-QUICK = {"pairs": 40, "seeds": 1, "steps": 1024, "epochs": 1}
+QUICK_PAIRS = 40
 
 
 def main() -> None:
     """Ask everybody, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path)
-    parser.add_argument("truth", type=Path)
-    parser.add_argument("--expert", type=Path)
+    arguments(parser, "table1")
     parser.add_argument("--pairs", type=int, default=500)
-    parser.add_argument("--gap", type=float, default=0.4)
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="of the pairs")
-    parser.add_argument("--only", nargs="*")
-    parser.add_argument("--steps", type=int, help="virtual steps of the diagnostic policies, instead of the study's")
-    parser.add_argument("--epochs", type=int, default=30, help="of the image networks, at most")
-    parser.add_argument("--resnet-weights", type=Path)
     parser.add_argument("--vlm-url")
     parser.add_argument("--vlm-model", default="default")
     parser.add_argument("--vlm-local")
     parser.add_argument("--shots", type=int, nargs="*", default=[0, 5])
     parser.add_argument("--frames", type=int, default=7, help="pictures of each variation that the model is shown")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/table1"))
-    parser.add_argument("--cache", type=Path, default=Path("runs/tables"))
-    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    if options.quick:
-        vars(options).update(QUICK)
-    study = Study.open(options.study)
-    views, episodes = stages.make_views(study), stages.evidence(study)
-    subject = asked(study, options.truth, options.expert, episodes)
-    pairs = draw(subject.truth, options.pairs, options.seed, gap=options.gap)
-    tell(f"{len(pairs)} pairs of {pairs.available} among {len(subject.variations)} variations")
-    weights = weights_file(options.resnet_weights)
-    settings = Settings(options.steps, options.epochs, weights)
-    every = rivals(study, views, settings)
-    chosen = {name: rival for name, rival in every.items() if options.only is None or name in options.only}
-    found = answers(study, chosen, settings, episodes, subject.variations, options.seeds, options.cache)
-    rows = [measured(name, answer, subject, pairs, every[name].paper) for name, answer in found.items()]
     teller = asker(options.vlm_url, options.vlm_model, options.vlm_local)
+    all_of_it = gather(options)
+    subject = all_of_it.subject
+    pairs = draw(subject.truth, QUICK_PAIRS if options.quick else options.pairs, options.seed, gap=options.gap)
+    rows = [measured(name, answer, subject, pairs) for name, answer in all_of_it.answers.items()]
     if teller is not None:
-        scenes = Scenes.of(study, views, options.frames)
+        scenes = Scenes.of(all_of_it.study, all_of_it.views, options.frames)
         for shots in options.shots:
-            said = put(teller, scenes, subject.variations, pairs, episodes, shots, options.gap, options.cache)
+            said = put(
+                teller, scenes, subject.variations, pairs, all_of_it.episodes, shots, options.gap, options.cache
+            )  # fmt: skip
             rows.append(judged(f"{teller.name}, {shots} shots", said, subject, pairs))
-    known = len({e.variation for e in episodes if not e.variation.is_nominal})
     result = facts(
-        policy=study.identity["policy"], variations=len(subject.variations),
-        episodes=int(subject.truth.episodes.sum()), known=known, known_episodes=len(episodes),
-        left_out={"known": subject.known, "infeasible": subject.infeasible}, pairs=len(pairs),
-        available=pairs.available, gap=options.gap, pair_seed=options.seed, seeds=options.seeds,
-        resnet_weights=None if weights is None else weights.name, vlm=None if teller is None else teller.name,
-        settings=asdict(settings) | {"weights": str(weights)}, rows=rows, paper=TABLE_1,
+        **all_of_it.facts, pairs=len(pairs), available=pairs.available, pair_seed=options.seed,
+        vlm=None if teller is None else teller.name, rows=rows, paper=TABLE_1,
     )  # fmt: skip
     write(options.out, result, page(result))
 
 
-def measured(name: str, answer: Answer, subject: Asked, pairs: Pairs, paper: str | None) -> dict[str, Any]:
+def measured(name: str, answer: Answer, subject: Asked, pairs: Pairs) -> dict[str, Any]:
     """A row of the table from scores."""
-    row: dict[str, Any] = {"name": name, "paper": paper, "seconds": answer.seconds, "error": answer.error}
+    row: dict[str, Any] = {
+        "name": name, "paper": PAPER.get(name), "seconds": answer.seconds, "error": answer.error
+    }  # fmt: skip
     if answer.error:
         return row
     marks = np.stack([right(scores, pairs) for scores in answer.scores])
@@ -119,13 +97,16 @@ def judged(name: str, said: list[bool | None], subject: Asked, pairs: Pairs) -> 
 
 def page(result: Mapping[str, Any]) -> list[str]:
     """The table in Markdown."""
+    learned = f"{result['known']} known variations, {result['known_episodes']} episodes, nominal ones included"
+    if result["answers"]:
+        learned = f"what `{result['answers']}` says (answers by `benchmarks/truth.py`, read from there)"
     lines = [
         "# Which of two variations fails more? (RoboMD, Table 1)", "",
         f"{result['pairs']} pairs (seed {result['pair_seed']}) of {result['available']} whose true failure rates "
         f"differ by {result['gap']:g} or more, among {result['variations']} variations of policy "
         f"`{result['policy']}` that nothing was learned from ({result['episodes']} fresh episodes). Learned from "
-        f"{result['known']} known variations, {result['known_episodes']} episodes, nominal ones included. In brackets "
-        f"bootstrap 95 % over variations; {result['seeds']} seeds (a method without chance has one). {ELSEWHERE}", "",
+        f"{learned}. In brackets bootstrap 95 % over variations; seeds: {result['seeds']} (a method without chance has "
+        f"one). {ELSEWHERE}", "",
     ]  # fmt: skip
     rows = []
     for row in result["rows"]:
@@ -145,13 +126,16 @@ def page(result: Mapping[str, Any]) -> list[str]:
 
 def notes(result: Mapping[str, Any]) -> list[str]:
     """How the table is to be read."""
-    weights = result["resnet_weights"]
     lines = [
         "- PPO, A2C and SAC: the density of the diagnostic policy as the paper's text has it; `drift`: the same as a "
         "ratio to the Gaussian before it moved. Half width: the paper's ResNet (its appendix B).",
-        f"- ResNet-18 at full width began from {f'the weights {weights}' if weights else 'random weights'}"
-        + ("." if weights else ": torchvision's could not be had where this ran (`--resnet-weights FILE`)."),
     ]
+    if any(row["name"] == "ResNet-18" and not row["error"] for row in result["rows"]):
+        weights = result.get("resnet_weights")
+        start = f"the weights {weights}." if weights else (
+            "random weights: torchvision's could not be had where this ran (`--resnet-weights FILE`)."
+        )  # fmt: skip
+        lines.append(f"- ResNet-18 at full width began from {start}")
     if result["vlm"] is None:
         lines.append(
             "- No vision-language model was asked: none was to be had where this ran (`--vlm-url`, `--vlm-local`). "

@@ -13,23 +13,21 @@ import argparse
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asked import Asked, arguments, gather
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.metrics import Truth, distinct_pairs, variation_pairs
 from faultfield.errors import StudyError
-from faultfield.study import Study, stages
+from faultfield.study import Study
 from faultfield.variations import Variation
 from pages import cell, facts, grid, run, spread, write
 from paper_numbers import ELSEWHERE, TABLE_3
-from resnet18 import weights_file
-from rivals import Answer, Asked, Settings, answers, asked, known_of, rivals
-from table1 import QUICK
+from rivals import Answer
 
 AT_ONCE = 21
 """Unseen variations in the paper's accuracy."""
@@ -41,39 +39,23 @@ TRIPLE = ('{"table_color": "red"}', '{"table_color": "black"}', '{"light_color":
 def main() -> None:
     """Ask everybody, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", type=Path)
-    parser.add_argument("truth", type=Path)
-    parser.add_argument("--expert", type=Path)
-    parser.add_argument("--gap", type=float, default=0.4)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*")
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--resnet-weights", type=Path)
+    arguments(parser, "table3")
     parser.add_argument("--triple", nargs=3, default=TRIPLE, help="variations as JSON, to be told by name")
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=Path("docs/results/table3"))
-    parser.add_argument("--cache", type=Path, default=Path("runs/tables"))
-    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    if options.quick:
-        vars(options).update({key: value for key, value in QUICK.items() if key != "pairs"}, draws=50)
-    study = Study.open(options.study)
-    views, episodes = stages.make_views(study), stages.evidence(study)
-    subject, known = asked(study, options.truth, options.expert, episodes), known_of(episodes)
-    settings = Settings(options.steps, options.epochs, weights_file(options.resnet_weights))
-    every = rivals(study, views, settings)
-    chosen = {name: rival for name, rival in every.items() if options.only is None or name in options.only}
-    found = answers(study, chosen, settings, episodes, subject.variations, options.seeds, options.cache)
-    named = by_name(study, options.triple)
+    all_of_it = gather(options)
+    subject, known, draws = all_of_it.subject, all_of_it.known, 50 if options.quick else options.draws
+    named = by_name(all_of_it.study, options.triple)
+    among_known = any(answer.known.size for answer in all_of_it.answers.values())
+    drawn = Drawn.of(subject.truth, known if among_known else None, options.gap, draws)
     rows = [
-        measured(name, answer, subject, known, named, options.gap, options.draws) for name, answer in found.items()
+        measured(name, answer, subject.truth, drawn, options.gap)
+        | {"by_name": named_order(answer, subject, known, named, options.gap)}
+        for name, answer in all_of_it.answers.items()
     ]
     result = facts(
-        policy=study.identity["policy"], unseen=len(subject.variations), episodes=int(subject.truth.episodes.sum()),
-        known=len(known.variations), triple=list(options.triple), truth=told(subject, known, named), gap=options.gap,
-        seeds=options.seeds, draws=options.draws, settings=asdict(settings) | {"weights": str(settings.weights)},
-        rows=rows, paper=TABLE_3,
+        **all_of_it.facts, among_known=among_known, triple=list(options.triple), truth=told(subject, known, named),
+        draws=draws, rows=rows, paper=TABLE_3,
     )  # fmt: skip
     write(options.out, result, page(result))
 
@@ -102,43 +84,76 @@ def consistent(scores: NDArray[np.float64], rates: NDArray[np.float64], gap: flo
     return all(scores[a] > scores[b] for a, b in differing) if differing else None
 
 
-def measured(
-    name: str, answer: Answer, subject: Asked, known: Counts, named: Sequence[Variation], gap: float, draws: int
-) -> dict[str, Any]:
-    """A row of the table; what is drawn is drawn alike for every rival."""
+@dataclass(frozen=True)
+class Drawn:
+    """What every rival is measured on, drawn once.
+
+    Attributes:
+        triples: Row of an unseen variation and of two known ones, or of three unseen; `rates` of each, float64 (3,).
+        sets: Rows of `AT_ONCE` unseen variations each, and their `pairs` that differ.
+        samples: Rows of bootstrap samples of all unseen variations.
+        every: All pairs of unseen variations that differ.
+    """
+
+    triples: list[tuple[int, ...]]
+    rates: list[NDArray[np.float64]]
+    sets: list[NDArray[np.int64]]
+    pairs: list[NDArray[np.int64]]
+    samples: NDArray[np.int64]
+    every: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, truth: Truth, known: Counts | None, gap: float, draws: int) -> "Drawn":
+        """From the truth; with known variations among the triples, or without."""
+        n, rng = len(truth.rates), np.random.default_rng(0)
+        triples: list[tuple[int, ...]] = []
+        rates = []
+        for _ in range(draws):
+            if known is None:
+                chosen = rng.choice(n, size=3, replace=False)
+                rates.append(truth.rates[chosen])
+            else:
+                chosen = np.array([rng.integers(n), *rng.choice(len(known.rates), size=2, replace=False)])
+                rates.append(np.array([truth.rates[chosen[0]], *known.rates[chosen[1:]]]))
+            triples.append(tuple(int(row) for row in chosen))
+        sets = [rng.choice(n, size=min(AT_ONCE, n), replace=False) for _ in range(draws)]
+        pairs = [distinct_pairs(truth.at(rows), gap=gap) for rows in sets]
+        return cls(triples, rates, sets, pairs, rng.integers(n, size=(draws, n)), distinct_pairs(truth, gap=gap))
+
+
+def measured(name: str, answer: Answer, truth: Truth, drawn: Drawn, gap: float) -> dict[str, Any]:
+    """A row of the table."""
     if answer.error:
         return {"name": name, "error": answer.error}
-    rates, n, m = subject.truth.rates, len(subject.variations), len(known.variations)
-    rng = np.random.default_rng(0)
-    triples = [(int(rng.integers(n)), *rng.choice(m, size=2, replace=False)) for _ in range(draws)]
-    sets = [rng.choice(n, size=min(AT_ONCE, n), replace=False) for _ in range(draws)]
-    pairs = [distinct_pairs(subject.truth.at(rows), gap=gap) for rows in sets]
-    samples = rng.integers(n, size=(draws, n))
-    by_seed, ranks, whole, at_once = [], [], [], []
+    marks, ranks, whole, at_once = [], [], [], []
     for scores, on_known in zip(answer.scores, answer.known, strict=True):
+        others = on_known if len(on_known) else scores
         judged = [
-            consistent(
-                np.array([scores[u], on_known[a], on_known[b]]), np.array([rates[u], *known.rates[[a, b]]]), gap
-            )
-            for u, a, b in triples
+            consistent(np.array([scores[u], *others[[a, b]]]), rates, gap)
+            for (u, a, b), rates in zip(drawn.triples, drawn.rates, strict=True)
         ]
-        by_seed.append(np.array([np.nan if each is None else float(each) for each in judged]))
-        ranks.append([_spearman(scores, rates), *(_spearman(scores[rows], rates[rows]) for rows in samples)])
-        at_once.append([variation_pairs(scores[rows], p) for rows, p in zip(sets, pairs, strict=True)])
-        whole.append(variation_pairs(scores, distinct_pairs(subject.truth, gap=gap)))
-    rank, once = np.mean(ranks, axis=0), np.mean(at_once, axis=0)
-    marks = np.mean(by_seed, axis=0)
-    where = [_at(variation, subject, known) for variation in named]
-    by_name = None
-    if len(where) == 3 and all(place is not None for place in where):
-        order = [consistent(_pick(a, b, where), _pick(rates, known.rates, where), gap)
-                 for a, b in zip(answer.scores, answer.known, strict=True)]  # fmt: skip
-        by_name = order
+        marks.append(np.array([np.nan if each is None else float(each) for each in judged]))
+        samples = [np.arange(len(scores)), *drawn.samples]
+        ranks.append([_spearman(scores[rows], truth.rates[rows]) for rows in samples])
+        at_once.append([variation_pairs(scores[rows], p) for rows, p in zip(drawn.sets, drawn.pairs, strict=True)])
+        whole.append(variation_pairs(scores, drawn.every))
+    rank, once, mark = np.mean(ranks, axis=0), np.mean(at_once, axis=0), np.mean(marks, axis=0)
     return {
-        "name": name, "error": "", "spearman": spread(rank[0], rank[1:]),
-        "accuracy": spread(float(np.mean(whole)), once), "accuracy_at_once": spread(float(np.nanmean(once)), once),
-        "consistent": _triples(marks, triples, n), "triples": int(np.isfinite(marks).sum()), "by_name": by_name,
+        "name": name, "error": "", "spearman": spread(rank[0], rank[1:]), "accuracy": float(np.mean(whole)),
+        "accuracy_at_once": spread(float(np.nanmean(once)) if np.isfinite(once).any() else float("nan"), once),
+        "consistent": _triples(mark, drawn.triples, len(truth.rates)), "triples": int(np.isfinite(mark).sum()),
     }  # fmt: skip
+
+
+def named_order(
+    answer: Answer, subject: Asked, known: Counts, named: Sequence[Variation], gap: float
+) -> list[bool | None] | None:
+    """Whether the variations told by name are in order, by seed; None where not all were rolled out and asked about."""
+    where = [_at(variation, subject, known) for variation in named]
+    if answer.error or answer.known.shape[1] != len(known.rates) or len(where) != 3 or None in where:
+        return None
+    rates = _pick(subject.truth.rates, known.rates, where)
+    return [consistent(_pick(a, b, where), rates, gap) for a, b in zip(answer.scores, answer.known, strict=True)]
 
 
 def _triples(marks: NDArray[np.float64], triples: Sequence[tuple[int, ...]], n: int) -> dict[str, float]:
@@ -189,26 +204,38 @@ def told(subject: Asked, known: Counts, named: Sequence[Variation]) -> list[dict
 
 def page(result: Mapping[str, Any]) -> list[str]:
     """The table in Markdown."""
+    known = result["among_known"]
+    source = f"Answers from `{result['answers']}` (`benchmarks/truth.py`). " if result["answers"] else ""
     lines = [
         "# Ranking variations never tried (RoboMD, Table 3)", "",
-        f"{result['unseen']} variations of policy `{result['policy']}` that nothing was learned from "
-        f"({result['episodes']} fresh episodes), {result['known']} known ones. Spearman and pairs (rates that differ by "
-        f"{result['gap']:g} or more) over all of the unseen; the same pairs in sets of {AT_ONCE} unseen variations, as "
-        "many as the paper's accuracy is over, mean and 2.5–97.5 % range over the sets; and the share of triples (one unseen, "
-        "two known) that are ranked without a contradiction (in brackets bootstrap 95 % over the unseen). "
-        f"{result['seeds']} seeds, {result['draws']} sets and triples. {ELSEWHERE}", "",
+        f"{result['variations']} variations of policy `{result['policy']}` that nothing was learned from "
+        f"({result['episodes']} fresh episodes), {result['known']} known ones. Spearman and pairs (rates that differ "
+        f"by {result['gap']:g} or more) over all of the unseen; the same pairs in sets of {AT_ONCE} unseen variations, "
+        "as many as the paper's accuracy is over, mean and 2.5–97.5 % range over the sets; and the share of triples "
+        f"({'one unseen, two known' if known else 'all three unseen'}) that are ranked without a contradiction (in "
+        f"brackets bootstrap 95 % over the unseen). Seeds: {result['seeds']}; {result['draws']} sets and triples. "
+        f"{source}{ELSEWHERE}", "",
     ]  # fmt: skip
     rows = []
     for row in result["rows"]:
         if row["error"]:
             rows.append([row["name"], f"not to be had: {row['error']}", "", "", "", ""])
             continue
-        order = "–" if row["by_name"] is None else ", ".join({True: "✓", False: "✗", None: "="}[x] for x in row["by_name"])
+        order = (
+            "–" if row["by_name"] is None else ", ".join({True: "✓", False: "✗", None: "="}[x] for x in row["by_name"])
+        )
         rows.append([
-            row["name"], cell(row["spearman"]), f"{row['accuracy']['value']:.2f}", cell(row["accuracy_at_once"]),
+            row["name"], cell(row["spearman"]), f"{row['accuracy']:.2f}", cell(row["accuracy_at_once"]),
             f"{cell(row['consistent'])} of {row['triples']}", order,
         ])  # fmt: skip
-    head = ("method", "Spearman", "pairs", f"pairs, {AT_ONCE} at once", "consistent triples", "the paper's triple, by seed")
+    head = (
+        "method",
+        "Spearman",
+        "pairs",
+        f"pairs, {AT_ONCE} at once",
+        "consistent triples",
+        "the paper's triple, by seed",
+    )
     lines += [*grid(head, rows), ""]
     if all("failures" in row for row in result["truth"]) and result["truth"]:
         what = "; ".join(
@@ -218,7 +245,10 @@ def page(result: Mapping[str, Any]) -> list[str]:
         )
         lines += [f"The paper's triple here: {what}. = means that no two of them differ.", ""]
     theirs = ", ".join(f"{name} {value:.0f} %" for name, value in TABLE_3.items())
-    return [*lines, f"The paper: all five of its rankings of three or four are consistent; accuracy over 21 unseen variations: {theirs}."]
+    consistent = (
+        "The paper: all five of its rankings of three or four are consistent; accuracy over 21 unseen variations"
+    )
+    return [*lines, f"{consistent}: {theirs}."]
 
 
 if __name__ == "__main__":

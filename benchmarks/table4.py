@@ -3,13 +3,13 @@
     python benchmarks/table4.py STUDY_DIR|COUNTS.json ... [--threshold 0.5] [--out docs/results/table4]
 
 Of the known variations in each study's `diagnosis.json`, or in what `benchmarks/known.py` wrote (whose episodes are
-fresh). Infeasible variations, under which the expert fails too, are left out.
+fresh). Variations under which the expert of any of them fails too are left out of all.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Counted:
         policy: Its fingerprint.
         keys: Of the variations, as JSON of their values.
         failures, episodes: Float64 (n,).
-        infeasible: How many more were left out.
+        infeasible: As `keys`, of those that were left out.
         what: Where the episodes come from.
     """
 
@@ -44,7 +44,7 @@ class Counted:
     keys: tuple[str, ...]
     failures: NDArray[np.float64]
     episodes: NDArray[np.float64]
-    infeasible: int
+    infeasible: tuple[str, ...]
     what: str
 
 
@@ -76,16 +76,29 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Counted], dict[str, str]]:
             tell(f"left out: {error}")
     if not found:
         raise StudyError("None of these is a study with a diagnosis, or counts that benchmarks/known.py wrote.")
-    return found, missing
+    hopeless = {key for each in found for key in each.infeasible}
+    return [without(each, hopeless) for each in found], missing
+
+
+def without(counted: Counted, hopeless: Collection[str]) -> Counted:
+    """The same without variations that an expert fails under, whoever's control that was."""
+    kept = [place for place, key in enumerate(counted.keys) if key not in hopeless]
+    lost = tuple(key for key in counted.keys if key in hopeless)
+    if not kept:
+        raise StudyError(f"{counted.name} has no feasible known variation.")
+    return replace(
+        counted, keys=tuple(counted.keys[place] for place in kept), failures=counted.failures[kept],
+        episodes=counted.episodes[kept], infeasible=tuple(dict.fromkeys((*counted.infeasible, *lost))),
+    )  # fmt: skip
 
 
 def of_study(directory: Path) -> Counted:
     """The known variations of a diagnosed study."""
     diagnosis = Diagnosis.read(directory / "diagnosis.json")
-    known = [entry for entry in diagnosis.known if entry.variation and entry.episodes]
-    kept = [entry for entry in known if not entry.infeasible]
+    known = [entry.model_dump() for entry in diagnosis.known if entry.variation and entry.episodes]
     what = f"the study's own episodes, seeds from {diagnosis.seed}"
-    return _counted(directory.name, diagnosis.policy.fingerprint, [e.model_dump() for e in kept], len(known), what)
+    lost = [entry for entry in known if entry["infeasible"]]
+    return _counted(directory.name, diagnosis.policy.fingerprint, known, lost, what)
 
 
 def of_counts(path: Path) -> Counted:
@@ -93,20 +106,22 @@ def of_counts(path: Path) -> Counted:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         roles = content["counted"]
-        experts = {r["text"]: r["failures"] / r["episodes"] for r in roles.get("expert", [])}
-        rows = [r for r in roles["policy"] if r["variation"]]
-        kept = [r for r in rows if experts.get(r["text"], 0.0) <= FEASIBLE_RATE]
-        return _counted(path.stem, content["policy"], kept, len(rows), content["what"])
+        known = [row for row in roles["policy"] if row["variation"]]
+        lost = [row for row in roles.get("expert", []) if row["failures"] / row["episodes"] > FEASIBLE_RATE]
+        return _counted(path.stem, content["policy"], known, lost, content["what"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is not what benchmarks/known.py writes: {error}.") from error
 
 
-def _counted(name: str, policy: str, rows: Sequence[Mapping[str, Any]], total: int, what: str) -> Counted:
-    keys = tuple(json.dumps(row["variation"], sort_keys=True) for row in rows)
+def _counted(
+    name: str, policy: str, rows: Sequence[Mapping[str, Any]], lost: Sequence[Mapping[str, Any]], what: str
+) -> Counted:
+    keys, hopeless = (
+        tuple(json.dumps(row["variation"], sort_keys=True) for row in given if row["variation"])
+        for given in (rows, lost)
+    )
     failures, episodes = (np.array([row[key] for row in rows], dtype=np.float64) for key in ("failures", "episodes"))
-    if not len(rows):
-        raise StudyError(f"{name} has no feasible known variation.")
-    return Counted(name, policy, keys, failures, episodes, total - len(rows), what)
+    return Counted(name, policy, keys, failures, episodes, hopeless, what)
 
 
 def row(counted: Counted, threshold: float) -> dict[str, Any]:
@@ -121,7 +136,7 @@ def row(counted: Counted, threshold: float) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "name": counted.name, "policy": counted.policy, "what": counted.what, "variations": len(rates),
-        "infeasible": counted.infeasible, "most_entropy": float(np.log(len(rates))),
+        "infeasible": len(counted.infeasible), "most_entropy": float(np.log(len(rates))),
         **{name: spread(float(make(rates)), [make(p) for p in drawn]) for name, make in measures.items()},
     }  # fmt: skip
 
@@ -131,14 +146,15 @@ def page(result: Mapping[str, Any]) -> list[str]:
     lines = [
         "# How concentrated and how severe failures are (RoboMD, Table 4)", "",
         "Entropy of where failures fall, in nats (0: one variation has them all; the most: all alike). NFM: variations "
-        f"that fail in more than {result['threshold']:.0%} of episodes. FSI: Σ P·W, W = P over the largest P. In brackets "
-        f"the 95 % range when every variation's episodes are drawn anew ({result['draws']} draws, seed 0); a variation "
-        f"that always failed does so in every draw. Infeasible variations are left out. {ELSEWHERE}", "",
+        f"that fail in more than {result['threshold']:.0%} of episodes. FSI: Σ P·W, W = P over the largest P. In "
+        f"brackets the 95 % range when every variation's episodes are drawn anew ({result['draws']} draws, seed 0); a "
+        f"variation that always failed does so in every draw. Infeasible variations are left out. {ELSEWHERE}", "",
     ]  # fmt: skip
     rows = [
         [
             row["name"], f"{row['variations']} ({row['infeasible']})", cell(row["entropy"]),
-            f"{row['most_entropy']:.2f}", cell(row["nfm"], 0), cell(row["fsi"]), cell(row["fsi_of_shares"]), row["what"],
+            f"{row['most_entropy']:.2f}", cell(row["nfm"], 0), cell(row["fsi"]), cell(row["fsi_of_shares"]),
+            row["what"],
         ]
         for row in result["rows"]
     ]  # fmt: skip
@@ -148,9 +164,9 @@ def page(result: Mapping[str, Any]) -> list[str]:
     lines += [f"- {name} was left out. {reason}" for name, reason in result["missing"].items()]
     return [
         *lines, "", "The paper:", "", *grid(("policy", "entropy", "NFM", "FSI"), theirs), "",
-        "Its numbers fit neither reading of its formula: with P the rate itself, three modes above one half have an FSI "
-        "of 1.41 at least (its two policies with three: 0.63 and 0.75); with P the share of all failures no FSI exceeds "
-        "1 (its BCQ: 1.15). It does not say from which rate on a variation is a mode.",
+        "Its numbers fit neither reading of its formula: with P the rate itself, three modes above one half have an "
+        "FSI of 1.41 at least (its two policies with three: 0.63 and 0.75); with P the share of all failures no FSI "
+        "exceeds 1 (its BCQ: 1.15). It does not say from which rate on a variation is a mode.",
     ]  # fmt: skip
 
 

@@ -56,7 +56,9 @@ class EndpointAsker:
 
     def ask(self, turns: Sequence[Turn]) -> str:
         """The text of the first choice."""
-        messages: list[Message] = [{"role": turn.role, "content": [_sent(part) for part in turn.parts]} for turn in turns]
+        messages: list[Message] = [
+            {"role": turn.role, "content": [_sent(part) for part in turn.parts]} for turn in turns
+        ]
         return self._endpoint.complete(messages, max_tokens=LONGEST)
 
 
@@ -74,7 +76,9 @@ class LocalAsker:
 
     def __init__(self, model: Any, processor: Any, name: str) -> None:
         if not getattr(processor, "chat_template", None):
-            raise DetectorError(f"'{name}' has no chat template, so it cannot be asked; take an instruction-tuned model.")
+            raise DetectorError(
+                f"'{name}' has no chat template, so it cannot be asked; take an instruction-tuned model."
+            )
         self._model, self._processor, self.name = model, processor, name
 
     @classmethod
@@ -101,7 +105,9 @@ class LocalAsker:
         messages = [
             {
                 "role": turn.role,
-                "content": [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in turn.parts],
+                "content": [
+                    {"type": "text", "text": p} if isinstance(p, str) else {"type": "image"} for p in turn.parts
+                ],
             }
             for turn in turns
         ]

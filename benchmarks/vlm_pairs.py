@@ -68,7 +68,9 @@ class Scenes:
         parts: list[str | NDArray[np.uint8]] = []
         for name, variation in (("1", first), ("2", second)):
             parts += [f"Scene {name}:", *self.pictures(variation)]
-        return Turn("user", (*parts, "In which scene is the robot more likely to fail? Answer 1 or 2 and nothing else."))
+        return Turn(
+            "user", (*parts, "In which scene is the robot more likely to fail? Answer 1 or 2 and nothing else.")
+        )
 
 
 def describe(study: Study) -> str:

@@ -1,6 +1,6 @@
 """Every program of this folder at its small size, so that none rots: `make bench-quick`.
 
-    python benchmarks/quick.py [--only NAME ...] [--jobs 2] [--keep DIRECTORY] [--list]
+    python benchmarks/quick.py [--only NAME ...] [--jobs 2] [--longest 300] [--keep DIRECTORY] [--list]
 
 Each runs in a process of its own and writes into a temporary directory. A line tells how long it took, by the clock and
 of the processor; where one fails, what it said last is shown and the exit code is 1. What most of them need (a small
@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "figure5": "{tmp}/study --quick --out {tmp}/figure5 --cache {tmp}/cache",
     "figure7": "{tmp}/study --out {tmp}/figure7",
     "known": "{tmp}/study --episodes 1 --roles policy --workers 1 --out {tmp}/known",
+    "paper_tables": "{tmp}/made/page --out {tmp}/joined",
     "probe_speed": "--candidates 2 --repeats 1",
     "table1": "{tmp}/study {tmp}/table.parquet --quick --out {tmp}/table1 --cache {tmp}/cache",
     "table2": "{tmp}/study {tmp}/missing --out {tmp}/table2",
@@ -91,7 +92,7 @@ FAULTS = Step(
 NEEDS: Mapping[str, Step] = {"{tmp}/study": STUDY, "{tmp}/truth.json": TRUTH, "{tmp}/faults": FAULTS}
 """What is made first where a program's arguments name it, in this order."""
 
-ASKED = "table_color: [black, tan]\nlight_intensity: [0.3]\ncube_color: [blue]\n"
+ASKED = "[{table_color: black}, {table_color: tan}, {light_intensity: 0.3}, {cube_color: blue}]\n"
 """The variations of the truth."""
 
 
@@ -191,16 +192,21 @@ def told(ended: Ended) -> str:
     return f"{line}  {how.upper()}\n{ended.said}"
 
 
-def run_all(chosen: Sequence[Step], directory: Path, jobs: int) -> list[Ended]:
+def run_all(chosen: Sequence[Step], directory: Path, jobs: int, longest: float = LONGEST) -> list[Ended]:
     """Run what is needed one after another, then `truth_table`, whose table others read, then the rest side by side."""
     (directory / "asked.yaml").write_text(ASKED, encoding="utf-8")
+    (directory / "made").mkdir(exist_ok=True)
+    (directory / "made" / "page.md").write_text("# A page\n", encoding="utf-8")
+    (directory / "made" / "page.json").write_text("{}", encoding="utf-8")
     first = [*needed(chosen), *(step for step in chosen if step.name == "truth_table")]
     results = []
     for step in first:
-        results.append(run(step, directory))
+        results.append(run(step, directory, longest))
         print(told(results[-1]), flush=True)
     with ThreadPoolExecutor(jobs) as pool:
-        for ended in pool.map(lambda step: run(step, directory), [step for step in chosen if step not in first]):
+        for ended in pool.map(
+            lambda step: run(step, directory, longest), [step for step in chosen if step not in first]
+        ):
             results.append(ended)
             print(told(ended), flush=True)
     return results
@@ -211,6 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", help="programs by name")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--longest", type=float, default=LONGEST, help="seconds that one program may take")
     parser.add_argument("--keep", type=Path, help="write here, and leave it there")
     parser.add_argument("--list", action="store_true", help="say what would run, and run nothing")
     options = parser.parse_args()
@@ -227,7 +234,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         directory = (options.keep or Path(scratch)).resolve()
         directory.mkdir(parents=True, exist_ok=True)
-        results = run_all(chosen, directory, options.jobs)
+        results = run_all(chosen, directory, options.jobs, options.longest)
     failed = [ended.step.name for ended in results if ended.code != 0]
     spent = sum(ended.cpu for ended in results)
     print(f"{len(results)} processes, {time.monotonic() - begun:.0f} s, {spent:.0f} s of the processor", flush=True)

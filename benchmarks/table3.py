@@ -237,7 +237,7 @@ def page(result: Mapping[str, Any]) -> list[str]:
         "the paper's triple, by seed",
     )
     lines += [*grid(head, rows), ""]
-    if all("failures" in row for row in result["truth"]) and result["truth"]:
+    if any(row.get("by_name") for row in result["rows"]):
         what = "; ".join(
             f"{row['text'].rstrip('.')} ({'known' if row['known'] else 'unseen'}): "
             f"{row['failures']} of {row['episodes']} failed"

@@ -11,8 +11,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import embedding
 import figure5
 import figure7
+import paper_tables
 import table1
 import table2
 import table3
@@ -28,11 +30,6 @@ from tests.benchmarks import tables
 from tests.toy import PointPolicy, PointReach
 
 TRUTH = Truth(np.array([0.0, 3.0, 10.0, 6.0, 10.0]), np.full(5, 10.0))
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tables.made(tmp_path_factory.mktemp("tables") / "toy")
 
 
 @pytest.fixture
@@ -262,3 +259,29 @@ def test_resnet_takes_weights_and_refuses_what_is_none(tmp_path: Path) -> None:
 def test_what_json_has_no_word_for_becomes_null() -> None:
     assert plain({"a": [float("nan"), 1.0], "b": (float("inf"),)}) == {"a": [None, 1.0], "b": [None]}
     assert spread(0.5, [0.0, float("nan"), 1.0])["high"] == pytest.approx(0.975)
+
+
+def test_the_page_joins_its_parts(tmp_path: Path, command: Callable[..., None]) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.md").write_text(f"# {name}\n\n```console\n# not a heading\n```\n")
+        (tmp_path / f"{name}.json").write_text(json.dumps({"is": name}))
+    Image.new("RGB", (3, 3)).save(tmp_path / "two.png")
+    command(paper_tables, tmp_path / "one", tmp_path / "two", "--out", tmp_path / "docs" / "all")
+    page = (tmp_path / "docs" / "all.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("#")][1:] == [
+        "## one", "# not a heading", "## two", "# not a heading",
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "docs" / "all.json").read_text())["parts"] == {
+        "one": {"is": "one"},
+        "two": {"is": "two"},
+    }
+    assert (tmp_path / "docs" / "two.png").exists()
+    with pytest.raises(StudyError, match="is not what a table's program wrote"):
+        command(paper_tables, tmp_path / "three")
+
+
+def test_the_embeddings_page_has_the_papers_numbers() -> None:
+    row = {"inputs": ["vision", "text"], "loss": "bce+contrastive", "contrast": "outcome", "seed": 3, "mse": 0.5,
+           "frobenius": 9.0, "knn_variation": {"1": 0.9, "5": 0.8}, "knn_outcome": {"1": 0.7, "5": 0.6}}  # fmt: skip
+    line = next(line for line in embedding.page([row]) if line.startswith("| vision + text"))
+    assert line.split(" | ")[3:] == ["3", "0.500", "9.00", "0.90 / 0.80", "0.70 / 0.60", "0.1801", "7.6387 |"]

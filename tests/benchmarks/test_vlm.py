@@ -23,11 +23,6 @@ from vlm import LocalAsker, Turn, asker
 from vlm_pairs import SIZE, read
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tables.made(tmp_path_factory.mktemp("vlm") / "toy")
-
-
 @pytest.fixture
 def ask(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
     def run(url: str, *shots: int) -> list[dict[str, Any]]:

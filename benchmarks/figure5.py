@@ -5,8 +5,9 @@
 
 Each algorithm is trained in the virtual MDP of the study's own field. Then actions are drawn from it, each at a random
 known embedding, and counted by the known variation whose embedding is nearest, which is what the virtual MDP takes them
-for. The entropy of these shares is what the paper tells of PPO. Writes `<out>.png` too. `--quick`: one seed, hardly any
-training.
+for. The entropy of these shares is what the paper tells of PPO. Beside them stands the Gaussian that PPO and A2C start
+from, in the middle of the known embeddings: what is due to where those lie rather than to what was learned. Writes
+`<out>.png` too. `--quick`: one seed, hardly any training.
 """
 
 import argparse
@@ -32,6 +33,8 @@ from faultfield.study import Study, stages
 from pages import facts, grid, run, tell, write
 from paper_numbers import ELSEWHERE, FIGURE_5_PPO
 
+UNTRAINED = "before training"
+
 ALGORITHMS = {"ppo": "PPO", "a2c": "A2C", "sac": "SAC"}
 
 
@@ -52,7 +55,12 @@ def main() -> None:
     counts = Counts.of([e for e in stages.evidence(study) if not e.variation.is_nominal])
     known = stages.embed(study, stages.load_field(study), counts.variations).astype(np.float32)
     config = replace(study.config.search, steps=options.steps or study.config.search.steps)
-    found: dict[str, list[list[float]]] = {}
+    found: dict[str, list[list[float]]] = {
+        UNTRAINED: [
+            untrained(VirtualMDP(known, counts.rates, config), seed, options.actions).tolist()
+            for seed in range(options.seeds)
+        ]
+    }
     for algorithm, name in ALGORITHMS.items():
         search = replace(config, algorithm=algorithm)
         found[name] = [
@@ -86,12 +94,19 @@ def shares(
     return np.array(json.loads(file.read_text(encoding="utf-8")))
 
 
+def untrained(mdp: VirtualMDP, seed: int, actions: int) -> NDArray[np.float64]:
+    """The same of a policy that has learned nothing: what is due to where the known embeddings lie, float64 (m,)."""
+    drawn = np.random.default_rng(seed).standard_normal((actions, mdp.dim))
+    reached, _ = mdp.nearest(np.clip(drawn, mdp.low, mdp.high).astype(np.float32))
+    return np.bincount(reached, minlength=mdp.count) / actions
+
+
 def draw(result: Mapping[str, Any], path: Path) -> None:
     """One panel an algorithm, the variations by failure rate; bars are means over seeds, dots the seeds."""
     rates = np.array([row["failures"] / row["episodes"] for row in result["known"]])
     order = np.argsort(-rates, kind="stable")
     names = [shorten(label(result["known"][i]["variation"]), 30) for i in order]
-    made = figure(LIGHT, 9.6, 7.6)
+    made = figure(LIGHT, 9.6, 9.0)
     panels = made.subplots(len(result["shares"]), 1, sharex=True, sharey=True)
     for axes, (name, rows) in zip(panels, result["shares"].items(), strict=True):
         columns = np.array(rows)[:, order]

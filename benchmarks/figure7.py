@@ -133,7 +133,7 @@ def _line(axes: Any, line: Mapping[str, Any], angles: Mapping[str, float], color
         axes.plot([angle, angle], [row["low"], row["high"]], color=color, linewidth=1.1, alpha=0.6)
         if row["said"] is not None:
             axes.plot(angle, row["said"], marker="D", markersize=4, color=LIGHT.paper, markeredgecolor=color)
-    axes.plot(where, rates, marker="o", markersize=4.5, linestyle="none", color=color)
+    axes.plot(where, rates, marker="o", markersize=4.5, linestyle="none", color=color, clip_on=False, zorder=4)
 
 
 def _name(axes: Any, angle: float, text: str) -> None:

@@ -22,6 +22,8 @@ import table4
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.metrics import Truth
 from faultfield.errors import CheckpointError, StudyError
+from faultfield.search.config import SearchConfig
+from faultfield.search.mdp import VirtualMDP
 from pages import plain, spread
 from pairs import accuracy, draw, right
 from resnet18 import Network, weights_file
@@ -212,13 +214,21 @@ def test_figure_5_counts_actions_by_the_nearest_variation(
 ) -> None:
     command(figure5, study, "--quick", "--out", tmp_path / "five", "--cache", tmp_path / "cache")
     result = json.loads((tmp_path / "five.json").read_text())
-    assert list(result["shares"]) == ["PPO", "A2C", "SAC"]
+    assert list(result["shares"]) == ["before training", "PPO", "A2C", "SAC"]
     for rows in result["shares"].values():
         assert [len(row) for row in rows] == [6]
         assert sum(rows[0]) == pytest.approx(1.0)
     assert "2.8839" in (tmp_path / "five.md").read_text()
     with Image.open(tmp_path / "five.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
+
+
+def test_actions_count_for_the_nearest_variation_by_brute_force() -> None:
+    rng = np.random.default_rng(0)
+    mdp = VirtualMDP(rng.normal(size=(5, 3)).astype(np.float32), np.zeros(5), SearchConfig())
+    drawn = np.clip(np.random.default_rng(4).standard_normal((200, 3)), mdp.low, mdp.high)
+    nearest = [int(np.argmin([np.linalg.norm(row - point) for point in mdp.points])) for row in drawn]
+    assert figure5.untrained(mdp, 4, 200).tolist() == [nearest.count(place) / 200 for place in range(5)]
 
 
 def test_figure_7_puts_policies_on_the_same_variations_together(

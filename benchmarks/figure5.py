@@ -6,8 +6,9 @@
 Each algorithm is trained in the virtual MDP of the study's own field. Then actions are drawn from it, each at a random
 known embedding, and counted by the known variation whose embedding is nearest, which is what the virtual MDP takes them
 for. The entropy of these shares is what the paper tells of PPO. Beside them stands the Gaussian that PPO and A2C start
-from, in the middle of the known embeddings: what is due to where those lie rather than to what was learned. Writes
-`<out>.png` too. `--quick`: one seed, hardly any training.
+from, in the middle of the known embeddings: what is due to where those lie rather than to what was learned; and
+the paper's special case, a PPO that chooses from the list of known variations, each choice answered by a draw from what
+was counted. Writes `<out>.png` too. `--quick`: one seed, hardly any training.
 """
 
 import argparse
@@ -28,12 +29,17 @@ from faultfield.report.theme import LIGHT, dress, figure
 from faultfield.report.words import label, shorten
 from faultfield.search.config import SearchConfig
 from faultfield.search.diagnostic import train_diagnostic
+from faultfield.search.known import train_known
 from faultfield.search.mdp import VirtualMDP
 from faultfield.study import Study, stages
+from faultfield.variations import VariationSpace
 from pages import facts, grid, run, tell, write
 from paper_numbers import ELSEWHERE, FIGURE_5_PPO
 
-UNTRAINED = "before training"
+UNTRAINED, LISTED = "before training", "PPO, over the list"
+
+TRIALS = 1024
+"""Of the search over the list, each answered from the counts."""
 
 ALGORITHMS = {"ppo": "PPO", "a2c": "A2C", "sac": "SAC"}
 
@@ -61,6 +67,10 @@ def main() -> None:
             for seed in range(options.seeds)
         ]
     }
+    found[LISTED] = [
+        listed(study.space, counts, config, seed, 64 if options.quick else TRIALS).tolist()
+        for seed in range(options.seeds)
+    ]
     for algorithm, name in ALGORITHMS.items():
         search = replace(config, algorithm=algorithm)
         found[name] = [
@@ -101,12 +111,21 @@ def untrained(mdp: VirtualMDP, seed: int, actions: int) -> NDArray[np.float64]:
     return np.bincount(reached, minlength=mdp.count) / actions
 
 
+def listed(space: VariationSpace, counts: Counts, config: SearchConfig, seed: int, trials: int) -> NDArray[np.float64]:
+    """Probabilities of the paper's special case, a PPO that chooses from the list of variations, float64 (m,)."""
+    rng = np.random.default_rng(seed)
+    rates = dict(zip(counts.variations, counts.rates, strict=True))
+    # One choice an episode: of variations on top of each other nothing was counted.
+    once = replace(config, horizon=1)
+    return train_known(space, counts.variations, lambda v: rng.random() < rates[v], trials, once, seed).pmf()
+
+
 def draw(result: Mapping[str, Any], path: Path) -> None:
     """One panel an algorithm, the variations by failure rate; bars are means over seeds, dots the seeds."""
     rates = np.array([row["failures"] / row["episodes"] for row in result["known"]])
     order = np.argsort(-rates, kind="stable")
     names = [shorten(label(result["known"][i]["variation"]), 30) for i in order]
-    made = figure(LIGHT, 9.6, 9.0)
+    made = figure(LIGHT, 9.6, 10.5)
     panels = made.subplots(len(result["shares"]), 1, sharex=True, sharey=True)
     for axes, (name, rows) in zip(panels, result["shares"].items(), strict=True):
         columns = np.array(rows)[:, order]
@@ -142,7 +161,7 @@ def page(result: Mapping[str, Any], name: str) -> list[str]:
         rows.append([
             algorithm, ", ".join(f"{each:.3f}" for each in entropies), f"{np.mean(entropies):.3f}",
             ", ".join(map(str, reached)), ", ".join(f"{each:.2f}" for each in on_failures),
-            f"{FIGURE_5_PPO:.4f}" if algorithm == "PPO" else "–",
+            f"{FIGURE_5_PPO:.4f}" if algorithm in ("PPO", LISTED) else "–",
         ])  # fmt: skip
     head = ("algorithm", "entropy by seed, nats", "mean", "variations reached", "share on failing ones", "the paper")
     return [

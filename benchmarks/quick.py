@@ -86,8 +86,7 @@ TRUTH = Step(
 FAULTS = Step(
     "data for the detector",
     ("-m", "faultfield", "detector", "generate", "--out", "{tmp}/faults", "--tasks", "Lift", "--episodes", "6",
-     "--dense", "3", "--unseen", "reach-v3", "--transfer", "drawer-open-v3", "--transfer-dense", "2", "--test", "2",
-     "--cell", "28", "--columns", "2"),
+     "--dense", "3", "--unseen", "reach-v3", "--transfer", "drawer-open-v3", "--transfer-dense", "2", "--test", "2"),
 )  # fmt: skip
 NEEDS: Mapping[str, Step] = {"{tmp}/study": STUDY, "{tmp}/truth.json": TRUTH, "{tmp}/faults": FAULTS}
 """What is made first where a program's arguments name it, in this order."""

@@ -214,7 +214,7 @@ def test_figure_5_counts_actions_by_the_nearest_variation(
 ) -> None:
     command(figure5, study, "--quick", "--out", tmp_path / "five", "--cache", tmp_path / "cache")
     result = json.loads((tmp_path / "five.json").read_text())
-    assert list(result["shares"]) == ["before training", "PPO", "A2C", "SAC"]
+    assert list(result["shares"]) == ["before training", "PPO, over the list", "PPO", "A2C", "SAC"]
     for rows in result["shares"].values():
         assert [len(row) for row in rows] == [6]
         assert sum(rows[0]) == pytest.approx(1.0)

@@ -175,7 +175,7 @@ def run(step: Step, directory: Path, longest: float = LONGEST) -> Ended:
                 _, status, used = os.wait4(process.pid, 0)
                 process.returncode = os.waitstatus_to_exitcode(status)
                 break
-            time.sleep(0.05)
+            time.sleep(0.2)
     tail = log.read_text("utf-8", errors="replace")[-3000:]
     return Ended(step, code, time.monotonic() - begun, used.ru_utime + used.ru_stime, tail)
 

@@ -136,7 +136,8 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
             axes.scatter(range(len(order)), row, s=9, color=LIGHT.ink, linewidth=0, zorder=3)
         axes.axhline(1.0 / len(order), color=LIGHT.muted, linewidth=0.8, linestyle=":")
         entropies = ", ".join(f"{entropy(row):.2f}" for row in rows)
-        axes.set_title(f"{name}: entropy {entropies} nats (the most: {np.log(len(order)):.2f})", loc="left")
+        axes.set_title(f"{name}: entropy {entropies} nats (the most: {np.log(len(order)):.2f})", loc="left",
+                       fontsize=10)  # fmt: skip
         axes.title.set_color(LIGHT.ink)
         axes.set_ylabel("share of actions")
         axes.yaxis.label.set_color(LIGHT.muted)

@@ -47,7 +47,7 @@ class ImageScorer(Scorer):
         failed = torch.tensor([not episode.success for episode in episodes], dtype=torch.float32)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
-            self._model: nn.Module = SmallCnn() if self._network == "cnn" else HalfResNet()
+            self._model = self._build()
         optimizer = torch.optim.AdamW(self._model.parameters(), lr=1e-3, weight_decay=1e-4)
         rng = np.random.default_rng(self._seed)
         self._model.train()
@@ -76,6 +76,10 @@ class ImageScorer(Scorer):
         mean = logits.double().numpy().reshape(pictures.shape[:2]).mean(axis=1)
         support = nearest_support(self._known, self._thumbnails(candidates))
         return Scores(mean, np.zeros(len(mean)), support)
+
+    def _build(self) -> nn.Module:
+        """A fresh network: pictures (n, 3, 84, 84) in 0–1 to failure logits (n,)."""
+        return SmallCnn() if self._network == "cnn" else HalfResNet()
 
     def _thumbnails(self, variations: Sequence[Variation]) -> NDArray[np.float64]:
         pictures = self._views.pictures(variations)

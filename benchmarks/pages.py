@@ -19,7 +19,12 @@ from faultfield.files import write_text
 def facts(**more: Any) -> dict[str, Any]:
     """The command, the day and the machine, and whatever else the program has to say of the run."""
     command = " ".join(["python", *sys.argv])
-    return {"command": command, "date": time.strftime("%Y-%m-%d"), "machine": platform.platform(), **more}
+    return {
+        "command": command,
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        **more,
+    }
 
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -124,7 +124,7 @@ def result_of(
 
     there = [r.variation for r in table.rows if wilson(sum(r.failed), len(r.failed))[0] > rule.bound]
     return {
-        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": platform.platform(),
+        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
         "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
         "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,

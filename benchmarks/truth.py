@@ -247,7 +247,7 @@ def main() -> None:
             )
     assert asked is not None
     result = {
-        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": platform.platform(),
+        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "seconds": round(time.perf_counter() - started, 1), "policy": study.identity["policy"],
         "variations": [
             {"variation": v.to_json(), "text": v.text, "episodes": int(n), "failures": int(k)}

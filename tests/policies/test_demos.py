@@ -8,7 +8,8 @@ from faultfield.envs.base import PRIVILEGED, STATE, Observation
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Actions
-from faultfield.policies.demos import Demonstrations, gather
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demos import gather
 from faultfield.policies.experts import LiftExpert
 
 SMALL = {"size": 32}

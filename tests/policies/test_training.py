@@ -6,7 +6,7 @@ import torch
 
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import VisualBC
-from faultfield.policies.demos import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.training import PROGRESS, Jitter, train
 
 

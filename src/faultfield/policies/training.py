@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from faultfield import files
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import Architecture, as_input, save_checkpoint
-from faultfield.policies.demos import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.network import VisuomotorNet
 
 PROGRESS = "training.partial"

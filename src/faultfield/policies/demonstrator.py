@@ -1,10 +1,10 @@
 """Who makes attempts at demonstrations: an environment, an expert, and what disturbs it; alone or in processes."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ FIRST_SEED = 2**30
 TRANSLATION = 3
 """Noise and pushes move the gripper about but never turn it: the leading action dimensions. The last is the gripper."""
 
+STRIDE = 100_000
+"""Attempts under the first variation count from 0, those under the second from here, and so on."""
+
 
 class Demonstrator:
     """An environment and an expert that make one attempt after another."""
@@ -34,12 +37,16 @@ class Demonstrator:
         if recipe["learner"] is not None:
             self._learner = load_policy("faultfield.policies.bc:VisualBC", checkpoint=recipe["learner"])
         self._camera: str | None = recipe["camera"]
+        space = self._env.variation_space
+        self._under = [space.variation(target["variation"]) for target in recipe.get("under", ())]
         self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
 
     def attempt(self, index: int) -> Attempt:
         """Attempt number `index`; the same index gives the same attempt in whatever process."""
         rng = np.random.default_rng([self._seed, index])
-        observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)))
+        # An environment that is told no variation may draw one of its own.
+        options = {"variation": self._under[index // STRIDE]} if self._under else None
+        observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)), options=options)
         picture = self._find_picture(observation)
         self._expert.reset()
         pictures, states, actions = [], [], []
@@ -82,38 +89,57 @@ class Demonstrator:
         return [push] * int(rng.integers(2, 9))
 
 
-def attempts(recipe: Mapping[str, Any], indices: Iterable[int], workers: int, store: AttemptStore) -> Iterator[Attempt]:
-    """Attempts in the order of their indices, a few ahead of what was asked for; those in the store are only read."""
-    if workers == 1:
-        demonstrator: Demonstrator | None = None
-        for index in indices:
-            attempt = store.get(index)
-            if attempt is None:
-                demonstrator = demonstrator or Demonstrator(recipe)
-                attempt = demonstrator.attempt(index)
-                store.put(index, attempt)
-            yield attempt
-        return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=(recipe,))
-    ahead: deque[tuple[int, Attempt | Future[Attempt]]] = deque()
+class Demonstrators:
+    """Makes attempts in this process or in several; what was built stays until the end of the `with` block.
 
-    def take() -> Attempt:
-        index, found = ahead.popleft()
-        if isinstance(found, Attempt):
-            return found
-        attempt = found.result()
-        store.put(index, attempt)
+    Args:
+        recipe: What makes the attempts what they are, as `gather` writes it into its file.
+        workers: Processes; 1 stays in this one.
+        store: Where attempts are kept; those that are there are only read.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any], workers: int, store: AttemptStore) -> None:
+        self._recipe, self._workers, self._store = recipe, workers, store
+        self._here: Demonstrator | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def attempts(self, indices: Sequence[int]) -> Iterator[Attempt]:
+        """Attempts in the order of their indices; the processes work a few ahead of what was asked for."""
+        if self._workers == 1:
+            for index in indices:
+                yield self._store.get(index) or self._keep(index, self._local().attempt(index))
+            return
+        ahead: deque[tuple[int, Attempt | Future[Attempt]]] = deque()
+        for index in indices:
+            ahead.append((index, self._store.get(index) or self._processes().submit(_attempt, index)))
+            if len(ahead) >= 2 * self._workers:
+                yield self._take(*ahead.popleft())
+        while ahead:
+            yield self._take(*ahead.popleft())
+
+    def _take(self, index: int, found: "Attempt | Future[Attempt]") -> Attempt:
+        return found if isinstance(found, Attempt) else self._keep(index, found.result())
+
+    def _keep(self, index: int, attempt: Attempt) -> Attempt:
+        self._store.put(index, attempt)
         return attempt
 
-    try:
-        for index in indices:
-            ahead.append((index, store.get(index) or pool.submit(_attempt, index)))
-            if len(ahead) >= 2 * workers:
-                yield take()
-        while ahead:
-            yield take()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def _local(self) -> Demonstrator:
+        self._here = self._here or Demonstrator(self._recipe)
+        return self._here
+
+    def _processes(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            how = get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, how, initializer=_start_worker, initargs=(self._recipe,))
+        return self._pool
 
 
 _demonstrator: Demonstrator | None = None

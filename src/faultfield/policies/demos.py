@@ -1,6 +1,6 @@
 """Demonstrations: what an expert would do at states that it, pushed about, comes through on its way to success."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,22 @@ from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import fingerprint
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.policies.demonstrator import attempts
+from faultfield.policies.demonstrator import STRIDE, Demonstrators
 from faultfield.policies.teachers import ROBOSUITE, Teacher, camera_of, teacher
+from faultfield.variations import Variation
 
 
 def gather(
     path: str | Path,
     *,
-    episodes: int,
+    episodes: int | None = None,
+    under: Sequence[tuple[Variation, int]] = (),
     seed: int = 0,
     noise: float = 0.3,
     pushed: float = 0.5,
     workers: int = 1,
     expert: str | None = None,
+    expert_arguments: Mapping[str, Any] | None = None,
     environment: str = ROBOSUITE,
     environment_arguments: Mapping[str, Any] | None = None,
     camera: str | None = None,
@@ -39,11 +42,13 @@ def gather(
     Args:
         path: The `.npz` file to write.
         episodes: Successful demonstrations to keep; failures are discarded and replaced.
+        under: In place of `episodes`: variations, each once, and how many demonstrations to keep under each.
         seed: Fixes everything random.
         noise: Standard deviation of what is added to the executed position deltas, in units of the action.
         pushed: Share of episodes that begin with a random push of 2–8 steps that are not recorded.
         workers: Worker processes; 1 stays in this process.
         expert: Name of the expert, `module:Class`; ours for the environment's task where it is None.
+        expert_arguments: What it is called with, where it is named.
         environment: Name of the environment, `module:Class`.
         environment_arguments: Its settings.
         camera: Whose pictures to keep; the one that the environment observes with where it is None.
@@ -56,13 +61,14 @@ def gather(
 
     Raises:
         PolicyError: Nobody is known who could demonstrate the task, the expert fails so often that twice as many
-            attempts do not give `episodes` successes, or the environment has no such camera.
+            attempts do not give the successes wanted, or the environment has no such camera.
         StudyError: A name cannot be imported.
     """
-    if episodes < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
+    wanted = [number for _, number in under] or [episodes or 0]
+    if (under and episodes is not None) or min(wanted) < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
         raise PolicyError("Demonstrations need episodes and workers of at least 1, noise ≥ 0 and pushed in 0–1.")
     settings = dict(environment_arguments or {})
-    chosen = teacher(environment, settings) if expert is None else Teacher(expert)
+    chosen = teacher(environment, settings) if expert is None else Teacher(expert, expert_arguments or {})
     recipe = {
         "expert": chosen.type,
         **({"expert_arguments": dict(chosen.arguments)} if chosen.arguments else {}),
@@ -73,35 +79,58 @@ def gather(
         "noise": noise,
         "pushed": pushed,
         "seed": seed,
+        **({"under": [{"variation": v.to_json(), "episodes": number} for v, number in under]} if under else {}),
     }
     store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
-    kept: list[Attempt] = []
-    allowed = 2 * episodes + 10
-    tried = 0
-    for attempt in attempts(recipe, range(allowed), workers, store):
-        tried += 1
-        if attempt.success:
-            kept.append(attempt)
-            if on_progress is not None:
-                on_progress(len(kept), episodes)
-        if len(kept) == episodes:
-            break
-    else:
+    try:
+        with Demonstrators(recipe, workers, store) as crew:
+            kept, tried = _kept(recipe, wanted, crew, on_progress)
+    except PolicyError:
         store.clear()
-        raise PolicyError(
-            f"The expert '{chosen.type}' succeeded in {len(kept)} of {tried} attempts; it must succeed more often than "
-            "not before its demonstrations are worth imitating."
-        )
+        raise
     demos = Demonstrations(
         np.concatenate([a.pictures for a in kept]),
         np.concatenate([a.states for a in kept]),
         np.concatenate([a.actions for a in kept]),
-        np.repeat(np.arange(episodes), [len(a.actions) for a in kept]),
-        ({**recipe, "episodes": episodes, "attempts": tried},),
+        np.repeat(np.arange(len(kept)), [len(a.actions) for a in kept]),
+        ({**recipe, "episodes": len(kept), "attempts": tried},),
     )
     demos.save(path)
     store.clear()
     return demos
+
+
+def _kept(
+    recipe: Mapping[str, Any],
+    wanted: Sequence[int],
+    crew: Demonstrators,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[list[Attempt], int]:
+    """The successes wanted under each variation, in the order of these, and how many attempts they took."""
+    found: list[list[Attempt]] = [[] for _ in wanted]
+    tried = [0] * len(wanted)
+    while True:
+        lacking = [
+            place * STRIDE + tried[place] + further
+            for place, number in enumerate(wanted)
+            for further in range(number - len(found[place]))
+        ]
+        if not lacking:
+            return [attempt for under in found for attempt in under], sum(tried)
+        for index, attempt in zip(lacking, crew.attempts(lacking), strict=True):
+            place = index // STRIDE
+            tried[place] += 1
+            if attempt.success:
+                found[place].append(attempt)
+                if on_progress is not None:
+                    on_progress(sum(map(len, found)), sum(wanted))
+            elif tried[place] - len(found[place]) > wanted[place] + 10:
+                changed = recipe["under"][place]["variation"] if "under" in recipe else {}
+                where = f" under {changed}" if changed else ""
+                raise PolicyError(
+                    f"The expert '{recipe['expert']}' succeeded in {len(found[place])} of {tried[place]} attempts"
+                    f"{where}; it must succeed more often than not before its demonstrations are worth imitating."
+                )
 
 
 def _fingerprints(recipe: Mapping[str, Any]) -> list[str]:

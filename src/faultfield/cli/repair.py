@@ -27,6 +27,9 @@ def repair(
             "worst-K), all (every known failure)."
         ),
     ] = "targeted",
+    per_variation: Annotated[
+        int, typer.Option(help="Demonstrations that each target gets at least: fewer show more variations.")
+    ] = 1,
     steps: Annotated[int, typer.Option(help="Batches of fine-tuning.")] = 3000,
     learning_rate: Annotated[float, typer.Option(help="At the start of fine-tuning; falls along a cosine.")] = 1e-3,
     share: Annotated[float, typer.Option(help="Of each batch, how much is original data, against forgetting.")] = 0.3,
@@ -49,7 +52,7 @@ def repair(
     ] = "robomimic",
     out_dir: Annotated[
         Path | None,
-        typer.Option("--out", help="Of the repair; by default repairs/<mode>-<budget> in the study."),
+        typer.Option("--out", help="Of the repair; by default repairs/MODE-BUDGET in the study."),
     ] = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -75,7 +78,7 @@ def repair(
     if budget is None and after is None:
         raise StudyError("Say how many demonstrations may be gathered: --budget-episodes N.")
     told = mapping(weights, "The weights must be a YAML mapping such as '{table_color: 2}'")
-    recipe = None if budget is None else Recipe(budget, mode, seed, share, steps, learning_rate, told)
+    recipe = None if budget is None else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told)
     comparing = Comparing(episodes, nominal)
     with Study.open(study, None, workers) as opened:
         if after is not None:

@@ -22,6 +22,7 @@ class Recipe:
     Attributes:
         budget: Demonstrations in all.
         mode: How targets are chosen.
+        least: Demonstrations that each target gets at least: the fewer, the more variations are shown.
         seed: Of the choice, the demonstrations and the training.
         share: Of each batch, how much comes from the original demonstrations, 0–1.
         steps: Batches of fine-tuning.
@@ -31,6 +32,7 @@ class Recipe:
 
     budget: int
     mode: str = "targeted"
+    least: int = 1
     seed: int = 0
     share: float = 0.3
     steps: int = 3000

@@ -15,9 +15,6 @@ from faultfield.variations import Variation, VariationSpace
 FAILING = 0.2
 """From this failure probability on, a variation is one to be repaired."""
 
-LEAST = 2
-"""Demonstrations that a variation gets at least: one alone may show a single corner of the scene."""
-
 MODES = ("targeted", "random", "worst-2", "worst-4", "all")
 """How targets are chosen; `worst-K` takes any K."""
 
@@ -74,7 +71,7 @@ def suspects(diagnosis: Diagnosis, space: VariationSpace, weights: Mapping[str, 
     matters = dict(weights or {})
     for name, weight in matters.items():
         space.factor(name)
-        if not 0 <= weight < float("inf"):
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
             raise StudyError(f"The weight of '{name}' must be a number from 0 up, not {weight}.")
     found = [Suspect(space.variation(e.variation), e.rate, "known") for e in diagnosis.known if not e.infeasible]
     for entry in diagnosis.ranking:
@@ -85,7 +82,7 @@ def suspects(diagnosis: Diagnosis, space: VariationSpace, weights: Mapping[str, 
 
 
 def choose(
-    pool: Sequence[Suspect], mode: str, budget: int, space: VariationSpace, seed: int, least: int = LEAST
+    pool: Sequence[Suspect], mode: str, budget: int, space: VariationSpace, seed: int, least: int = 1
 ) -> list[Target]:
     """Spread a budget of demonstrations over variations.
 
@@ -109,6 +106,8 @@ def choose(
         StudyError: There is no such mode, nothing fails, or the budget is smaller than one variation.
     """
     rule = _rule(mode)
+    if least < 1:
+        raise StudyError(f"A variation takes at least one demonstration, not {least}.")
     if budget < least:
         raise StudyError(f"A budget of {budget} episodes is smaller than one variation, which takes {least}.")
     failing = [one for one in pool if one.failure >= FAILING and one.mass > 0]

@@ -167,7 +167,7 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     """
     diagnosis = _diagnosis(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
-    targets = choose(pool, recipe.mode, recipe.budget, study.space, recipe.seed)
+    targets = choose(pool, recipe.mode, recipe.budget, study.space, recipe.seed, recipe.least)
     identity = study.identity
     return Plan(recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets)), pool
 
@@ -330,6 +330,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     ]
     command = (
         f"faultfield repair {study.directory} --budget-episodes {recipe.budget} --mode {recipe.mode} "
-        f"--steps {recipe.steps} --share {recipe.share:g} --seed {recipe.seed}"
+        f"--per-variation {recipe.least} --steps {recipe.steps} --learning-rate {recipe.learning_rate:g} "
+        f"--share {recipe.share:g} --seed {recipe.seed}"
     )
     mending.write_card(directory / CHECKPOINT, f"{study.name}, mended", facts, statement(found), command)

@@ -188,19 +188,8 @@ def test_attempts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
 def test_as_many_under_each_variation_as_were_asked_for(tmp_path: Path) -> None:
     space = PointReach().variation_space
     under = [(space.variation({"goal_color": "green"}), 4), (space.variation({"brightness": 0.2}), 2)]
-    made: list[Demonstrations] = []
-    for workers in (1, 2):
-        made.append(
-            gather(
-                tmp_path / f"{workers}.npz",
-                under=under,
-                seed=3,
-                workers=workers,
-                camera="top",
-                expert="tests.policies.halting:Halting",
-                environment="tests.repair.toy:GripReach",
-            )  # fmt: skip
-        )
+    whose = {"expert": "tests.policies.halting:Halting", "environment": "tests.repair.toy:GripReach", "camera": "top"}
+    made = [gather(tmp_path / f"{n}.npz", under=under, seed=3, workers=n, **whose) for n in (1, 2)]  # type: ignore[arg-type]
     assert same(*made)
     demos = made[0]
     assert demos.recipe[0]["attempts"] > 6, "failures are replaced under their own variation"

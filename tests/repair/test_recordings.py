@@ -30,15 +30,8 @@ class Never(GripExpert):
 
 def test_successes_as_planned_under_each_target(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    made = list(
-        record_targets(
-            tmp_path,
-            TARGETS,
-            ENV,
-            PolicySpec("tests.policies.halting:Halting"),
-            on_progress=lambda *done: calls.append(done),
-        )
-    )
+    expert = PolicySpec("tests.policies.halting:Halting")
+    made = list(record_targets(tmp_path, TARGETS, ENV, expert, on_progress=lambda *done: calls.append(done)))
     assert [(dict(r.episode.variation), r.episode.success) for r in made] == [
         *[({"goal_color": "green"}, True)] * 3, *[({"brightness": 0.3}, True)] * 2,
     ]  # fmt: skip

@@ -24,7 +24,9 @@ def example(gain: float = 0.9, nominal: tuple[float, float] = (0.98, 0.98), targ
     rng = np.random.default_rng(0)
     asked: list[tuple[Variation, str, int]] = [(NOMINAL, "nominal", 0)]
     for i, color in enumerate(COLORS):
-        asked.append((Variation({"table_color": color}, f"Change the table color to {color}."), "known", 2 * (i % 2)))
+        asked.append(
+            (Variation({"table_color": color}, f"Change the table color to {color}."), "known", 2 * (i % 2 == 0))
+        )
         values = {"cube_color": color, "light_intensity": 0.2 + i / 10}
         asked.append((Variation(values, f"Change the cube color to {color}. Change the light."), "unseen", 0))
     if not targets:

@@ -111,8 +111,11 @@ def render(repair: Repair) -> str:
 
 
 def failures(repair: Repair, theme: Theme) -> "Figure":
-    """Failure rate of every variation before and after, sorted by what it was (RoboMD, Fig. 9)."""
-    rows = sorted((row for row in repair.rows if row.group != "nominal"), key=lambda row: -row.before.rate)
+    """Failure rate of every variation before and after, the worst before first (RoboMD, Fig. 9)."""
+    rows = sorted(
+        (row for row in repair.rows if row.group != "nominal"),
+        key=lambda row: (row.before.rate, row.after.rate, row.key),
+    )
     rows = [row for row in repair.rows if row.group == "nominal"] + rows
     drawn = figure(theme, 7.6, 1.1 + 0.2 * len(rows))
     axes = drawn.subplots()
@@ -133,7 +136,7 @@ def failures(repair: Repair, theme: Theme) -> "Figure":
     axes.xaxis.set_ticks_position("both")
     axes.tick_params(labeltop=True)
     axes.set_xlabel("episodes that fail; the dashed line is a policy that never does")
-    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=theme.ink, ncols=2)
+    drawn.legend(loc="outside upper right", frameon=False, fontsize=9, labelcolor=theme.ink, ncols=2)
     return drawn
 
 

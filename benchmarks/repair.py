@@ -31,7 +31,8 @@ from faultfield.repair.original import check_original, gather_again
 from faultfield.repair.plan import Recipe
 from faultfield.repair.result import Repair, Success
 from faultfield.study import Silent, Study
-from faultfield.study.repair import Comparing, repair
+from faultfield.study.before_after import Comparing
+from faultfield.study.repair import repair
 
 OURS = "targeted"
 MODES = (OURS, "random", "worst-2", "worst-4", "all")

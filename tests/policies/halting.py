@@ -1,4 +1,4 @@
-"""An expert of the toy that gives up on some episodes; importable by worker processes."""
+"""Experts of the toy that give up on some episodes, or on all; importable by worker processes."""
 
 import numpy as np
 
@@ -14,3 +14,10 @@ class Halting(GripExpert):
         if observation[PRIVILEGED][0] < 0:
             return {"actions": np.zeros((1, 4), np.float32)}
         return super().infer(observation)
+
+
+class Never(GripExpert):
+    """Stands still."""
+
+    def infer(self, observation: Observation) -> Actions:
+        return {"actions": np.zeros((1, 4), np.float32)}

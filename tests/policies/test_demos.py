@@ -201,9 +201,6 @@ def test_as_many_under_each_variation_as_were_asked_for(tmp_path: Path) -> None:
     assert len({demos.states[np.flatnonzero(demos.episodes == n)[0]].tobytes() for n in range(6)}) == 6
     with pytest.raises(PolicyError, match="episodes and workers of at least 1"):
         gather(tmp_path / "x.npz", under=under, episodes=3)
-    with pytest.raises(PolicyError, match=r"in 0 of 13 attempts under \{'wind': 2.0\}"):
-        gather(
-            tmp_path / "x.npz", under=[(space.variation({"wind": 2.0}), 2)], noise=0.0, pushed=0.0, camera="top",
-            expert="tests.repair.toy:GripExpert", environment="tests.repair.toy:GripReach",
-        )  # fmt: skip
+    with pytest.raises(PolicyError, match=r"in 0 of 15 attempts under \{'goal_color': 'green'\}"):
+        gather(tmp_path / "x.npz", under=under, **{**whose, "expert": "tests.policies.halting:Never"})  # type: ignore[arg-type]
     assert not (tmp_path / "x.npz.attempts").exists()

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faultfield.envs.base import PRIVILEGED, Observation
+from faultfield.envs.base import PRIVILEGED
 from faultfield.errors import PolicyError
-from faultfield.policies.base import Actions
 from faultfield.repair.recordings import record_targets
 from faultfield.repair.targets import Suspect, Target
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
-from tests.repair.toy import GripExpert, GripReach
+from tests.repair.toy import GripReach
 
 ENV = EnvSpec("tests.repair.toy:GripReach")
 SPACE = GripReach().variation_space
@@ -19,13 +18,6 @@ TARGETS = [
     Target(Suspect(SPACE.variation(values), 1.0, "known"), count)
     for values, count in (({"goal_color": "green"}, 3), ({"brightness": 0.3}, 2))
 ]
-
-
-class Never(GripExpert):
-    """Stands still."""
-
-    def infer(self, observation: Observation) -> Actions:
-        return {"actions": np.zeros((1, 4), np.float32)}
 
 
 def test_successes_as_planned_under_each_target(tmp_path: Path) -> None:
@@ -59,4 +51,4 @@ def test_what_waits_in_the_spool_is_not_rolled_out_again(tmp_path: Path) -> None
 
 def test_an_expert_that_cannot(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"succeeded in 0 of \d+ attempts under .*green"):
-        list(record_targets(tmp_path, TARGETS, ENV, PolicySpec(f"{__name__}:Never")))
+        list(record_targets(tmp_path, TARGETS, ENV, PolicySpec("tests.policies.halting:Never")))

@@ -15,13 +15,10 @@ from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.study import Silent, Study
+from faultfield.study.before_after import PAGE, REPAIR_SEED, RESULT, Comparing
 from faultfield.study.repair import (
     CHECKPOINT,
     DEMONSTRATIONS,
-    PAGE,
-    REPAIR_SEED,
-    RESULT,
-    Comparing,
     Exported,
     compare_with,
     place,
@@ -193,6 +190,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
     for run, error, says in (
         (lambda: mended(healthy), StudyError, "nothing to repair"),
         (lambda: mended(study, Recipe(0)), StudyError, "smaller than one variation"),
+        (lambda: mended(study, form="rlds"), StudyError, "no format 'rlds'; known are robomimic, lerobot"),
         (lambda: mended(study, Recipe(5, mode="best")), StudyError, "no mode 'best'"),
         (lambda: mended(study, original=tmp_path / "foreign.npz"), PolicyError, "of another task"),
         (lambda: mended(study, original=tmp_path / "none.npz"), PolicyError, "There is no file"),

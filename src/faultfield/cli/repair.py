@@ -72,7 +72,8 @@ def repair(
     from faultfield.repair.plan import Recipe
     from faultfield.report.repair import print_repair
     from faultfield.study import Study
-    from faultfield.study.repair import PAGE, Comparing, Exported, compare_with, place
+    from faultfield.study.before_after import PAGE, REPAIRS, Comparing
+    from faultfield.study.repair import Exported, compare_with, place
     from faultfield.study.repair import repair as mend
 
     if budget is None and after is None:
@@ -92,7 +93,7 @@ def repair(
                 _exported(made, str(study), budget, mode, as_json)
                 return
             found = made
-        directory = out_dir or (opened.directory / "repairs" / "after" if recipe is None else place(opened, recipe))
+        directory = out_dir or (opened.directory / REPAIRS / "after" if recipe is None else place(opened, recipe))
     if as_json:
         print_json(found.model_dump(mode="json"))
         return

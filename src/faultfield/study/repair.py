@@ -2,65 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from faultfield.diagnosis.context import PolicyInfo
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
-from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
 from faultfield.policies.teachers import teacher
 from faultfield.repair import mending, recordings
 from faultfield.repair.original import check_original, gather_again
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
-from faultfield.repair.result import DataSet, Repair, TargetEntry, compared, measured
+from faultfield.repair.result import Repair
 from faultfield.repair.targets import Suspect, choose, suspects
-from faultfield.report.repair import statement, write_repair_page
-from faultfield.rollouts.collect import collect
-from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.ledger import Ledger
+from faultfield.report.repair import statement
 from faultfield.rollouts.pool import cores
 from faultfield.rollouts.specs import PolicySpec
-from faultfield.rollouts.worker import Job
-from faultfield.study.assemble import versions
+from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
-from faultfield.variations import NOMINAL, Variation
 
-REPAIR_SEED = 300_000
-"""Added to the study's seed: a comparison sees no scene that anything was learned from, verified or hunted on."""
-
-REPAIRS = "repairs"
-"""Folder of a study in which its repairs lie, with the ledger that they share."""
-
-DEMONSTRATIONS, ORIGINAL, CHECKPOINT, RESULT, PAGE = (
-    "demonstrations.npz", "original.npz", "checkpoint", "repair.json", "repair.html",
-)  # fmt: skip
+DEMONSTRATIONS, ORIGINAL, CHECKPOINT = "demonstrations.npz", "original.npz", "checkpoint"
 
 Format = Literal["robomimic", "lerobot"]
 FORMATS = {"robomimic": "demonstrations.hdf5", "lerobot": "demonstrations-lerobot"}
 """What a policy that is mended elsewhere is given, and under which name."""
-
-
-@dataclass(frozen=True)
-class Comparing:
-    """How much is rolled out to compare.
-
-    Attributes:
-        episodes: For each variation, before and after.
-        nominal: With nothing changed, before and after.
-    """
-
-    episodes: int = 10
-    nominal: int = 50
-
-    def __post_init__(self) -> None:
-        if min(self.episodes, self.nominal) < 1:
-            raise StudyError("A comparison takes at least one episode a variation and one nominal.")
 
 
 @dataclass(frozen=True)
@@ -109,6 +76,8 @@ def repair(
             mode, or `out` holds another repair.
         PolicyError: Nobody can demonstrate the task, or the original demonstrations are of another task.
     """
+    if form not in FORMATS:
+        raise StudyError(f"There is no format '{form}'; known are {', '.join(FORMATS)}.")
     plan, pool = plan_of(study, recipe)
     directory = place(study, recipe) if out is None else Path(out)
     mend = mending.mender_of(study.policy_spec)
@@ -122,7 +91,7 @@ def repair(
     with progress.task("Fine-tuning", recipe.steps) as update:
         after = mend(study.policy_spec, targeted, mixed, directory / CHECKPOINT, plan, lambda done, total: update(done))
         update(recipe.steps)
-    found = _compare(study, after, pool, plan, directory, comparing or Comparing(), progress, (targeted, mixed))
+    found = before_and_after(study, after, pool, plan, directory, comparing or Comparing(), progress, (targeted, mixed))
     _card(study, found, plan, directory)
     return found
 
@@ -156,7 +125,7 @@ def compare_with(
     directory = default if out is None else Path(out)
     pool = suspects(_diagnosis(study), study.space)
     plan = Plan.read(directory, study.space) if (directory / PLAN_FILE).exists() else None
-    return _compare(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
+    return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
 
 
 def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
@@ -227,8 +196,6 @@ def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> 
 
 
 def _export(study: Study, plan: Plan, directory: Path, form: Format, progress: Progress) -> Exported:
-    if form not in FORMATS:
-        raise StudyError(f"There is no format '{form}'; known are {', '.join(FORMATS)}.")
     path, spool = directory / FORMATS[form], directory / "recordings"
     if path.exists():
         return Exported(path, {"demonstrations": plan.recipe.budget}, directory)
@@ -245,75 +212,6 @@ def _export(study: Study, plan: Plan, directory: Path, form: Format, progress: P
                 counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate)
     recordings.forget(spool)
     return Exported(path, counts, directory)
-
-
-def _compare(
-    study: Study,
-    after: PolicySpec,
-    pool: list[Suspect],
-    plan: Plan | None,
-    directory: Path,
-    comparing: Comparing,
-    progress: Progress,
-    data: tuple[Path | None, Path | None],
-) -> Repair:
-    shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
-    variations: list[tuple[Variation, Literal["known", "unseen", "nominal"], int]] = [(NOMINAL, "nominal", 0)]
-    variations += [(one.variation, one.group, shown.get(one.variation, 0)) for one in pool]
-    first = study.config.rollouts.seed + REPAIR_SEED
-    jobs = [
-        Job(variation, first + i, "repair")
-        for variation, group, _ in variations
-        for i in range(comparing.nominal if group == "nominal" else comparing.episodes)
-    ]
-    with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
-        before = _rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
-        mended = _rolled(study, ledger, jobs, after, "After", progress)
-    groups, rows = compared(variations, before, mended)
-    targets = plan.targets if plan is not None else ()
-    found = Repair(
-        created=datetime.now(UTC).isoformat(timespec="seconds"), study=study.name, instruction=study.env.instruction,
-        before=_info(study.policy_spec), after=_info(after),
-        settings=None if plan is None else plan.to_json()["recipe"],
-        targets=[
-            TargetEntry(
-                variation=t.variation.to_json(), text=t.variation.text, group=t.suspect.group,
-                failure=t.suspect.failure, weight=t.suspect.weight, episodes=t.episodes,
-            )
-            for t in targets
-        ],
-        targeted=_data(data[0]), original=_data(data[1]), seeds=(first, comparing.episodes), groups=groups, rows=rows,
-        measures_before=measured(rows, "before"), measures_after=measured(rows, "after"), versions=versions(),
-    )  # fmt: skip
-    found.write(directory / RESULT)
-    write_repair_page(found, directory / PAGE)
-    return found
-
-
-def _rolled(
-    study: Study, ledger: Ledger, jobs: list[Job], spec: PolicySpec, name: str, progress: Progress
-) -> list[Episode]:
-    with progress.task(name, len(jobs)) as update:
-        collect(
-            ledger, jobs, study.env_spec, spec, workers=study.workers,
-            on_episode=lambda episode, done, total: update(done),
-        )  # fmt: skip
-        update(len(jobs))
-    wanted = {(job.variation, job.seed) for job in jobs}
-    rolled = ledger.episodes(None, spec.fingerprint, study.identity["environment"], load="none")
-    return [episode for episode in rolled if (episode.variation, episode.seed) in wanted]
-
-
-def _info(spec: PolicySpec) -> PolicyInfo:
-    return PolicyInfo(type=spec.type, fingerprint=spec.fingerprint, arguments=dict(spec.arguments))
-
-
-def _data(path: Path | None) -> DataSet | None:
-    if path is None:
-        return None
-    demos = Demonstrations.load(path)
-    count = int(demos.episodes.max()) + 1
-    return DataSet(file=str(path), demonstrations=count, steps=len(demos), bytes=path.stat().st_size)
 
 
 def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:

@@ -164,8 +164,12 @@ def markdown(result: Mapping[str, Any]) -> str:
         "|---|" + "---:|" * 11,
     ]  # fmt: skip
     for row in result["rows"]:
-        size = [f"{row['variations']:.0f}", row["demonstrations"], f"{row['steps']:.0f}", f"{row['bytes'] / 1e6:.1f}"]
-        cells = [row["name"], row["seeds"], *size] if "seeds" in row else [row["name"], *"–" * 5]
+        cells: list[Any] = [row["name"], *"–" * 5]
+        if "seeds" in row:
+            cells[1:] = [
+                row["seeds"], f"{row['variations']:.0f}", row["demonstrations"], f"{row['steps']:.0f}",
+                f"{row['bytes'] / 1e6:.1f}",
+            ]  # fmt: skip
         for group in ("all", "known", "unseen", "not demonstrated", "nominal"):
             rate = row["groups"].get(group)
             cells.append(

@@ -136,11 +136,11 @@ def test_a_batch_has_the_shares_that_were_asked_for(tmp_path: Path) -> None:
     answers = []
     for shares in (None, (3, 1), (0, 1)):
         out = tmp_path / str(shares)
-        train(files, out, steps=120, jitter=False, shares=shares)
+        train(files, out, steps=120, batch=16, jitter=False, shares=shares)
         seen = {"observation.images.agentview": np.full((32, 32, 3), 100, np.uint8),
                 "observation.state": np.zeros(9, np.float32)}  # fmt: skip
         answers.append(float(VisualBC(str(out)).infer(seen)["actions"][0, :6].mean()))
-    assert answers == pytest.approx([0.045, -0.025, 0.05], abs=0.012)
+    assert answers == pytest.approx([0.045, -0.025, 0.05], abs=0.015)
     for wrong in ((1,), (1, -1), (0, 0)):
         with pytest.raises(PolicyError, match="one number from 0 up for each file"):
             train(files, tmp_path / "x", steps=1, shares=wrong)

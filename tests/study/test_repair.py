@@ -48,10 +48,10 @@ def mended(study: Study, recipe: Recipe = SHORT, **settings: object) -> Repair:
 
 @pytest.mark.slow
 def test_what_was_shown_is_mended_and_the_rest_is_not_forgotten(demos: Path, tmp_path: Path) -> None:
-    checkpoint = toy.taught(tmp_path / "before", demos, steps=400)
+    checkpoint = toy.taught(tmp_path / "before", demos, steps=300)
     weights = (checkpoint / WEIGHTS).read_bytes()
     study = toy.study(tmp_path / "study", checkpoint)
-    recipe = Recipe(budget=24, steps=400, learning_rate=2e-3)
+    recipe = Recipe(budget=24, steps=300, learning_rate=2e-3)
     made = repair(study, recipe, Silent(), original=demos, comparing=Comparing(6, 20))
     assert isinstance(made, Repair)
     shown, nominal = made.group("demonstrated"), made.group("nominal")

@@ -69,6 +69,8 @@ def test_the_statement_has_the_counts_the_intervals_and_what_was_forgotten() -> 
     assert "on the same 240 fresh episodes)" in told
     assert told.endswith("nothing shows that it forgot the task.")
     assert "it has lost some of what it could do" in statement(example(nominal=(1.0, 0.6)))
+    doubtful = [group.model_copy(update={"low": -0.3}) for group in repair.groups]
+    assert "a loss of up to 30 points is not ruled out" in statement(repair.model_copy(update={"groups": doubtful}))
     lucky = repair.model_copy(update={"groups": [group.model_copy(update={"p": 0.4}) for group in repair.groups]})
     assert "; this may be luck, p = 0.40)" in statement(lucky)
     assert statement(example(targets=False)).startswith("The mended policy succeeds in ")

@@ -34,6 +34,10 @@ MEASURES = {
 """RoboMD's measures, and what they are."""
 
 
+TOLERATED = 0.1
+"""A loss of nominal success that the interval must rule out before it is said that nothing was forgotten."""
+
+
 def statement(repair: Repair) -> str:
     """What the repair did, for somebody who reads only this: two sentences with counts and intervals."""
     together, nominal = repair.group("all"), repair.group("nominal")
@@ -49,9 +53,12 @@ def statement(repair: Repair) -> str:
         f"{means} {verb} in {_rate(together.after)} of episodes over {together.variations} variations, where it "
         f"succeeded in {_rate(together.before)} before ({same})."
     )
-    forgot = "and nothing shows that it forgot the task" if nominal.p > 0.05 or nominal.difference >= 0 else (
-        "so it has lost some of what it could do"
-    )  # fmt: skip
+    if nominal.p <= 0.05 and nominal.difference < 0:
+        forgot = "so it has lost some of what it could do"
+    elif nominal.low < -TOLERATED:
+        forgot = f"so that a loss of up to {-100 * nominal.low:.0f} points is not ruled out"
+    else:
+        forgot = "and nothing shows that it forgot the task"
     return (
         f"{told} With nothing changed it succeeds in {_rate(nominal.after)}, before in {_rate(nominal.before)} "
         f"({_points(nominal)}), {forgot}."

@@ -1,6 +1,7 @@
 """Whole files or none: write under a temporary name, flush to disk, rename."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
         flush(target.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `path` in one step when the block ends well, and is gone when it does not."""
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.draft")
+    # What a killed writer left behind.
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        for file in draft.rglob("*"):
+            flush(file)
+        draft.rename(target)
+        flush(target.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,8 +8,10 @@ from faultfield.envs.base import PRIVILEGED, STATE, Observation
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Actions
-from faultfield.policies.demos import Demonstrations, gather
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demos import gather
 from faultfield.policies.experts import LiftExpert
+from tests.toy import PointReach
 
 SMALL = {"size": 32}
 
@@ -181,3 +183,24 @@ def test_attempts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     assert again is not None
     assert np.array_equal(again.actions, one.actions)
     assert AttemptStore(tmp_path / "kept", {"seed": 2}).get(5) is None
+
+
+def test_as_many_under_each_variation_as_were_asked_for(tmp_path: Path) -> None:
+    space = PointReach().variation_space
+    under = [(space.variation({"goal_color": "green"}), 4), (space.variation({"brightness": 0.2}), 2)]
+    whose = {"expert": "tests.policies.halting:Halting", "environment": "tests.repair.toy:GripReach", "camera": "top"}
+    made = [gather(tmp_path / f"{n}.npz", under=under, seed=3, workers=n, **whose) for n in (1, 2)]  # type: ignore[arg-type]
+    assert same(*made)
+    demos = made[0]
+    assert demos.recipe[0]["attempts"] > 6, "failures are replaced under their own variation"
+    assert demos.episodes.max() == 5
+    first = [demos.pictures[np.flatnonzero(demos.episodes == n)[0]].astype(int) for n in range(6)]
+    greener = [(picture[..., 1] - picture[..., 0] > 60).any() for picture in first]
+    assert greener == [True] * 4 + [False] * 2
+    assert max(picture.max() for picture in first[4:]) < 80 < min(picture.max() for picture in first[:4])
+    assert len({demos.states[np.flatnonzero(demos.episodes == n)[0]].tobytes() for n in range(6)}) == 6
+    with pytest.raises(PolicyError, match="episodes and workers of at least 1"):
+        gather(tmp_path / "x.npz", under=under, episodes=3)
+    with pytest.raises(PolicyError, match=r"in 0 of 15 attempts under \{'goal_color': 'green'\}"):
+        gather(tmp_path / "x.npz", under=under, **{**whose, "expert": "tests.policies.halting:Never"})  # type: ignore[arg-type]
+    assert not (tmp_path / "x.npz.attempts").exists()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from faultfield.errors import PolicyError
+from faultfield.errors import CheckpointError, PolicyError
 from faultfield.policies.bc import VisualBC
-from faultfield.policies.demos import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.training import PROGRESS, Jitter, train
 
 
@@ -118,3 +118,46 @@ def test_refuses_what_cannot_be_trained(demos: Path, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="There is no file of demonstrations"):
         train(tmp_path / "none.npz", tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def spot(path: Path, value: float, rows: int = 40) -> Path:
+    """Rows whose action says which file they are from."""
+    pictures = np.full((rows, 32, 32, 3), 100, np.uint8)
+    actions = np.full((rows, 7), value, np.float32)
+    Demonstrations(
+        pictures, np.zeros((rows, 9), np.float32), actions, np.arange(rows), ({"camera": "agentview"},)
+    ).save(path)
+    return path
+
+
+def test_a_batch_has_the_shares_that_were_asked_for(tmp_path: Path) -> None:
+    """The best constant answer under a squared loss is the mean of the rows, and so tells the shares."""
+    files = [spot(tmp_path / "a.npz", -0.05, 10), spot(tmp_path / "b.npz", 0.05, 190)]
+    answers = []
+    for shares in (None, (3, 1), (0, 1)):
+        out = tmp_path / str(shares)
+        train(files, out, steps=120, batch=16, jitter=False, shares=shares)
+        seen = {"observation.images.agentview": np.full((32, 32, 3), 100, np.uint8),
+                "observation.state": np.zeros(9, np.float32)}  # fmt: skip
+        answers.append(float(VisualBC(str(out)).infer(seen)["actions"][0, :6].mean()))
+    assert answers == pytest.approx([0.045, -0.025, 0.05], abs=0.015)
+    for wrong in ((1,), (1, -1), (0, 0)):
+        with pytest.raises(PolicyError, match="one number from 0 up for each file"):
+            train(files, tmp_path / "x", steps=1, shares=wrong)
+
+
+def test_a_training_begins_from_a_checkpoint(demos: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    train(demos, first, steps=30, jitter=False)
+    train(demos, tmp_path / "still", steps=1, learning_rate=1e-12, begin=first)
+    before, after = (VisualBC(str(path)).network.state_dict() for path in (first, tmp_path / "still"))
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, atol=1e-6, rtol=0)
+    other = Demonstrations.load(demos)
+    Demonstrations(other.pictures[:, :24, :24], other.states, other.actions, other.episodes, other.recipe).save(
+        tmp_path / "small.npz"
+    )
+    with pytest.raises(PolicyError, match="has size 32, the demonstrations have 24"):
+        train(tmp_path / "small.npz", tmp_path / "x", steps=1, begin=first)
+    with pytest.raises(CheckpointError, match="no checkpoint to begin from"):
+        train(demos, tmp_path / "x", steps=1, begin=tmp_path / "nowhere")

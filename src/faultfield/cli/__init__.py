@@ -6,7 +6,7 @@ import warnings
 
 import typer
 
-from faultfield.cli import compare, detector, detector_train, explain, export, field, hunt, policy, study
+from faultfield.cli import compare, detector, detector_train, explain, export, field, hunt, policy, repair, study
 from faultfield.cli.console import err
 from faultfield.errors import FaultfieldError
 
@@ -23,6 +23,7 @@ study.register(app)
 compare.register(app)
 export.register(app)
 hunt.register(app)
+repair.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(field.app, name="field")
 app.add_typer(detector.app, name="detector")

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from faultfield import files
-from faultfield.errors import PolicyError
-from faultfield.policies.bc import Architecture, as_input, save_checkpoint
-from faultfield.policies.demos import Demonstrations
+from faultfield.errors import CheckpointError, PolicyError
+from faultfield.policies.bc import WEIGHTS, Architecture, as_input, load_checkpoint, save_checkpoint
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.network import VisuomotorNet
 
 PROGRESS = "training.partial"
@@ -59,6 +59,8 @@ def train(
     jitter: bool = True,
     learning_rate: float = 1e-3,
     batch: int = 64,
+    begin: str | Path | None = None,
+    shares: Sequence[float] | None = None,
     save_every: int = 250,
     on_progress: Callable[[int, int, float], None] | None = None,
 ) -> float:
@@ -76,6 +78,8 @@ def train(
         jitter: Whether colours are changed at random; without it the policy fails under any change of colour.
         learning_rate: At the start.
         batch: Rows per step.
+        begin: A checkpoint whose network and scaling are trained further; a fresh network where it is None.
+        shares: Of each batch, how much comes from each file, in proportion; where None, every row is as likely.
         save_every: Steps between notes of progress on disk.
         on_progress: Called with (step, steps, mean loss since the last call), every 50 steps and at the end.
 
@@ -83,12 +87,16 @@ def train(
         Mean loss over the last steps (at most 50).
 
     Raises:
-        PolicyError: The demonstrations are missing or damaged, or the loss is no longer finite.
+        PolicyError: The demonstrations are missing or damaged, do not fit the network to begin from, or the loss is no
+            longer finite.
+        CheckpointError: The checkpoint to begin from is missing or damaged.
     """
     if steps < 1 or batch < 1:
         raise PolicyError(f"Training needs at least one step and one row a batch, not {steps} and {batch}.")
     paths = [demos] if isinstance(demos, str | Path) else list(demos)
-    data = Demonstrations.join([Demonstrations.load(path) for path in paths])
+    parts = [Demonstrations.load(path) for path in paths]
+    data = Demonstrations.join(parts)
+    draw = _Draw([len(part) for part in parts], shares)
     size, state_dim, action_dim = data.pictures.shape[1], data.states.shape[1], data.actions.shape[1]
     architecture = Architecture(data.recipe[0]["camera"], size, state_dim, action_dim)
     training = {
@@ -100,13 +108,18 @@ def train(
         "jitter": jitter,
         "learning_rate": learning_rate,
         "batch": batch,
+        **({} if shares is None else {"shares": draw.shares}),
+        **({} if begin is None else {"begun_from": _weights_digest(begin)}),
     }
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = architecture.build()
-    network.state_mean.copy_(torch.from_numpy(data.states.mean(0)))
-    network.state_scale.copy_(torch.from_numpy(np.maximum(data.states.std(0), STATE_FLOOR)))
+    if begin is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = architecture.build()
+        network.state_mean.copy_(torch.from_numpy(data.states.mean(0)))
+        network.state_scale.copy_(torch.from_numpy(np.maximum(data.states.std(0), STATE_FLOOR)))
+    else:
+        architecture, network = _begun(begin, architecture)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
     progress = Path(out) / PROGRESS
@@ -117,7 +130,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * 0.5 * (1.0 + math.cos(math.pi * step / steps))
         rng = np.random.default_rng([seed, step])
-        rows = rng.integers(len(data), size=batch)
+        rows = draw.rows(rng, batch)
         pictures = as_input(torch.from_numpy(data.pictures[rows]).to(device))
         if jitter:
             pictures = Jitter()(pictures, rng)
@@ -139,6 +152,39 @@ def train(
     save_checkpoint(out, architecture, network, training)
     progress.unlink(missing_ok=True)
     return mean
+
+
+class _Draw:
+    """Draws the rows of a batch: all alike, or from each file its share."""
+
+    def __init__(self, lengths: Sequence[int], shares: Sequence[float] | None) -> None:
+        self._starts, self._lengths = np.cumsum([0, *lengths[:-1]]), np.array(lengths)
+        if shares is not None and (len(shares) != len(lengths) or min(shares) < 0 or not 0 < sum(shares) < math.inf):
+            raise PolicyError(f"The shares of a batch are one number from 0 up for each file, not {list(shares)}.")
+        self.shares = None if shares is None else tuple(float(share) / sum(shares) for share in shares)
+
+    def rows(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Row numbers, int64 (count,)."""
+        if self.shares is None:
+            return rng.integers(self._lengths.sum(), size=count)
+        parts = rng.choice(len(self.shares), size=count, p=self.shares)
+        return np.asarray(self._starts[parts] + rng.integers(self._lengths[parts]))
+
+
+def _begun(begin: str | Path, wanted: Architecture) -> tuple[Architecture, VisuomotorNet]:
+    architecture, network = load_checkpoint(begin)
+    for what in ("camera", "size", "state_dim", "action_dim"):
+        own, theirs = getattr(architecture, what), getattr(wanted, what)
+        if own != theirs:
+            raise PolicyError(f"The network in '{begin}' has {what} {own}, the demonstrations have {theirs}.")
+    return architecture, network.train()
+
+
+def _weights_digest(checkpoint: str | Path) -> str:
+    file = Path(checkpoint) / WEIGHTS
+    if not file.is_file():
+        raise CheckpointError(f"There is no checkpoint to begin from in '{checkpoint}': it has no {WEIGHTS}.")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _loss(

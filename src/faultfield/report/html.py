@@ -20,6 +20,7 @@ from faultfield.report.agreement import agreement
 from faultfield.report.theme import DARK, LIGHT, Theme, photo_uri, picture_uri, svg_uri
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from matplotlib.figure import Figure
 
 NUMBERED = 8
@@ -69,22 +70,10 @@ def render(
     watched: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> str:
     """The report as text; arguments as in `write_report`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    # Everything from a study (names, texts, notes) is escaped; the policy in the page's head forbids foreign scripts.
-    environment = Environment(
-        loader=PackageLoader("faultfield.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": words.percent, "number": words.number, "spans": words.spans}
-    environment.globals["span"] = words.span
-    script = _source("report.js")
-    return environment.get_template("report.html.j2").render(
+    script = source("report.js")
+    return template("report.html.j2").render(
         d=diagnosis,
-        style=_source("report.css"),
+        style=source("report.css"),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         uris={key: _uri(picture, key) for key, picture in sorted(pictures.items())},
@@ -138,5 +127,23 @@ def _uri(picture: NDArray[np.uint8], key: str, encode: Callable[[NDArray[np.uint
     return encode(picture)
 
 
-def _source(name: str) -> str:
+def template(name: str) -> "Template":
+    """One of our pages, ready to be rendered."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Everything from a study (names, texts, notes) is escaped; the policy in the page's head forbids foreign scripts.
+    environment = Environment(
+        loader=PackageLoader("faultfield.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": words.percent, "number": words.number, "spans": words.spans}
+    environment.globals["span"] = words.span
+    return environment.get_template(name)
+
+
+def source(name: str) -> str:
+    """A file that is put into the page."""
     return resources.files("faultfield.report").joinpath(name).read_text(encoding="utf-8").strip()

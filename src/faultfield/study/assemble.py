@@ -58,7 +58,7 @@ def assemble(
             arguments=dict(study.env_spec.arguments), instruction=study.env.instruction,
             factors=[FactorInfo.of(factor) for factor in study.space],
         ),
-        versions=_versions(),
+        versions=versions(),
         seed=study.config.rollouts.seed,
         rollouts=_rollouts(study),
         nominal=Rate.of(nominal.failures, nominal.episodes),
@@ -158,7 +158,8 @@ def _probe(states: StateBank) -> ProbeInfo:
     return ProbeInfo(moments=len(phases), by_phase={phase: phases.count(phase) for phase in dict.fromkeys(phases)})
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of the packages that results depend on, as far as they are installed."""
     found = {}
     for package in _PACKAGES:
         try:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -125,11 +124,11 @@ def export(
         if format == "robomimic":
             counts = robomimic.write(path, recordings, study.env_spec, env.instruction, valid=valid)
         elif format == "lerobot":
-            with _folder(path) as draft:
+            with files.folder(path) as draft:
                 robot = study.env_spec.arguments.get("robot")
                 counts = lerobot.write(draft, recordings, env.instruction, rate=_rate(env), robot=robot)
         else:
-            with _folder(path) as draft:
+            with files.folder(path) as draft:
                 told = _explained(study) if reasons is None else reasons
                 counts = llava.write(draft, recordings, env.instruction, media=media, rate=_rate(env), reasons=told)
     shutil.rmtree(spool)
@@ -154,20 +153,3 @@ def _told(recordings: Iterator[Recording], update: Any) -> Iterator[Recording]:
 
 def _rate(env: VariableEnv) -> int:
     return int(env.metadata.get("render_fps") or RATE)
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[Path]:
-    """A folder that becomes `path` in one step when the block ends well, and is gone when it does not."""
-    draft = path.with_name(f".{path.name}.draft")
-    # What a killed export left behind.
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
-        yield draft
-        for file in draft.rglob("*"):
-            files.flush(file)
-        draft.rename(path)
-        files.flush(path.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""The command that mends a policy where it fails, and shows what came of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.options import mapping
+from faultfield.cli.study import AsJson, StudyDirectory, Workers
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(repair)
+
+
+def repair(
+    study: StudyDirectory,
+    budget: Annotated[
+        int | None, typer.Option("--budget-episodes", help="Expert demonstrations to gather in all.")
+    ] = None,
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="Under which variations: targeted (worst failures, diverse), random, worst-2, worst-4 (any "
+            "worst-K), all (every known failure)."
+        ),
+    ] = "targeted",
+    per_variation: Annotated[
+        int, typer.Option(help="Demonstrations that each target gets at least: fewer show more variations.")
+    ] = 1,
+    steps: Annotated[int, typer.Option(help="Batches of fine-tuning.")] = 3000,
+    learning_rate: Annotated[float, typer.Option(help="At the start of fine-tuning; falls along a cosine.")] = 1e-3,
+    share: Annotated[float, typer.Option(help="Of each batch, how much is original data, against forgetting.")] = 0.3,
+    original: Annotated[
+        Path | None,
+        typer.Option(help="The demonstrations it was trained on (.npz); by default made again by its own recipe."),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="How much factors matter, YAML: '{table_color: 2, camera_shift: 0}'; 1 where unnamed.")
+    ] = "{}",
+    seed: Annotated[int, typer.Option(help="Of the choice, the demonstrations and the training.")] = 0,
+    episodes: Annotated[int, typer.Option(help="Fresh rollouts a variation, before and after each.")] = 10,
+    nominal: Annotated[int, typer.Option(help="Fresh rollouts with nothing changed, before and after each.")] = 50,
+    after: Annotated[
+        str | None,
+        typer.Option(help="Compare with this checkpoint (or module:Class), which was mended elsewhere; train nothing."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="For a policy that is mended elsewhere: robomimic or lerobot.")
+    ] = "robomimic",
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="Of the repair; by default repairs/MODE-BUDGET in the study."),
+    ] = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mend the policy where the diagnosis says that it fails, and prove it on the same fresh episodes.
+
+    Chooses the worst variations that the expert can solve, gathers the expert's demonstrations under them, fine-tunes
+    (a `VisualBC` checkpoint; the old one is not touched) on these and a share of the original data, and rolls both
+    policies out under every diagnosed variation and the same new seeds: `repair.json`, `repair.html`, `checkpoint/`.
+
+    Any other policy gets its demonstrations as a file for its own trainer. Train it there, then come back with
+    `faultfield repair STUDY --budget-episodes N --after CHECKPOINT`.
+
+    Killed and run again it goes on where it was.
+    """  # fmt: skip
+    from faultfield.errors import StudyError
+    from faultfield.repair.plan import Recipe
+    from faultfield.report.repair import print_repair
+    from faultfield.study import Study
+    from faultfield.study.before_after import PAGE, REPAIRS, Comparing
+    from faultfield.study.repair import Exported, compare_with, place
+    from faultfield.study.repair import repair as mend
+
+    if budget is None and after is None:
+        raise StudyError("Say how many demonstrations may be gathered: --budget-episodes N.")
+    told = mapping(weights, "The weights must be a YAML mapping such as '{table_color: 2}'")
+    recipe = None if budget is None else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told)
+    comparing = Comparing(episodes, nominal)
+    with Study.open(study, None, workers) as opened:
+        if after is not None:
+            found = compare_with(opened, after, Bars(), recipe=recipe, out=out_dir, comparing=comparing)
+        else:
+            assert recipe is not None
+            made = mend(
+                opened, recipe, Bars(), out=out_dir, original=original, comparing=comparing, form=form,
+            )  # fmt: skip
+            if isinstance(made, Exported):
+                _exported(made, str(study), budget, mode, as_json)
+                return
+            found = made
+        directory = out_dir or (opened.directory / REPAIRS / "after" if recipe is None else place(opened, recipe))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    print_repair(found, out)
+    out.print(f"Page: {directory / PAGE}", soft_wrap=True)
+    if after is None:
+        out.print(f"The mended policy: {found.after.arguments.get('checkpoint')}", soft_wrap=True)
+
+
+def _exported(made: object, study: str, budget: int | None, mode: str, as_json: bool) -> None:
+    from faultfield.study.repair import Exported
+
+    assert isinstance(made, Exported)
+    back = f"faultfield repair {study} --budget-episodes {budget} --mode {mode} --after CHECKPOINT"
+    if as_json:
+        print_json({"exported": str(made.path), **made.counts, "then": back})
+        return
+    out.print(str(made.path), soft_wrap=True)
+    err.print(
+        "This policy has a trainer of its own: train it further on this file together with a share of what it learned "
+        f"from, then compare it here with '{back}'.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,94 @@
+"""Demonstrations as one file: what was seen, and what an expert would do there."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import files
+from faultfield.errors import PolicyError
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Observations and the expert's action on each, one row a step.
+
+    Attributes:
+        pictures: uint8 (n, height, width, 3).
+        states: Proprioception, float32 (n, state_dim).
+        actions: What the expert would do, before any noise, float32 (n, action_dim).
+        episodes: Which demonstration a row belongs to, int64 (n,), counted from 0.
+        recipe: How they were gathered, one entry a file.
+    """
+
+    pictures: NDArray[np.uint8]
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    episodes: NDArray[np.int64]
+    recipe: tuple[Mapping[str, Any], ...]
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def save(self, path: str | Path) -> None:
+        """Write one `.npz` file, whole or not at all."""
+        with files.replacing(path) as draft, draft.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                pictures=self.pictures,
+                states=self.states,
+                actions=self.actions,
+                episodes=self.episodes,
+                recipe=np.array(json.dumps(self.recipe)),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Demonstrations":
+        """Read what `save` wrote.
+
+        Raises:
+            PolicyError: The file is missing, damaged, or holds something else.
+        """
+        if not Path(path).is_file():
+            raise PolicyError(f"There is no file of demonstrations '{path}'; 'faultfield policy demos' makes one.")
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                demos = cls(
+                    stored["pictures"],
+                    stored["states"],
+                    stored["actions"],
+                    stored["episodes"],
+                    tuple(json.loads(str(stored["recipe"]))),
+                )
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
+        if not len(demos.pictures) == len(demos.states) == len(demos.actions) == len(demos.episodes) > 0:
+            raise PolicyError(f"The demonstrations in '{path}' are damaged: its arrays differ in length.")
+        return demos
+
+    @classmethod
+    def join(cls, parts: Sequence["Demonstrations"]) -> "Demonstrations":
+        """All rows of several, with episodes counted on.
+
+        Raises:
+            PolicyError: There are none, or their pictures, states or actions differ in shape.
+        """
+        if not parts:
+            raise PolicyError("Training needs at least one file of demonstrations.")
+        shapes = {(p.pictures.shape[1:], p.states.shape[1:], p.actions.shape[1:]) for p in parts}
+        if len(shapes) > 1:
+            raise PolicyError("The files of demonstrations differ in picture size, state or action; train on one kind.")
+        counts = [int(p.episodes.max()) + 1 for p in parts]
+        offsets = np.cumsum([0, *counts[:-1]])
+        return cls(
+            np.concatenate([p.pictures for p in parts]),
+            np.concatenate([p.states for p in parts]),
+            np.concatenate([p.actions for p in parts]),
+            np.concatenate([p.episodes + offset for p, offset in zip(parts, offsets, strict=True)]),
+            tuple(entry for p in parts for entry in p.recipe),
+        )

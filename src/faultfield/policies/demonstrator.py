@@ -1,0 +1,159 @@
+"""Who makes attempts at demonstrations: an environment, an expert, and what disturbs it; alone or in processes."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faultfield import plugins
+from faultfield.envs.base import IMAGE_PREFIX, STATE, Observation, VariableEnv, images_of
+from faultfield.errors import PolicyError
+from faultfield.policies.attempts import Attempt, AttemptStore
+from faultfield.policies.base import Policy, check_actions, load_policy
+
+FIRST_SEED = 2**30
+"""Demonstrations begin from reset seeds at or above this, so that an evaluation from small seeds sees new episodes."""
+
+TRANSLATION = 3
+"""Noise and pushes move the gripper about but never turn it: the leading action dimensions. The last is the gripper."""
+
+STRIDE = 100_000
+"""Attempts under the first variation count from 0, those under the second from here, and so on."""
+
+
+class Demonstrator:
+    """An environment and an expert that make one attempt after another."""
+
+    def __init__(self, recipe: Mapping[str, Any]) -> None:
+        self._env: VariableEnv = plugins.load(recipe["environment"], what="environment")(
+            **recipe["environment_arguments"]
+        )
+        self._expert = load_policy(recipe["expert"], **recipe.get("expert_arguments", {}))
+        self._learner: Policy | None = None
+        if recipe["learner"] is not None:
+            self._learner = load_policy("faultfield.policies.bc:VisualBC", checkpoint=recipe["learner"])
+        self._camera: str | None = recipe["camera"]
+        space = self._env.variation_space
+        self._under = [space.variation(target["variation"]) for target in recipe.get("under", ())]
+        self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
+
+    def attempt(self, index: int) -> Attempt:
+        """Attempt number `index`; the same index gives the same attempt in whatever process."""
+        rng = np.random.default_rng([self._seed, index])
+        # An environment that is told no variation may draw one of its own.
+        options = {"variation": self._under[index // STRIDE]} if self._under else None
+        observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)), options=options)
+        picture = self._find_picture(observation)
+        self._expert.reset()
+        pictures, states, actions = [], [], []
+        over = False
+        for command in self._push(rng):
+            if not over:
+                observation, _, terminated, truncated, info = self._env.step(command)
+                over = terminated or truncated
+        handover = int(rng.integers(5, 40)) if self._learner is not None else 0
+        while not over:
+            action = check_actions(self._expert.infer(observation))[0]
+            pictures.append(observation[picture])
+            states.append(observation[STATE])
+            actions.append(action)
+            executed = action.copy()
+            if self._learner is not None and len(actions) <= handover:
+                executed = check_actions(self._learner.infer(observation))[0]
+            executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
+            observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
+            over = terminated or truncated
+        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
+
+    def _find_picture(self, observation: Observation) -> str:
+        there = images_of(observation)
+        if self._camera is None and len(there) == 1:
+            return IMAGE_PREFIX + next(iter(there))
+        picture = f"{IMAGE_PREFIX}{self._camera}"
+        if picture not in observation:
+            missing = "needs to be told which camera to keep" if self._camera is None else f"has no '{picture}'"
+            raise PolicyError(f"The environment {missing}; it has {', '.join(there)}.")
+        return picture
+
+    def _push(self, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+        """Commands that open the gripper and move it some way in one direction, for a share of the episodes."""
+        if rng.random() >= self._pushed:
+            return []
+        push = np.zeros(self._env.action_space.shape or (), dtype=np.float32)
+        push[:TRANSLATION] = rng.uniform(-1.0, 1.0, TRANSLATION)
+        push[-1] = -1.0
+        return [push] * int(rng.integers(2, 9))
+
+
+class Demonstrators:
+    """Makes attempts in this process or in several; what was built stays until the end of the `with` block.
+
+    Args:
+        recipe: What makes the attempts what they are, as `gather` writes it into its file.
+        workers: Processes; 1 stays in this one.
+        store: Where attempts are kept; those that are there are only read.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any], workers: int, store: AttemptStore) -> None:
+        self._recipe, self._workers, self._store = recipe, workers, store
+        self._here: Demonstrator | None = None
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def attempts(self, indices: Sequence[int]) -> Iterator[Attempt]:
+        """Attempts in the order of their indices; the processes work a few ahead of what was asked for."""
+        if self._workers == 1:
+            for index in indices:
+                yield self._store.get(index) or self._keep(index, self._local().attempt(index))
+            return
+        ahead: deque[tuple[int, Attempt | Future[Attempt]]] = deque()
+        for index in indices:
+            ahead.append((index, self._store.get(index) or self._processes().submit(_attempt, index)))
+            if len(ahead) >= 2 * self._workers:
+                yield self._take(*ahead.popleft())
+        while ahead:
+            yield self._take(*ahead.popleft())
+
+    def _take(self, index: int, found: "Attempt | Future[Attempt]") -> Attempt:
+        return found if isinstance(found, Attempt) else self._keep(index, found.result())
+
+    def _keep(self, index: int, attempt: Attempt) -> Attempt:
+        self._store.put(index, attempt)
+        return attempt
+
+    def _local(self) -> Demonstrator:
+        self._here = self._here or Demonstrator(self._recipe)
+        return self._here
+
+    def _processes(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            how = get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, how, initializer=_start_worker, initargs=(self._recipe,))
+        return self._pool
+
+
+_demonstrator: Demonstrator | None = None
+
+
+def _start_worker(recipe: Mapping[str, Any]) -> None:
+    # Two processes with as many BLAS threads as cores each are slower than one; scikit-learn brings threadpoolctl.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    threadpool_limits(1)
+    global _demonstrator
+    _demonstrator = Demonstrator(recipe)
+
+
+def _attempt(index: int) -> Attempt:
+    assert _demonstrator is not None
+    return _demonstrator.attempt(index)

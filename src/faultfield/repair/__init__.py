@@ -1,0 +1,1 @@
+"""The mend: choose what to demonstrate, gather it, fine-tune, and compare before and after."""

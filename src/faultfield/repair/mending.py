@@ -1,0 +1,117 @@
+"""Fine-tuning: which policies can be mended here, and the card of what comes of it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from faultfield import files
+from faultfield.errors import StudyError
+from faultfield.policies.bc import CONFIG, VisualBC
+from faultfield.repair.plan import Plan
+from faultfield.rollouts.specs import PolicySpec
+
+VISUAL_BC = "faultfield.policies.bc:VisualBC"
+
+OnProgress = Callable[[int, int], None]
+
+
+class Mender(Protocol):
+    """Makes a new checkpoint of a policy from demonstrations."""
+
+    def __call__(
+        self, spec: PolicySpec, targeted: Path, original: Path | None, out: Path, plan: Plan, on_progress: OnProgress
+    ) -> PolicySpec:
+        """Train the policy further and write it to `out`; killed and called again, it goes on.
+
+        Args:
+            spec: The policy as it is.
+            targeted: Demonstrations under the plan's targets, as `policies.demos.gather` writes them.
+            original: What it learned from before, or None.
+            out: Directory of the new checkpoint.
+            plan: With the settings.
+            on_progress: Called with how much is done, and of how much.
+
+        Returns:
+            The mended policy.
+        """
+        ...
+
+
+def mender_of(spec: PolicySpec) -> Mender | None:
+    """Who can mend a policy here; None where it can only be mended elsewhere, with its own trainer.
+
+    Another trainer plugs in here: a function of `Mender`'s shape for its policies' type.
+    """
+    return {VISUAL_BC: mend_visual_bc}.get(spec.type)
+
+
+def mend_visual_bc(
+    spec: PolicySpec, targeted: Path, original: Path | None, out: Path, plan: Plan, on_progress: OnProgress
+) -> PolicySpec:
+    """Fine-tune a `VisualBC` checkpoint, each batch drawn from both files in the plan's shares."""
+    from faultfield.policies.training import train
+
+    mended = PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(out)})
+    # The configuration is what a training writes last.
+    if (out / CONFIG).is_file():
+        return mended
+    recipe = plan.recipe
+    jitter = training_of(spec).get("jitter", True)
+    train(
+        [targeted] if original is None else [targeted, original], out, steps=recipe.steps, seed=recipe.seed,
+        jitter=bool(jitter), learning_rate=recipe.learning_rate, begin=spec.arguments["checkpoint"],
+        shares=None if original is None else (1 - recipe.share, recipe.share),
+        on_progress=lambda done, total, loss: on_progress(done, total),
+    )  # fmt: skip
+    return mended
+
+
+def camera_of(spec: PolicySpec) -> str | None:
+    """Whose pictures a `VisualBC` policy sees."""
+    policy = spec.build()
+    return policy.architecture.camera if isinstance(policy, VisualBC) else None
+
+
+def training_of(spec: PolicySpec) -> dict[str, Any]:
+    """How a `VisualBC` checkpoint says that it was trained; empty where it does not."""
+    import json
+
+    try:
+        config = json.loads((Path(spec.arguments["checkpoint"]) / CONFIG).read_text(encoding="utf-8"))
+        return dict(config.get("training") or {})
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def mended_elsewhere(spec: PolicySpec, after: str) -> PolicySpec:
+    """The study's policy with another checkpoint, or another policy, `module:Class`.
+
+    Raises:
+        StudyError: The policy takes no checkpoint, or there is none at that path.
+    """
+    if Path(after).exists():
+        if "checkpoint" not in spec.arguments:
+            raise StudyError(
+                f"The study's policy '{spec.type}' is not built from a checkpoint: give --after as 'module:Class'."
+            )
+        return PolicySpec(spec.type, {**spec.arguments, "checkpoint": after})
+    if ":" in after:
+        return PolicySpec(after)
+    raise StudyError(f"There is no checkpoint at '{after}'; give its path, or a policy as 'module:Class'.")
+
+
+def write_card(directory: Path, title: str, facts: Sequence[tuple[str, str]], statement: str, command: str) -> None:
+    """The README.md of a mended checkpoint: what it is, how it was made, how it fares.
+
+    Args:
+        directory: Of the checkpoint.
+        title: First line.
+        facts: Rows of its table.
+        statement: Before and after, in words.
+        command: That makes it again.
+    """
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts)
+    files.write_text(
+        directory / "README.md",
+        f"# {title}\n\n{statement}\n\n| | |\n|---|---|\n{rows}\n\nMade by\n\n```sh\n{command}\n```\n",
+    )

@@ -1,0 +1,126 @@
+"""What the policy was taught before: a share of it keeps it from forgetting."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from faultfield import plugins
+from faultfield.errors import PolicyError
+from faultfield.policies.bc import CONFIG
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demos import gather
+from faultfield.rollouts.specs import EnvSpec
+
+FEWEST = 20
+"""Original demonstrations that are made again at least, as far as there were as many."""
+
+OnProgress = Callable[[int, int], None]
+
+
+def recipes_of(checkpoint: str | Path) -> list[dict[str, Any]]:
+    """How the demonstrations of a VisualBC checkpoint were gathered, one entry a file.
+
+    Raises:
+        PolicyError: The checkpoint does not say.
+    """
+    try:
+        config = json.loads((Path(checkpoint) / CONFIG).read_text(encoding="utf-8"))
+        recipes = config["training"]["demonstrations"]
+        if recipes and all({"expert", "environment", "episodes"} <= recipe.keys() for recipe in recipes):
+            return list(recipes)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise PolicyError(
+        f"'{checkpoint}' does not say how its demonstrations were gathered; give them with --original FILE."
+    )
+
+
+def check_original(path: Path, environment: EnvSpec) -> Demonstrations:
+    """The demonstrations in a file, once they are known to be of the environment's task.
+
+    Raises:
+        PolicyError: The file is missing or damaged, or of another task.
+    """
+    demos = Demonstrations.load(path)
+    wanted = _task(environment.type, environment.arguments)
+    for recipe in demos.recipe:
+        found = _task(str(recipe.get("environment")), recipe.get("environment_arguments", {}))
+        if found != wanted:
+            raise PolicyError(
+                f"The original demonstrations in '{path}' are of another task ({found}); the study's is {wanted}."
+            )
+    return demos
+
+
+def gather_again(
+    path: Path, checkpoint: str | Path, *, most: int, workers: int = 1, on_progress: OnProgress | None = None
+) -> None:
+    """Gather the first demonstrations that a checkpoint was trained on once more, by its own recipe, into a file.
+
+    On the machine that made the checkpoint they come out bit for bit the same; killed, the gathering goes on.
+
+    Args:
+        path: The `.npz` file to write.
+        checkpoint: Directory of the checkpoint.
+        most: At most so many, or `FEWEST`; of several files, each its share.
+        workers: Processes.
+        on_progress: Called with (demonstrations kept, demonstrations wanted).
+
+    Raises:
+        PolicyError: The checkpoint does not say how, a learner that it was made with is gone, or `gather` raises.
+    """
+    recipes = recipes_of(checkpoint)
+    had = sum(int(recipe["episodes"]) for recipe in recipes)
+    wanted = min(had, max(most, FEWEST))
+    counts = [max(1, round(wanted * int(recipe["episodes"]) / had)) for recipe in recipes]
+    parts, done = [], 0
+    for number, (recipe, count) in enumerate(zip(recipes, counts, strict=True)):
+        learner = recipe.get("learner")
+        if learner is not None and not Path(learner).exists():
+            raise PolicyError(
+                f"The demonstrations of '{checkpoint}' were gathered with the learner '{learner}', which is gone; give "
+                "them with --original FILE."
+            )
+        part = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        before = done
+        parts.append(
+            _load(part, recipe) or gather(
+                part, episodes=count, seed=recipe.get("seed", 0), noise=recipe.get("noise", 0.3),
+                pushed=recipe.get("pushed", 0.5), workers=workers, expert=recipe["expert"],
+                expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
+                environment_arguments=recipe.get("environment_arguments"), camera=recipe.get("camera"),
+                learner=learner,
+                on_progress=None if on_progress is None else
+                lambda kept, _, before=before: on_progress(before + kept, sum(counts)),
+            )
+        )  # fmt: skip
+        done += count
+    Demonstrations.join(parts).save(path)
+    for number in range(len(parts)):
+        path.with_name(f"{path.stem}.{number}{path.suffix}").unlink(missing_ok=True)
+
+
+def _load(path: Path, recipe: Mapping[str, Any]) -> Demonstrations | None:
+    if not path.is_file():
+        return None
+    demos = Demonstrations.load(path)
+    return demos if demos.recipe[0].get("seed") == recipe.get("seed") else None
+
+
+def _task(environment: str, arguments: Mapping[str, Any]) -> str:
+    """The environment's class and its task, where it has several; what varies an environment counts as that."""
+    inner = arguments.get("type")
+    if isinstance(inner, str):
+        return _task(inner, {name: value for name, value in arguments.items() if name != "type"})
+    task = arguments.get("task")
+    if task is None:
+        try:
+            default = inspect.signature(plugins.load(environment)).parameters["task"].default
+            task = None if default is inspect.Parameter.empty else default
+        except Exception:
+            # An environment that cannot be imported here, or that has but one task.
+            task = None
+    name = environment.rpartition(":")[2] or environment
+    return name if task is None else f"{name} {task}"

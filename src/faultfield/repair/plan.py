@@ -1,0 +1,135 @@
+"""What a repair has decided before it begins, kept so that a run that was killed goes on with the same."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faultfield import files
+from faultfield.errors import StudyError
+from faultfield.repair.targets import Suspect, Target
+from faultfield.variations import VariationSpace
+
+FORMAT = "faultfield-repair-plan-1"
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a policy is mended.
+
+    Attributes:
+        budget: Demonstrations in all.
+        mode: How targets are chosen.
+        least: Demonstrations that each target gets at least: the fewer, the more variations are shown.
+        seed: Of the choice, the demonstrations and the training.
+        share: Of each batch, how much comes from the original demonstrations, 0–1.
+        steps: Batches of fine-tuning.
+        learning_rate: At the start.
+        weights: How much a factor matters, by name.
+    """
+
+    budget: int
+    mode: str = "targeted"
+    least: int = 1
+    seed: int = 0
+    share: float = 0.3
+    steps: int = 3000
+    learning_rate: float = 1e-3
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1 or self.steps < 1 or self.learning_rate <= 0 or self.seed < 0:
+            raise StudyError(
+                "A repair takes a share of original data from 0 to below 1, at least one step, a learning rate above 0 "
+                f"and a seed from 0 up, not {self.share}, {self.steps}, {self.learning_rate} and {self.seed}."
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is demonstrated, and of whom it was decided.
+
+    Attributes:
+        recipe: The settings.
+        policy, environment, diagnosis: Fingerprints.
+        targets: What is demonstrated, and how often.
+    """
+
+    recipe: Recipe
+    policy: str
+    environment: str
+    diagnosis: str
+    targets: tuple[Target, ...]
+
+    def settle(self, directory: Path) -> None:
+        """Write it into an empty directory; in one that has a plan, be sure that it is the same.
+
+        Raises:
+            StudyError: The directory holds another repair.
+        """
+        file, own = directory / PLAN_FILE, self.to_json()
+        if not file.exists():
+            files.write_text(file, json.dumps(own, indent=2, ensure_ascii=False) + "\n")
+            return
+        found = read_json(file)
+        if found != json.loads(json.dumps(own)):
+            was, now = found.get("recipe", {}), own["recipe"]
+            differ = [f"{name} {was.get(name)}, now {now[name]}" for name in now if was.get(name) != now[name]]
+            raise StudyError(
+                f"{directory} holds another repair ({'; '.join(differ) or 'of another policy or diagnosis'}); "
+                "choose another --out, or delete the directory."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "format": FORMAT, "recipe": asdict(self.recipe), "policy": self.policy, "environment": self.environment,
+            "diagnosis": self.diagnosis,
+            "targets": [
+                {
+                    "variation": t.variation.to_json(), "text": t.variation.text, "group": t.suspect.group,
+                    "failure": t.suspect.failure, "weight": t.suspect.weight, "episodes": t.episodes,
+                }
+                for t in self.targets
+            ],
+        }  # fmt: skip
+
+    @classmethod
+    def read(cls, directory: Path, space: VariationSpace) -> "Plan":
+        """Read what `settle` wrote.
+
+        Raises:
+            StudyError: There is none, or it is damaged.
+        """
+        file = directory / PLAN_FILE
+        found = read_json(file)
+        try:
+            targets = tuple(
+                Target(
+                    Suspect(space.variation(t["variation"]), t["failure"], t["group"], t["weight"]), int(t["episodes"])
+                )
+                for t in found["targets"]
+            )
+            recipe = Recipe(**found["recipe"])
+            return cls(recipe, found["policy"], found["environment"], found["diagnosis"], targets)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StudyError(f"{file} is damaged; delete its directory and repair again.") from error
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file of a repair.
+
+    Raises:
+        StudyError: It is missing or damaged.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    except FileNotFoundError:
+        raise StudyError(f"There is no {file}; 'faultfield repair' makes one.") from None
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{file} cannot be read ({error}); delete its directory and repair again.") from error
+    raise StudyError(f"{file} is damaged; delete its directory and repair again.")

@@ -1,0 +1,189 @@
+"""Under which variations a budget of demonstrations is best spent."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from faultfield.diagnosis.result import Diagnosis
+from faultfield.errors import StudyError
+from faultfield.variations import Variation, VariationSpace
+
+FAILING = 0.2
+"""From this failure probability on, a variation is one to be repaired."""
+
+MODES = ("targeted", "random", "worst-2", "worst-4", "all")
+"""How targets are chosen; `worst-K` takes any K."""
+
+Group = Literal["known", "unseen"]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A feasible variation that was diagnosed.
+
+    Attributes:
+        variation: Which.
+        failure: Failure probability, 0–1: counted where it was rolled out, estimated where it was not.
+        weight: How much it matters to the user; 1 where nothing was said.
+        group: `known` was rolled out before anything was learned; `unseen` was ranked.
+    """
+
+    variation: Variation
+    failure: float
+    group: Group
+    weight: float = 1.0
+
+    @property
+    def mass(self) -> float:
+        """Failure mass: failure probability times weight."""
+        return self.failure * self.weight
+
+
+@dataclass(frozen=True)
+class Target:
+    """A variation to be demonstrated, and how often."""
+
+    suspect: Suspect
+    episodes: int
+
+    @property
+    def variation(self) -> Variation:
+        """Which."""
+        return self.suspect.variation
+
+
+def suspects(diagnosis: Diagnosis, space: VariationSpace, weights: Mapping[str, float] | None = None) -> list[Suspect]:
+    """Every variation of a diagnosis that the expert can solve, as far as that was tried, in the diagnosis' order.
+
+    Args:
+        diagnosis: Of the policy to be mended.
+        space: Of its environment.
+        weights: How much a factor matters, by name; a variation's weight is the product of its factors'.
+
+    Raises:
+        VariationError: The space has no such factor.
+        StudyError: A weight is negative or not finite.
+    """
+    matters = dict(weights or {})
+    for name, weight in matters.items():
+        space.factor(name)
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+            raise StudyError(f"The weight of '{name}' must be a number from 0 up, not {weight}.")
+    found = [Suspect(space.variation(e.variation), e.rate, "known") for e in diagnosis.known if not e.infeasible]
+    for entry in diagnosis.ranking:
+        if not entry.infeasible:
+            failure = entry.failure_probability if entry.verified is None else entry.verified.rate
+            found.append(Suspect(space.variation(entry.variation), failure, "unseen"))
+    return [replace(one, weight=prod(matters.get(name, 1.0) for name in one.variation)) for one in found]
+
+
+def choose(
+    pool: Sequence[Suspect], mode: str, budget: int, space: VariationSpace, seed: int, least: int = 1
+) -> list[Target]:
+    """Spread a budget of demonstrations over variations.
+
+    `targeted` takes failures by failure mass, each worth less the nearer it lies to those taken already and the more of
+    these change the same factors. `worst-K` takes the K of highest mass; `all` every known failure; `random` as many
+    variations as `targeted` may, whether they fail or not. Each gets `least` demonstrations, the rest in proportion to
+    its mass (`random` and `all`: evenly).
+
+    Args:
+        pool: What `suspects` found.
+        mode: One of `MODES`.
+        budget: Demonstrations in all.
+        space: Of the variations.
+        seed: For `random`.
+        least: Demonstrations that a variation gets at least.
+
+    Returns:
+        Targets in the order in which they were taken; their episodes sum to `budget`.
+
+    Raises:
+        StudyError: There is no such mode, nothing fails, or the budget is smaller than one variation.
+    """
+    rule = _rule(mode)
+    if least < 1:
+        raise StudyError(f"A variation takes at least one demonstration, not {least}.")
+    if budget < least:
+        raise StudyError(f"A budget of {budget} episodes is smaller than one variation, which takes {least}.")
+    failing = [one for one in pool if one.failure >= FAILING and one.mass > 0]
+    if not failing:
+        raise StudyError(
+            f"There is nothing to repair: the policy fails in {FAILING:.0%} of the episodes under no variation of the "
+            "diagnosis that the expert can solve."
+        )
+    taken = rule(pool, failing, budget // least, space, seed)
+    if not taken:
+        raise StudyError("There is nothing to repair: no known variation fails; the mode 'targeted' takes unseen ones.")
+    if len(taken) > budget:
+        raise StudyError(f"A budget of {budget} episodes is smaller than the {len(taken)} variations of mode '{mode}'.")
+    shares = [1.0 if mode in ("random", "all") else one.mass for one in taken]
+    numbers = _apportion(budget, shares, min(least, budget // len(taken)))
+    return [Target(one, number) for one, number in zip(taken, numbers, strict=True)]
+
+
+Rule = Callable[[Sequence[Suspect], Sequence[Suspect], int, VariationSpace, int], list[Suspect]]
+"""Takes all suspects, those that fail, how many at most, the space and a seed."""
+
+
+def _rule(mode: str) -> Rule:
+    if mode == "targeted":
+        return lambda pool, failing, most, space, seed: spread(failing, most, space)
+    if mode == "random":
+        return lambda pool, failing, most, space, seed: _random(pool, most, seed)
+    if mode == "all":
+        return lambda pool, failing, most, space, seed: [one for one in failing if one.group == "known"]
+    if match := re.fullmatch(r"worst-([1-9]\d*)", mode):
+        count = int(match[1])
+        return lambda pool, failing, most, space, seed: sorted(failing, key=_worst)[: min(count, most)]
+    raise StudyError(f"There is no mode '{mode}'; known are {', '.join(MODES)} (worst-K with any K).")
+
+
+def spread(failing: Sequence[Suspect], most: int, space: VariationSpace) -> list[Suspect]:
+    """Failures one after another: different factors first, then different values.
+
+    The next is the one of highest mass × distance to the nearest taken (at most 1) ÷ (1 + how often those taken change
+    its factors, on average).
+    """
+    left = sorted(failing, key=_worst)
+    taken: list[Suspect] = []
+    changed: dict[str, int] = {}
+    gap = {one.variation: 1.0 for one in left}
+    while left and len(taken) < most:
+
+        def worth(one: Suspect) -> float:
+            before = sum(changed.get(name, 0) for name in one.variation) / len(one.variation)
+            return one.mass * gap[one.variation] / (1.0 + before)
+
+        best = max(left, key=worth)
+        left.remove(best)
+        taken.append(best)
+        for name in best.variation:
+            changed[name] = changed.get(name, 0) + 1
+        for one in left:
+            gap[one.variation] = min(gap[one.variation], space.distance(one.variation, best.variation))
+    return taken
+
+
+def _random(pool: Sequence[Suspect], most: int, seed: int) -> list[Suspect]:
+    rng = np.random.default_rng(seed)
+    return [pool[i] for i in rng.permutation(len(pool))[:most]]
+
+
+def _worst(one: Suspect) -> tuple[float, str]:
+    return -one.mass, one.variation.key
+
+
+def _apportion(total: int, shares: Sequence[float], least: int) -> list[int]:
+    """Whole numbers that sum to `total`, each at least `least`, the rest by largest remainders."""
+    rest = total - least * len(shares)
+    exact = [rest * share / sum(shares) for share in shares]
+    parts = [int(amount) for amount in exact]
+    by_remainder = sorted(range(len(parts)), key=lambda i: (parts[i] - exact[i], i))
+    for i in by_remainder[: rest - sum(parts)]:
+        parts[i] += 1
+    return [least + part for part in parts]

@@ -1,0 +1,129 @@
+"""Both policies of a repair under the same variations and seeds."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from faultfield.diagnosis.context import PolicyInfo
+from faultfield.errors import StudyError
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.repair.plan import Plan
+from faultfield.repair.result import DataSet, Repair, TargetEntry, compared, measured
+from faultfield.repair.targets import Suspect
+from faultfield.report.repair import write_repair_page
+from faultfield.rollouts.collect import collect
+from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.specs import PolicySpec
+from faultfield.rollouts.worker import Job
+from faultfield.study.assemble import versions
+from faultfield.study.directory import Study
+from faultfield.study.progress import Progress
+from faultfield.variations import NOMINAL, Variation
+
+REPAIR_SEED = 300_000
+"""Added to the study's seed: a comparison sees no scene that anything was learned from, verified or hunted on."""
+
+REPAIRS = "repairs"
+"""Folder of a study in which its repairs lie, with the ledger that they share."""
+
+RESULT, PAGE = "repair.json", "repair.html"
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How much is rolled out to compare.
+
+    Attributes:
+        episodes: For each variation, before and after.
+        nominal: With nothing changed, before and after.
+    """
+
+    episodes: int = 10
+    nominal: int = 50
+
+    def __post_init__(self) -> None:
+        if min(self.episodes, self.nominal) < 1:
+            raise StudyError("A comparison takes at least one episode a variation and one nominal.")
+
+
+def before_and_after(
+    study: Study,
+    after: PolicySpec,
+    pool: list[Suspect],
+    plan: Plan | None,
+    directory: Path,
+    comparing: Comparing,
+    progress: Progress,
+    data: tuple[Path | None, Path | None],
+) -> Repair:
+    """Roll out both policies under the same variations and seeds, and write `repair.json` and `repair.html`.
+
+    Args:
+        study: Whose policy is the one before.
+        after: The mended policy.
+        pool: The variations.
+        plan: What was demonstrated; None where nothing was planned here.
+        directory: Where the results are written.
+        comparing: How much is rolled out.
+        progress: Shows how far it is.
+        data: Files of the new and of the original demonstrations, where there are any.
+    """
+    shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
+    variations: list[tuple[Variation, Literal["known", "unseen", "nominal"], int]] = [(NOMINAL, "nominal", 0)]
+    variations += [(one.variation, one.group, shown.get(one.variation, 0)) for one in pool]
+    first = study.config.rollouts.seed + REPAIR_SEED
+    jobs = [
+        Job(variation, first + i, "repair")
+        for variation, group, _ in variations
+        for i in range(comparing.nominal if group == "nominal" else comparing.episodes)
+    ]
+    with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
+        before = _rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
+        mended = _rolled(study, ledger, jobs, after, "After", progress)
+    groups, rows = compared(variations, before, mended)
+    targets = plan.targets if plan is not None else ()
+    found = Repair(
+        created=datetime.now(UTC).isoformat(timespec="seconds"), study=study.name, instruction=study.env.instruction,
+        before=_info(study.policy_spec), after=_info(after),
+        settings=None if plan is None else plan.to_json()["recipe"],
+        targets=[
+            TargetEntry(
+                variation=t.variation.to_json(), text=t.variation.text, group=t.suspect.group,
+                failure=t.suspect.failure, weight=t.suspect.weight, episodes=t.episodes,
+            )
+            for t in targets
+        ],
+        targeted=_data(data[0]), original=_data(data[1]), seeds=(first, comparing.episodes), groups=groups, rows=rows,
+        measures_before=measured(rows, "before"), measures_after=measured(rows, "after"), versions=versions(),
+    )  # fmt: skip
+    found.write(directory / RESULT)
+    write_repair_page(found, directory / PAGE)
+    return found
+
+
+def _rolled(
+    study: Study, ledger: Ledger, jobs: list[Job], spec: PolicySpec, name: str, progress: Progress
+) -> list[Episode]:
+    with progress.task(name, len(jobs)) as update:
+        collect(
+            ledger, jobs, study.env_spec, spec, workers=study.workers,
+            on_episode=lambda episode, done, total: update(done),
+        )  # fmt: skip
+        update(len(jobs))
+    wanted = {(job.variation, job.seed) for job in jobs}
+    rolled = ledger.episodes(None, spec.fingerprint, study.identity["environment"], load="none")
+    return [episode for episode in rolled if (episode.variation, episode.seed) in wanted]
+
+
+def _info(spec: PolicySpec) -> PolicyInfo:
+    return PolicyInfo(type=spec.type, fingerprint=spec.fingerprint, arguments=dict(spec.arguments))
+
+
+def _data(path: Path | None) -> DataSet | None:
+    if path is None:
+        return None
+    demos = Demonstrations.load(path)
+    count = int(demos.episodes.max()) + 1
+    return DataSet(file=str(path), demonstrations=count, steps=len(demos), bytes=path.stat().st_size)

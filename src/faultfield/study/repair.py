@@ -1,0 +1,234 @@
+"""The mend of a study's policy: targeted demonstrations, fine-tuning, and the same episodes before and after."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from faultfield.diagnosis.result import Diagnosis
+from faultfield.errors import StudyError
+from faultfield.exports import lerobot, robomimic
+from faultfield.files import folder
+from faultfield.policies.demos import gather
+from faultfield.policies.teachers import teacher
+from faultfield.repair import mending, recordings
+from faultfield.repair.original import check_original, gather_again
+from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
+from faultfield.repair.result import Repair
+from faultfield.repair.targets import Suspect, choose, suspects
+from faultfield.report.repair import statement
+from faultfield.rollouts.pool import cores
+from faultfield.rollouts.specs import PolicySpec
+from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after
+from faultfield.study.directory import Study
+from faultfield.study.progress import Progress
+
+DEMONSTRATIONS, ORIGINAL, CHECKPOINT = "demonstrations.npz", "original.npz", "checkpoint"
+
+Format = Literal["robomimic", "lerobot"]
+FORMATS = {"robomimic": "demonstrations.hdf5", "lerobot": "demonstrations-lerobot"}
+"""What a policy that is mended elsewhere is given, and under which name."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Demonstrations for a policy that is mended elsewhere.
+
+    Attributes:
+        path: The file or folder.
+        counts: As the export counts them.
+        directory: Of the repair.
+    """
+
+    path: Path
+    counts: Mapping[str, Any]
+    directory: Path
+
+
+def repair(
+    study: Study,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    out: str | Path | None = None,
+    original: str | Path | None = None,
+    comparing: Comparing | None = None,
+    form: Format = "robomimic",
+) -> Repair | Exported:
+    """Mend the policy of a diagnosed study, and compare it before and after.
+
+    What is made lies in `out`: the plan, the demonstrations, the checkpoint with its card, `repair.json` and
+    `repair.html`; the episodes of the comparison in a ledger that all repairs of a study share. Killed at any moment
+    and called again with the same arguments, it goes on. A policy that cannot be trained here gets its demonstrations
+    in a format of its own trainer, and no more.
+
+    Args:
+        study: Whose policy and environment; with a diagnosis.
+        recipe: How to mend.
+        progress: Shows how far it is.
+        out: Directory of the repair; by default `repairs/<mode>-<budget>` in the study's.
+        original: Demonstrations that the policy was trained on; made again by its own recipe where None.
+        comparing: How much is rolled out.
+        form: Format for a policy that is mended elsewhere.
+
+    Raises:
+        StudyError: The study was not diagnosed, nothing is to be repaired, the budget is too small, there is no such
+            mode, or `out` holds another repair.
+        PolicyError: Nobody can demonstrate the task, or the original demonstrations are of another task.
+    """
+    if form not in FORMATS:
+        raise StudyError(f"There is no format '{form}'; known are {', '.join(FORMATS)}.")
+    plan, pool = plan_of(study, recipe)
+    directory = place(study, recipe) if out is None else Path(out)
+    mend = mending.mender_of(study.policy_spec)
+    if mend is not None and original is not None:
+        check_original(Path(original), study.env_spec)
+    plan.settle(directory)
+    if mend is None:
+        return _export(study, plan, directory, form, progress)
+    targeted = _gather(study, plan, directory, progress)
+    mixed = None if recipe.share == 0 else Path(original) if original else _original(study, plan, directory, progress)
+    with progress.task("Fine-tuning", recipe.steps) as update:
+        after = mend(study.policy_spec, targeted, mixed, directory / CHECKPOINT, plan, lambda done, total: update(done))
+        update(recipe.steps)
+    found = before_and_after(study, after, pool, plan, directory, comparing or Comparing(), progress, (targeted, mixed))
+    _card(study, found, plan, directory)
+    return found
+
+
+def compare_with(
+    study: Study,
+    after: str,
+    progress: Progress,
+    *,
+    recipe: Recipe | None = None,
+    out: str | Path | None = None,
+    comparing: Comparing | None = None,
+) -> Repair:
+    """Compare the study's policy with one that was mended elsewhere, under the same variations and seeds.
+
+    Args:
+        study: Whose policy is the one before.
+        after: A checkpoint in place of the study's, or `module:Class`.
+        progress: Shows how far it is.
+        recipe: Of the repair that exported the demonstrations, if one did.
+        out: Its directory; by default that of the recipe, or `repairs/after` in the study's.
+        comparing: How much is rolled out.
+
+    Raises:
+        StudyError: The study was not diagnosed, or there is no such policy.
+        FaultfieldError: What building it raises.
+    """
+    spec = mending.mended_elsewhere(study.policy_spec, after)
+    spec.build()
+    default = place(study, recipe) if recipe is not None else study.directory / REPAIRS / "after"
+    directory = default if out is None else Path(out)
+    pool = suspects(_diagnosis(study), study.space)
+    plan = Plan.read(directory, study.space) if (directory / PLAN_FILE).exists() else None
+    return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
+
+
+def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
+    """What a repair would do, and every variation that it would be compared on.
+
+    Raises:
+        StudyError: As `choose` raises.
+    """
+    diagnosis = _diagnosis(study)
+    pool = suspects(diagnosis, study.space, recipe.weights)
+    targets = choose(pool, recipe.mode, recipe.budget, study.space, recipe.seed, recipe.least)
+    identity = study.identity
+    return Plan(recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets)), pool
+
+
+def place(study: Study, recipe: Recipe) -> Path:
+    """Where a repair lies by default."""
+    seed = f"-seed-{recipe.seed}" if recipe.seed else ""
+    return study.directory / REPAIRS / f"{recipe.mode}-{recipe.budget}{seed}"
+
+
+def _diagnosis(study: Study) -> Diagnosis:
+    file = study.directory / "diagnosis.json"
+    if not file.exists():
+        raise StudyError(f"{study.directory} was not diagnosed yet; run 'faultfield run {study.directory}' first.")
+    return Diagnosis.read(file)
+
+
+def _expert(study: Study) -> PolicySpec:
+    """The study's expert control; without one, ours for the task."""
+    expert = study.config.controls.expert
+    if expert is not None:
+        return PolicySpec(expert.type, expert.arguments)
+    ours = teacher(study.env_spec.type, study.env_spec.arguments)
+    return PolicySpec(ours.type, ours.arguments)
+
+
+def _workers(study: Study) -> int:
+    return cores() if study.count == "auto" else study.count
+
+
+def _gather(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
+    path = directory / DEMONSTRATIONS
+    with progress.task("Demonstrations", plan.recipe.budget) as update:
+        if not path.exists():
+            expert = _expert(study)
+            gather(
+                path, under=[(t.variation, t.episodes) for t in plan.targets], seed=plan.recipe.seed,
+                workers=_workers(study), expert=expert.type, expert_arguments=expert.arguments,
+                environment=study.env_spec.type, environment_arguments=study.env_spec.arguments,
+                camera=mending.camera_of(study.policy_spec), on_progress=lambda done, total: update(done),
+            )  # fmt: skip
+        update(plan.recipe.budget)
+    return path
+
+
+def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
+    path = directory / ORIGINAL
+    if not path.exists():
+        with progress.task("Original demonstrations", plan.recipe.budget) as update:
+            gather_again(
+                path, study.policy_spec.arguments["checkpoint"], most=plan.recipe.budget, workers=_workers(study),
+                on_progress=lambda done, total: update(done),
+            )  # fmt: skip
+            update(plan.recipe.budget)
+    check_original(path, study.env_spec)
+    return path
+
+
+def _export(study: Study, plan: Plan, directory: Path, form: Format, progress: Progress) -> Exported:
+    path, spool = directory / FORMATS[form], directory / "recordings"
+    if path.exists():
+        return Exported(path, {"demonstrations": plan.recipe.budget}, directory)
+    with progress.task("Demonstrations", plan.recipe.budget) as update:
+        recorded = recordings.record_targets(
+            spool, plan.targets, study.env_spec, _expert(study), workers=_workers(study),
+            on_progress=lambda done, total: update(done),
+        )  # fmt: skip
+        if form == "robomimic":
+            counts = robomimic.write(path, recorded, study.env_spec, study.env.instruction)
+        else:
+            rate = int(study.env.metadata.get("render_fps") or 20)
+            with folder(path) as draft:
+                counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate)
+    recordings.forget(spool)
+    return Exported(path, counts, directory)
+
+
+def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
+    recipe = plan.recipe
+    targeted = found.targeted
+    mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
+    facts = [
+        ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
+        ("demonstrations", f"{recipe.budget} under {len(plan.targets)} variations, mode {recipe.mode}"),
+        ("rows", str(targeted.steps if targeted else 0)),
+        ("original data", mixed),
+        ("training", f"{recipe.steps} steps, learning rate {recipe.learning_rate:g}, seed {recipe.seed}"),
+        ("measured on", f"reset seeds from {found.seeds[0]}; every variation in `../{RESULT}`"),
+    ]
+    command = (
+        f"faultfield repair {study.directory} --budget-episodes {recipe.budget} --mode {recipe.mode} "
+        f"--per-variation {recipe.least} --steps {recipe.steps} --learning-rate {recipe.learning_rate:g} "
+        f"--share {recipe.share:g} --seed {recipe.seed}"
+    )
+    mending.write_card(directory / CHECKPOINT, f"{study.name}, mended", facts, statement(found), command)

@@ -1,0 +1,81 @@
+"""The original demonstrations: of the right task, or made again by the checkpoint's own recipe."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faultfield.errors import PolicyError
+from faultfield.policies.bc import CONFIG
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.repair.original import check_original, gather_again
+from faultfield.rollouts.specs import EnvSpec
+from tests.repair import toy
+
+ENV = EnvSpec("tests.repair.toy:GripReach")
+
+
+def with_recipe(path: Path, demos: Demonstrations, **changes: object) -> Path:
+    recipe = ({**demos.recipe[0], **changes},)
+    Demonstrations(demos.pictures, demos.states, demos.actions, demos.episodes, recipe).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Demonstrations:
+    return Demonstrations.load(toy.demonstrations(tmp_path_factory.mktemp("original") / "d.npz", 30, seed=4))
+
+
+def checkpoint(directory: Path, *recipes: dict[str, object]) -> Path:
+    directory.mkdir()
+    (directory / CONFIG).write_text(json.dumps({"training": {"demonstrations": list(recipes)}}))
+    return directory
+
+
+def test_of_another_task_is_refused(demos: Demonstrations, tmp_path: Path) -> None:
+    assert len(check_original(with_recipe(tmp_path / "same.npz", demos), ENV)) == len(demos)
+    lift = EnvSpec("faultfield.envs.robosuite:Robosuite", {"size": 84})
+    with pytest.raises(PolicyError, match=r"of another task \(GripReach\); the study's is Robosuite Lift"):
+        check_original(tmp_path / "same.npz", lift)
+    stack = with_recipe(
+        tmp_path / "stack.npz", demos, environment=lift.type, environment_arguments={"task": "Stack", "size": 84}
+    )
+    with pytest.raises(PolicyError, match=r"\(Robosuite Stack\)"):
+        check_original(stack, lift)
+    varied = {"type": lift.type, "share": 0.5, "placement": 0.1}
+    same = with_recipe(
+        tmp_path / "varied.npz", demos, environment="faultfield.envs.randomised:Randomised",
+        environment_arguments=varied,
+    )  # fmt: skip
+    assert check_original(same, lift), "a varied environment has the task of what it varies"
+
+
+def test_made_again_they_are_the_first_of_the_same(demos: Demonstrations, tmp_path: Path) -> None:
+    made = checkpoint(tmp_path / "c", dict(demos.recipe[0]))
+    calls: list[tuple[int, int]] = []
+    gather_again(tmp_path / "again.npz", made, most=5, on_progress=lambda *done: calls.append(done))
+    again = Demonstrations.load(tmp_path / "again.npz")
+    assert calls[-1] == (20, 20), "at least twenty"
+    rows = demos.episodes < 20
+    for name in ("pictures", "states", "actions", "episodes"):
+        assert np.array_equal(getattr(again, name), getattr(demos, name)[rows])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "c"]
+
+
+def test_of_two_files_each_gives_its_share(demos: Demonstrations, tmp_path: Path) -> None:
+    recipe = dict(demos.recipe[0])
+    made = checkpoint(tmp_path / "c", {**recipe, "episodes": 30}, {**recipe, "episodes": 10, "seed": 9})
+    gather_again(tmp_path / "again.npz", made, most=24)
+    again = Demonstrations.load(tmp_path / "again.npz")
+    assert [r["episodes"] for r in again.recipe] == [18, 6]
+    assert [r["seed"] for r in again.recipe] == [4, 9]
+
+
+def test_a_checkpoint_that_does_not_say_how(demos: Demonstrations, tmp_path: Path) -> None:
+    for number, recipes in enumerate(([], [{"camera": "top"}])):
+        with pytest.raises(PolicyError, match="give them with --original FILE"):
+            gather_again(tmp_path / "x.npz", checkpoint(tmp_path / str(number), *recipes), most=5)
+    gone = checkpoint(tmp_path / "gone", {**demos.recipe[0], "learner": str(tmp_path / "nobody")})
+    with pytest.raises(PolicyError, match=r"learner .* which is gone"):
+        gather_again(tmp_path / "x.npz", gone, most=5)

@@ -1,0 +1,206 @@
+"""A repair of the toy: it mends what it was shown, forgets nothing, goes on when killed, and says what is wrong."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from faultfield.errors import FaultfieldError, PolicyError, StudyError
+from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.repair.plan import Plan, Recipe
+from faultfield.repair.result import Repair
+from faultfield.study import Silent, Study
+from faultfield.study.before_after import PAGE, REPAIR_SEED, RESULT, Comparing
+from faultfield.study.repair import (
+    CHECKPOINT,
+    DEMONSTRATIONS,
+    Exported,
+    compare_with,
+    place,
+    repair,
+)
+from tests.repair import toy
+
+FEW = Comparing(episodes=2, nominal=3)
+SHORT = Recipe(budget=6, steps=20)
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.demonstrations(tmp_path_factory.mktemp("repair") / "demos.npz", 30)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return toy.study(tmp_path / "study", toy.untaught(tmp_path / "checkpoint"))
+
+
+def mended(study: Study, recipe: Recipe = SHORT, **settings: object) -> Repair:
+    made = repair(study, recipe, Silent(), comparing=FEW, **settings)  # type: ignore[arg-type]
+    assert isinstance(made, Repair)
+    return made
+
+
+@pytest.mark.slow
+def test_what_was_shown_is_mended_and_the_rest_is_not_forgotten(demos: Path, tmp_path: Path) -> None:
+    checkpoint = toy.taught(tmp_path / "before", demos, steps=300)
+    weights = (checkpoint / WEIGHTS).read_bytes()
+    study = toy.study(tmp_path / "study", checkpoint)
+    recipe = Recipe(budget=24, steps=300, learning_rate=2e-3)
+    made = repair(study, recipe, Silent(), original=demos, comparing=Comparing(6, 20))
+    assert isinstance(made, Repair)
+    shown, nominal = made.group("demonstrated"), made.group("nominal")
+    assert shown is not None
+    assert nominal is not None
+    assert shown.before.rate < 0.3
+    assert shown.after.rate > 0.35
+    assert shown.p < 0.01
+    assert nominal.high > 0, "no significant drop"
+    assert made.measures_after.accuracy > made.measures_before.accuracy + 0.1
+    assert {next(iter(t.variation.values())) for t in made.targets if t.group == "known"} == {"green", "blue"}
+    assert (checkpoint / WEIGHTS).read_bytes() == weights, "the policy before stays as it is"
+    place_of = place(study, recipe)
+    assert VisualBC(str(place_of / CHECKPOINT))
+    card = (place_of / CHECKPOINT / "README.md").read_text()
+    assert f"{shown.variations} variations, mode targeted" in card
+    assert "With nothing changed it succeeds in" in card
+    assert (place_of / PAGE).read_text().count("<h1>") == 1
+
+
+def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: Path) -> None:
+    made = mended(study, original=demos)
+    directory = place(study, SHORT)
+    plan = Plan.read(directory, study.space)
+    gathered = Demonstrations.load(directory / DEMONSTRATIONS)
+    assert gathered.episodes.max() + 1 == 6 == sum(t.episodes for t in plan.targets)
+    told = [(t["variation"], t["episodes"]) for t in gathered.recipe[0]["under"]]
+    assert told == [(t.variation.to_json(), t.episodes) for t in plan.targets]
+    # Green and blue discs stand in the pictures, and no red one.
+    reddish = gathered.pictures[..., 0].astype(int) - gathered.pictures[..., 1:].max(-1) > 60
+    assert not reddish.any()
+    training = json.loads((directory / CHECKPOINT / CONFIG).read_text())["training"]
+    assert training["shares"] == pytest.approx([0.7, 0.3])
+    assert made.seeds == (REPAIR_SEED, 2)
+    assert len(made.rows) == 8
+    assert {row.group for row in made.rows} == {"known", "unseen", "nominal"}
+    assert Repair.read(directory / RESULT) == made
+    assert study.ledger.episodes(load="none") == [], "the study's own ledger stays as it is"
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying(Silent):
+    """Ends the process, so to say, once a task has come so far."""
+
+    def __init__(self, task: str, after: int) -> None:
+        self._task, self._after = task, after
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator:
+        def update(done: int) -> None:
+            if name == self._task and done >= self._after:
+                raise Killed
+
+        yield update
+
+
+def test_killed_anywhere_and_run_again_it_ends_the_same(study: Study, tmp_path: Path) -> None:
+    gathered = toy.demonstrations(tmp_path / "c.npz", 25)
+    config = json.loads((tmp_path / "checkpoint" / CONFIG).read_text())
+    config["training"] = {"demonstrations": Demonstrations.load(gathered).recipe, "jitter": True}
+    (tmp_path / "checkpoint" / CONFIG).write_text(json.dumps(config))
+    whole = mended(toy.study(tmp_path / "whole", tmp_path / "checkpoint"))
+    again = toy.study(tmp_path / "again", tmp_path / "checkpoint")
+    for task, after in (
+        ("Demonstrations", 3), ("Original demonstrations", 7), ("Fine-tuning", 20), ("Before", 5), ("After", 9),
+    ):  # fmt: skip
+        with pytest.raises(Killed):
+            repair(again, SHORT, Dying(task, after), comparing=FEW)
+    found = mended(again)
+    first, second = place(toy.study(tmp_path / "whole", tmp_path / "checkpoint"), SHORT), place(again, SHORT)
+    assert (first / CHECKPOINT / WEIGHTS).read_bytes() == (second / CHECKPOINT / WEIGHTS).read_bytes()
+    assert found.rows == whole.rows
+    assert sorted(p.name for p in first.iterdir()) == sorted(p.name for p in second.iterdir())
+
+
+def test_another_repair_in_the_same_place_is_refused(study: Study, demos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "here"
+    mended(study, original=demos, out=out)
+    with pytest.raises(StudyError, match=r"another repair \(budget 6, now 7\)"):
+        mended(study, Recipe(7, steps=20), original=demos, out=out)
+
+
+@pytest.mark.parametrize("form", ["robomimic", "lerobot"])
+def test_a_policy_of_another_trainer_gets_a_file(tmp_path: Path, form: str) -> None:
+    study = toy.study(tmp_path / "study", policy="tests.study.test_repair:Right")
+    made = repair(study, Recipe(5), Silent(), form=form)  # type: ignore[arg-type]
+    assert isinstance(made, Exported)
+    assert made.counts["successes"] == 5
+    assert not (made.directory / "recordings").exists()
+    if form == "robomimic":
+        with h5py.File(made.path) as file:
+            told = [json.loads(demo.attrs["variation"]) for demo in file["data"].values()]
+            assert all(np.isfinite(demo["actions"][:]).all() for demo in file["data"].values())
+        planned = [t.variation.to_json() for t in Plan.read(made.directory, study.space).targets]
+        assert {json.dumps(v) for v in told} == {json.dumps(v) for v in planned}
+    assert repair(study, Recipe(5), Silent(), form=form).path == made.path  # type: ignore[arg-type,union-attr]
+    back = compare_with(
+        study, "tests.repair.toy:GripExpert", Silent(), recipe=Recipe(5), comparing=Comparing(2, 2),
+    )  # fmt: skip
+    together, shown = back.group("all"), back.group("demonstrated")
+    assert together is not None
+    assert shown is not None
+    assert together.after.rate == 1.0
+    assert shown.variations == len(back.targets)
+
+
+class Right:
+    """Always goes right."""
+
+    def reset(self) -> None:
+        pass
+
+    def infer(self, observation: object) -> dict[str, np.ndarray]:
+        return {"actions": np.array([[1.0, 0.0, 0.0, -1.0]], np.float32)}
+
+
+def test_a_checkpoint_mended_elsewhere_takes_the_place_of_the_old_one(study: Study, tmp_path: Path) -> None:
+    toy.untaught(tmp_path / "other")
+    found = compare_with(study, str(tmp_path / "other"), Silent(), comparing=FEW)
+    assert found.after.arguments == {"checkpoint": str(tmp_path / "other")}
+    assert (found.settings, found.targets, found.targeted) == (None, [], None)
+    assert found.groups[0].difference == 0
+    assert (study.directory / "repairs" / "after" / RESULT).exists()
+
+
+def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos: Path, tmp_path: Path) -> None:
+    healthy = toy.study(tmp_path / "healthy", tmp_path / "checkpoint", fails=False)
+    foreign = Demonstrations.load(demos)
+    recipe = ({**foreign.recipe[0], "environment": "faultfield.envs.robosuite:Robosuite"},)
+    Demonstrations(foreign.pictures, foreign.states, foreign.actions, foreign.episodes, recipe).save(
+        tmp_path / "foreign.npz"
+    )
+    for run, error, says in (
+        (lambda: mended(healthy), StudyError, "nothing to repair"),
+        (lambda: mended(study, Recipe(0)), StudyError, "smaller than one variation"),
+        (lambda: mended(study, form="rlds"), StudyError, "no format 'rlds'; known are robomimic, lerobot"),
+        (lambda: mended(study, Recipe(5, mode="best")), StudyError, "no mode 'best'"),
+        (lambda: mended(study, original=tmp_path / "foreign.npz"), PolicyError, "of another task"),
+        (lambda: mended(study, original=tmp_path / "none.npz"), PolicyError, "There is no file"),
+        (lambda: compare_with(study, "nowhere", Silent()), StudyError, "no checkpoint at 'nowhere'"),
+        (lambda: compare_with(study, str(tmp_path), Silent()), FaultfieldError, "not a VisualBC checkpoint"),
+        (lambda: Comparing(0), StudyError, "at least one episode"),
+    ):
+        with pytest.raises(error, match=says):
+            run()
+    assert not (study.directory / "repairs").exists()
+    (study.directory / "diagnosis.json").unlink()
+    with pytest.raises(StudyError, match="was not diagnosed yet"):
+        mended(study)

@@ -99,7 +99,9 @@ def robomimic(
 
 @app.command(name="eval")
 def evaluate(
-    policy: Annotated[str, typer.Argument(help="A checkpoint (VisualBC, robomimic), or module:Class or module:function.")],
+    policy: Annotated[
+        str, typer.Argument(help="A checkpoint (VisualBC, robomimic), or module:Class or module:function.")
+    ],
     episodes: Annotated[int, typer.Option(min=1)] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Episode i is reset with seed + i.")] = 2_000_000,
     environment: EnvName = "faultfield.envs.robosuite:Robosuite",

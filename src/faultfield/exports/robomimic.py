@@ -85,7 +85,7 @@ def write(
 
 
 def from_demonstrations(path: str | Path, demos: Demonstrations) -> dict[str, Any]:
-    """Write what `faultfield policy demos` gathered; the actions are the expert's, without the noise it was put through.
+    """Write what `faultfield policy demos` gathered; the actions are the expert's, without the noise on the executed.
 
     `seed` of a demonstration is its number. The reward is 1 after the last action and the observation after it, which
     was not kept, is the last one again: `dones` says that nothing follows.

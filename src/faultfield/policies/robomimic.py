@@ -23,7 +23,9 @@ from faultfield.policies.network import one_thread
 CHECKPOINT = "model.pth"
 """Name of the checkpoint in a directory that `faultfield policy robomimic` makes."""
 
-INSTALL = "robomimic is not installed; run: pip install 'faultfield[robomimic]' (docs/robomimic.md, without a compiler)."
+INSTALL = (
+    "robomimic is not installed; run: pip install 'faultfield[robomimic]' (docs/robomimic.md, without a compiler)."
+)
 
 PARTS: Mapping[str, slice] = {
     "robot0_eef_pos": slice(0, 3),

@@ -114,7 +114,7 @@ def train(
 
 
 def configuration(algorithm: str, names: Mapping[str, list[str]], *, epochs: int, jitter: bool) -> Any:
-    """robomimic's configuration of a small network that two cores train in minutes.
+    """A small network that two cores train in minutes, as a configuration of robomimic's.
 
     Args:
         algorithm: One of `ALGORITHMS`.
@@ -212,9 +212,7 @@ def _loader(config: Any, names: list[str]) -> Any:
 class _Counted:
     """Batches that are counted as robomimic's epoch draws them."""
 
-    def __init__(
-        self, batches: Iterable[Any], done: int, total: int, tell: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, batches: Iterable[Any], done: int, total: int, tell: Callable[[int, int], None]) -> None:
         self._batches, self._done, self._total, self._tell = batches, done, total, tell
 
     def __iter__(self) -> Iterator[Any]:
@@ -238,7 +236,7 @@ def _aloud(on_progress: Callable[[int, int], None] | None) -> Callable[[int, int
 
 @contextlib.contextmanager
 def _numpy_seeded(seed: int) -> Iterator[None]:
-    """robomimic may draw from numpy's global generator; others find it as they left it."""
+    """Seed numpy's global generator, where robomimic may draw, and leave it to others as they left it."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed % 2**32)  # noqa: NPY002
     try:

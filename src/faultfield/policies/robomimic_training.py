@@ -143,14 +143,14 @@ def configuration(algorithm: str, names: Mapping[str, list[str]], *, epochs: int
 
 
 def _recurrent(config: Any) -> None:
-    config.train.batch_size, config.train.seq_length = 16, FRAMES
+    config.train.batch_size, config.train.seq_length = 8, FRAMES
     config.algo.actor_layer_dims = ()
     rnn = config.algo.rnn
     rnn.enabled, rnn.horizon, rnn.hidden_dim, rnn.num_layers = True, FRAMES, 128, 2
 
 
 def _transformer(config: Any) -> None:
-    config.train.batch_size, config.train.frame_stack = 16, FRAMES
+    config.train.batch_size, config.train.frame_stack = 8, FRAMES
     config.algo.actor_layer_dims = ()
     transformer = config.algo.transformer
     transformer.enabled, transformer.context_length, transformer.supervise_all_steps = True, FRAMES, True
@@ -158,7 +158,7 @@ def _transformer(config: Any) -> None:
 
 
 def _bcq(config: Any) -> None:
-    config.train.batch_size = 48
+    config.train.batch_size = 32
     critic = config.algo.critic
     # Every sample is a picture more to encode: robomimic repeats the observation before its encoders.
     critic.num_action_samples, critic.num_action_samples_rollout = 2, 8

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Observation
+from faultfield.envs.base import Observation
 from faultfield.errors import CheckpointError, PolicyError, SetupError
 from faultfield.policies.base import Actions
 from faultfield.policies.network import one_thread
+from faultfield.policies.robomimic_names import PARTS, our_name
 
 CHECKPOINT = "model.pth"
 """Name of the checkpoint in a directory that `faultfield policy robomimic` makes."""
@@ -27,47 +28,14 @@ INSTALL = (
     "robomimic is not installed; run: pip install 'faultfield[robomimic]' (docs/robomimic.md, without a compiler)."
 )
 
-PARTS: Mapping[str, slice] = {
-    "robot0_eef_pos": slice(0, 3),
-    "robot0_eef_quat": slice(3, 7),
-    "robot0_gripper_qpos": slice(7, 9),
-}
-"""Where robosuite's names, which robomimic's own data sets use, lie in our robosuite's `observation.state`."""
-
 BATCH = 64
 
 _NEEDED = ("algo_name", "config", "model", "shape_metadata")
 _EVALUATED = ("backbone_class", "pool_class")
 
 
-def observation_name(name: str) -> str:
-    """What robomimic calls an observation of ours: pictures end in `_image`, as its configurations expect.
-
-    Example:
-        >>> observation_name("observation.images.agentview"), observation_name("observation.environment_state")
-        ('agentview_image', 'object')
-    """
-    if name.startswith(IMAGE_PREFIX):
-        return f"{name.removeprefix(IMAGE_PREFIX)}_image"
-    return {STATE: "state", PRIVILEGED: "object"}.get(name, name.removeprefix("observation."))
-
-
-def our_name(name: str) -> str:
-    """What we call an observation of robomimic's: the way back from `observation_name`; the whole state for `PARTS`.
-
-    Example:
-        >>> our_name("agentview_image"), our_name("robot0_eef_pos")
-        ('observation.images.agentview', 'observation.state')
-    """
-    if name.endswith("_image"):
-        return IMAGE_PREFIX + name.removesuffix("_image")
-    if name in PARTS:
-        return STATE
-    return {"state": STATE, "object": PRIVILEGED}.get(name, f"observation.{name}")
-
-
 class Robomimic:
-    """Any policy that robomimic trained, from its checkpoint: BC in all kinds, BCQ, CQL, IQL, TD3-BC, HBC, IRIS.
+    """A policy that robomimic trained, of whichever of its algorithms; tried with BC-RNN, BC-Transformer and BCQ.
 
     Observations go by the names that our exports write, and by robosuite's for the parts of the state (`PARTS`). What
     the policy remembers, a recurrent state or the last frames of a transformer, begins anew at `reset`, where the

@@ -60,7 +60,7 @@ def train(
         on_progress: Called with (batch, batches).
 
     Returns:
-        Mean loss of the last epoch (of BCQ: of its action sampler).
+        Mean loss of the last epoch (of BCQ: of its action sampler and its critics together).
 
     Raises:
         SetupError: robomimic is not installed.
@@ -100,7 +100,8 @@ def train(
             counted = _Counted(loader, (epoch - 1) * EPOCH, epochs * EPOCH, tell)
             log = train_utils.run_epoch(model, counted, epoch, num_steps=EPOCH)
             model.on_epoch_end(epoch)
-            loss = float(log["action_sampler/loss"] if algorithm == "bcq" else log["Loss"])
+            tell(epoch * EPOCH, epochs * EPOCH)
+            loss = float(log["Loss"])
             if not math.isfinite(loss):
                 raise PolicyError(f"The loss is {loss} in epoch {epoch}; the demonstrations may not be finite.")
             _note(progress, settings | {"epoch": epoch, "loss": loss}, model)
@@ -206,11 +207,12 @@ def _loader(config: Any, names: list[str]) -> Any:
             data.demos, file, data.obs_keys, data.dataset_keys, data.load_next_obs
         )
     data.obs_keys_in_memory = data.obs_keys
-    return torch.utils.data.DataLoader(data, batch_size=config.train.batch_size, shuffle=True, drop_last=True)
+    rows = min(config.train.batch_size, len(data))
+    return torch.utils.data.DataLoader(data, batch_size=rows, shuffle=True, drop_last=True)
 
 
 class _Counted:
-    """Batches that are counted as robomimic's epoch draws them."""
+    """Batches of which each is counted when robomimic's epoch comes for the next, so all but an epoch's last."""
 
     def __init__(self, batches: Iterable[Any], done: int, total: int, tell: Callable[[int, int], None]) -> None:
         self._batches, self._done, self._total, self._tell = batches, done, total, tell

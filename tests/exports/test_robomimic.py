@@ -8,8 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
+from faultfield.errors import PolicyError
 from faultfield.exports import robomimic
 from faultfield.exports.recording import Recording
+from faultfield.policies.demos import Demonstrations
 from faultfield.rollouts.specs import EnvSpec
 
 ENV = EnvSpec("tests.toy:PointReach", {"horizon": 20})
@@ -67,6 +69,35 @@ def test_what_breaks_half_way_leaves_nothing(recordings: list[Recording], tmp_pa
     with pytest.raises(RuntimeError):
         robomimic.write(tmp_path / "demos.hdf5", broken(), ENV, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_demonstrations_become_a_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    pictures, states = rng.integers(0, 255, (7, 16, 16, 3), np.uint8), rng.normal(size=(7, 9)).astype(np.float32)
+    recipe = {"camera": "front", "environment": "tests.toy:PointReach", "environment_arguments": {"horizon": 9}}
+    actions, episodes = rng.normal(size=(7, 7)).astype(np.float32), np.array([0, 0, 0, 0, 1, 1, 1])
+    demos = Demonstrations(pictures, states, actions, episodes, ({**recipe, "expert": "tests:Expert"},))
+    demos.save(tmp_path / "demos.npz")
+    path = robomimic.training_file([tmp_path / "demos.npz", tmp_path / "demos.npz"], tmp_path / "out")
+    assert robomimic.training_file([path], tmp_path) == path
+    with pytest.raises(PolicyError, match=r"one \.hdf5 file alone"):
+        robomimic.training_file([path, tmp_path / "demos.npz"], tmp_path)
+    with h5py.File(path) as file:
+        assert (len(file["data"]), len(file["mask/success"]), file["data"].attrs["total"]) == (4, 4, 14)
+        assert json.loads(file["data"].attrs["env_args"])["env_kwargs"] == {"horizon": 9}
+        demo = file["data/demo_3"]
+        assert np.array_equal(demo["obs/front_image"], pictures[4:])
+        assert np.array_equal(demo["next_obs/state"], states[[5, 6, 6]])
+        assert np.array_equal(demo["actions"], actions[4:])
+        assert (demo["rewards"][()].tolist(), demo["dones"][()].tolist()) == ([0, 0, 1], [0, 0, 1])
+
+
+def test_demonstrations_of_two_cameras_are_not_mixed(tmp_path: Path) -> None:
+    recipe = {"camera": "front", "environment": "tests.toy:PointReach", "environment_arguments": {}, "expert": "e"}
+    arrays = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 9), np.float32), np.zeros((2, 7), np.float32)
+    demos = Demonstrations(*arrays, np.array([0, 1]), (recipe, recipe | {"camera": "top"}))
+    with pytest.raises(PolicyError, match="several environments or cameras"):
+        robomimic.from_demonstrations(tmp_path / "x.hdf5", demos)
 
 
 @pytest.mark.slow

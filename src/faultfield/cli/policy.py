@@ -1,5 +1,6 @@
 """Commands on policies: gather demonstrations, train, measure success."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,14 @@ EnvSettings = Annotated[
 ]
 _ENV = "The environment's settings must be a YAML mapping such as '{task: Lift}'"
 Workers = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+
+
+class Algorithm(StrEnum):
+    """What of robomimic's can be trained here."""
+
+    bc_rnn = "bc-rnn"
+    bc_transformer = "bc-transformer"
+    bcq = "bcq"
 
 
 @app.command()
@@ -63,9 +72,36 @@ def train(
     err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")
 
 
+@app.command()
+def robomimic(
+    demonstrations: Annotated[
+        list[Path],
+        typer.Option("--demos", help="Files of `faultfield policy demos`, or one .hdf5 of `faultfield export`."),
+    ],
+    path: Annotated[Path, typer.Option("--out", help="Directory of the checkpoint.")],
+    algorithm: Annotated[Algorithm, typer.Option(help="What to train.")] = Algorithm.bc_rnn,
+    steps: Annotated[int, typer.Option(min=1, help="Batches, rounded up to whole hundreds.")] = 3000,
+    seed: int = 0,
+    jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
+) -> None:
+    """Train one of robomimic's policies by its own code; killed and run again, it goes on where it was."""
+    from faultfield.exports.robomimic import training_file
+    from faultfield.policies.robomimic_training import train as train_policy
+
+    data = training_file(demonstrations, path)
+    with Bars().task("Training", steps) as update:
+        loss = train_policy(
+            data, path, algorithm.value, steps=steps, seed=seed, jitter=jitter,
+            on_progress=lambda done, total: update(min(done, steps)),
+        )  # fmt: skip
+    err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")
+
+
 @app.command(name="eval")
 def evaluate(
-    policy: Annotated[str, typer.Argument(help="A VisualBC checkpoint directory, or module:Class or module:function.")],
+    policy: Annotated[
+        str, typer.Argument(help="A checkpoint (VisualBC, robomimic), or module:Class or module:function.")
+    ],
     episodes: Annotated[int, typer.Option(min=1)] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Episode i is reset with seed + i.")] = 2_000_000,
     environment: EnvName = "faultfield.envs.robosuite:Robosuite",
@@ -74,6 +110,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Nominal success over fresh episodes, with its Wilson interval (95 %)."""
+    from faultfield.policies.checkpoints import kind_of
     from faultfield.rollouts.outcomes import outcomes
     from faultfield.rollouts.pool import run_many
     from faultfield.rollouts.specs import EnvSpec, PolicySpec
@@ -81,7 +118,7 @@ def evaluate(
     from faultfield.variations import NOMINAL
 
     is_name = ":" in policy and not Path(policy).exists()
-    spec = PolicySpec(policy) if is_name else PolicySpec("faultfield.policies.bc:VisualBC", {"checkpoint": policy})
+    spec = PolicySpec(policy) if is_name else PolicySpec(kind_of(policy), {"checkpoint": policy})
     jobs = [Job(NOMINAL, s, "check") for s in range(seed, seed + episodes)]
     with Bars().task("Nominal rollouts", episodes) as update:
         finished = []

@@ -1,7 +1,7 @@
 """robomimic's HDF5 (Mandlekar et al. 2021): `data/demo_k` with observations, actions and simulator states."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import files
-from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE
-from faultfield.errors import SetupError
+from faultfield.envs.base import IMAGE_PREFIX, STATE
+from faultfield.errors import PolicyError, SetupError
 from faultfield.exports.recording import Recording
+from faultfield.policies.demos import Demonstrations
+from faultfield.policies.robomimic_names import observation_name
+from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.specs import EnvSpec
+from faultfield.variations import NOMINAL
 
 GYM_TYPE = 2
 """robomimic's number of an environment that is neither robosuite's own nor iGibson's. Its trainer builds none as long
 as `experiment.rollout.enabled` is false."""
 
-
-def observation_name(name: str) -> str:
-    """What robomimic calls an observation: pictures end in `_image`, as its configurations expect.
-
-    Example:
-        >>> observation_name("observation.images.agentview"), observation_name("observation.environment_state")
-        ('agentview_image', 'object')
-    """
-    if name.startswith(IMAGE_PREFIX):
-        return f"{name.removeprefix(IMAGE_PREFIX)}_image"
-    return {STATE: "state", PRIVILEGED: "object"}.get(name, name.removeprefix("observation."))
+SUFFIXES = (".hdf5", ".h5")
 
 
 def write(
@@ -88,6 +82,59 @@ def write(
         "demonstrations": len(outcomes), "steps": total, "successes": sum(outcomes), "train": len(masks["train"]),
         "valid": len(masks["valid"]), "observations": names,
     }  # fmt: skip
+
+
+def from_demonstrations(path: str | Path, demos: Demonstrations) -> dict[str, Any]:
+    """Write what `faultfield policy demos` gathered; the actions are the expert's, without the noise on the executed.
+
+    `seed` of a demonstration is its number. The reward is 1 after the last action and the observation after it, which
+    was not kept, is the last one again: `dones` says that nothing follows.
+
+    Args:
+        path: Of the file.
+        demos: Of one environment; they are under nominal conditions and successful.
+
+    Returns:
+        As `write`.
+
+    Raises:
+        PolicyError: They are of several environments or cameras.
+        SetupError: h5py is not installed.
+    """
+    kinds = [(r["environment"], r["environment_arguments"], r["camera"]) for r in demos.recipe]
+    if any(kind != kinds[0] for kind in kinds):
+        raise PolicyError("The files of demonstrations are of several environments or cameras; train on one kind.")
+    environment, arguments, camera = kinds[0]
+    return write(path, _recordings(demos, camera, environment), EnvSpec(environment, arguments), "")
+
+
+def training_file(paths: Sequence[str | Path], out: str | Path) -> Path:
+    """The one HDF5 file to train on: it was given, or it is made of demonstrations as `out`/demonstrations.hdf5.
+
+    Raises:
+        PolicyError: Several files of which one is HDF5, or a file of demonstrations is missing or damaged.
+        SetupError: h5py is not installed.
+    """
+    given = [Path(path) for path in paths]
+    if not any(path.suffix in SUFFIXES for path in given):
+        path = Path(out) / "demonstrations.hdf5"
+        from_demonstrations(path, Demonstrations.join([Demonstrations.load(each) for each in given]))
+        return path
+    if len(given) > 1:
+        raise PolicyError("Give files of 'faultfield policy demos', or one .hdf5 file alone; robomimic reads one file.")
+    return given[0]
+
+
+def _recordings(demos: Demonstrations, camera: str, environment: str) -> Iterator[Recording]:
+    for number in range(int(demos.episodes.max()) + 1):
+        rows = np.flatnonzero(demos.episodes == number)
+        rewards = np.zeros(len(rows))
+        rewards[-1] = 1.0
+        after = np.append(rows, rows[-1])
+        observations = {IMAGE_PREFIX + camera: demos.pictures[after], STATE: demos.states[after]}
+        expert = str(demos.recipe[0]["expert"])
+        episode = Episode(NOMINAL, number, True, len(rows), expert, environment, "demonstration")
+        yield Recording(episode, observations, demos.actions[rows], rewards)
 
 
 def _demonstration(group: Any, recording: Recording) -> None:

@@ -1,0 +1,281 @@
+"""BC-RNN, BC-Transformer and BCQ on pictures, trained by robomimic's own code on its own HDF5."""
+
+import contextlib
+import hashlib
+import json
+import math
+import pickle
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from faultfield import files
+from faultfield.errors import PolicyError
+from faultfield.policies.robomimic import CHECKPOINT, importing
+
+ALGORITHMS = ("bc-rnn", "bc-transformer", "bcq")
+
+EPOCH = 100
+"""Batches of an epoch; progress is kept at the end of each."""
+
+FRAMES = 10
+"""Steps that a recurrent policy is unrolled over and a transformer looks back on."""
+
+PROGRESS = "training.partial"
+"""Networks and optimisers of a training that is under way; gone when it is done."""
+
+CONFIG = "config.json"
+
+_LEARNING_RATE = 1e-3
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    algorithm: str,
+    *,
+    steps: int = 3000,
+    seed: int = 0,
+    jitter: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> float:
+    """Train a checkpoint that robomimic and `Robomimic` load; killed and called again, it goes on where it was.
+
+    The networks, the losses, the data set and the epochs are robomimic's; the loop over epochs is ours, because its
+    own neither goes on after a kill nor says how far it is. Each epoch is seeded by itself, so a resumed training ends
+    with the weights of one that was not interrupted. Imitation learns from demonstrations that succeeded only; BCQ,
+    which learns from rewards, from all.
+
+    Args:
+        data: HDF5 file of `faultfield export --format robomimic`, or of `exports.robomimic.from_demonstrations`.
+        out: Directory to make: `model.pth` is the checkpoint, `config.json` says how it was trained.
+        algorithm: One of `ALGORITHMS`.
+        steps: Batches, rounded up to whole epochs of 100.
+        seed: Of the weights, the batches and the jitter.
+        jitter: Whether colours are changed at random.
+        on_progress: Called with (batch, batches).
+
+    Returns:
+        Mean loss of the last epoch (of BCQ: of its action sampler and its critics together).
+
+    Raises:
+        SetupError: robomimic is not installed.
+        PolicyError: The file is missing or is not one of robomimic's, holds no picture and state or no success, or
+            the loss is no longer finite.
+    """
+    if algorithm not in ALGORITHMS:
+        raise PolicyError(f"There is no recipe for '{algorithm}'; known are {', '.join(ALGORITHMS)}.")
+    if steps < 1:
+        raise PolicyError(f"Training needs at least one step, not {steps}.")
+    source, epochs = Path(data), math.ceil(steps / EPOCH)
+    names = _names(source)
+    settings = {
+        "algorithm": algorithm, "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(), "steps": epochs * EPOCH,
+        "seed": seed, "jitter": jitter,
+    }  # fmt: skip
+    progress = Path(out) / PROGRESS
+    progress.parent.mkdir(parents=True, exist_ok=True)
+    tell = _aloud(on_progress)
+    with importing(), torch.random.fork_rng(devices=[]), _numpy_seeded(seed):
+        from robomimic.utils import file_utils, obs_utils, train_utils
+
+        import faultfield.policies._robomimic_core  # noqa: F401  (registers PocketCore)
+
+        config = configuration(algorithm, names, epochs=epochs, jitter=jitter)
+        with config.values_unlocked():
+            config.train.data, config.train.seed = str(source), seed
+            config.train.hdf5_filter_key = None if algorithm == "bcq" else "success"
+        obs_utils.initialize_obs_utils_with_config(config)
+        shapes = file_utils.get_shape_metadata_from_dataset(str(source), config.all_obs_keys, verbose=False)
+        loader = _loader(config, shapes["all_obs_keys"])
+        torch.manual_seed(seed)
+        model = _model(config, shapes)
+        loss = math.nan
+        for epoch in range(1 + _resume(progress, settings, model), epochs + 1):
+            torch.manual_seed(int(np.random.default_rng([seed, epoch]).integers(2**62)))
+            counted = _Counted(loader, (epoch - 1) * EPOCH, epochs * EPOCH, tell)
+            log = train_utils.run_epoch(model, counted, epoch, num_steps=EPOCH)
+            model.on_epoch_end(epoch)
+            tell(epoch * EPOCH, epochs * EPOCH)
+            loss = float(log["Loss"])
+            if not math.isfinite(loss):
+                raise PolicyError(f"The loss is {loss} in epoch {epoch}; the demonstrations may not be finite.")
+            _note(progress, settings | {"epoch": epoch, "loss": loss}, model)
+        meta = file_utils.get_env_metadata_from_dataset(str(source))
+        with files.replacing(Path(out) / CHECKPOINT) as draft:
+            train_utils.save_model(model, config, meta, shapes, str(draft))
+    loss = float(_stored(progress)["settings"]["loss"])
+    files.write_text(Path(out) / CONFIG, json.dumps(settings | {"loss": loss}, indent=2) + "\n")
+    progress.unlink()
+    return loss
+
+
+def configuration(algorithm: str, names: Mapping[str, list[str]], *, epochs: int, jitter: bool) -> Any:
+    """A small network that two cores train in minutes, as a configuration of robomimic's.
+
+    Args:
+        algorithm: One of `ALGORITHMS`.
+        names: Names of the observations by modality, `low_dim` and `rgb`.
+        epochs: The learning rate falls to 0.3 and to 0.09 of itself after 60 and 85 % of these.
+        jitter: Whether colours are changed at random.
+    """
+    from robomimic.config import config_factory
+
+    config = config_factory("bcq" if algorithm == "bcq" else "bc")
+    with config.values_unlocked():
+        config.train.cuda = False
+        config.train.num_epochs, config.experiment.epoch_every_n_steps = epochs, EPOCH
+        config.train.hdf5_cache_mode = "low_dim"
+        config.experiment.rollout.enabled = False
+        modalities = config.observation.modalities.obs
+        modalities.low_dim, modalities.rgb = names["low_dim"], names["rgb"]
+        encoder = config.observation.encoder.rgb
+        encoder.core_class = "PocketCore"
+        encoder.core_kwargs.feature_dimension, encoder.core_kwargs.jitter = 64, jitter
+        for rate in (part.learning_rate for part in config.algo.optim_params.values()):
+            rate.initial, rate.decay_factor = _LEARNING_RATE, 0.3
+            rate.epoch_schedule = sorted({round(share * epochs) for share in (0.6, 0.85)} - {0})
+        {"bc-rnn": _recurrent, "bc-transformer": _transformer, "bcq": _bcq}[algorithm](config)
+    return config
+
+
+def _recurrent(config: Any) -> None:
+    config.train.batch_size, config.train.seq_length = 8, FRAMES
+    config.algo.actor_layer_dims = ()
+    rnn = config.algo.rnn
+    rnn.enabled, rnn.horizon, rnn.hidden_dim, rnn.num_layers = True, FRAMES, 128, 2
+
+
+def _transformer(config: Any) -> None:
+    config.train.batch_size, config.train.frame_stack = 8, FRAMES
+    config.algo.actor_layer_dims = ()
+    transformer = config.algo.transformer
+    transformer.enabled, transformer.context_length, transformer.supervise_all_steps = True, FRAMES, True
+    transformer.embed_dim, transformer.num_layers, transformer.num_heads = 128, 2, 4
+
+
+def _bcq(config: Any) -> None:
+    config.train.batch_size = 32
+    critic = config.algo.critic
+    # Every sample is a picture more to encode: robomimic repeats the observation before its encoders.
+    critic.num_action_samples, critic.num_action_samples_rollout = 2, 8
+    critic.layer_dims = (256, 256)
+    vae = config.algo.action_sampler.vae
+    vae.encoder_layer_dims = vae.decoder_layer_dims = (256, 256)
+
+
+def _names(path: Path) -> dict[str, list[str]]:
+    """What a policy may see of the file's observations: pictures and proprioception, never the object's true pose."""
+    import h5py
+
+    if not path.is_file():
+        raise PolicyError(f"There is no file '{path}'; 'faultfield export --format robomimic' makes one.")
+    try:
+        with h5py.File(path) as file:
+            shapes = {name: array.shape[1:] for name, array in file["data/demo_0/obs"].items()}
+            succeeded = len(file["mask/success"])
+    except (OSError, KeyError) as error:
+        raise PolicyError(f"'{path}' is damaged or is not one of our HDF5 files for robomimic.") from error
+    pictures = [name for name, shape in shapes.items() if len(shape) == 3]
+    if not pictures or "state" not in shapes:
+        raise PolicyError(f"A visual policy needs pictures and 'state'; '{path}' has only {', '.join(shapes)}.")
+    if not succeeded:
+        raise PolicyError(f"No demonstration in '{path}' succeeded; there is nothing to imitate.")
+    return {"low_dim": ["state"], "rgb": pictures}
+
+
+def _model(config: Any, shapes: Mapping[str, Any]) -> Any:
+    from robomimic.algo import algo_factory
+
+    return algo_factory(
+        config.algo_name, config, obs_key_shapes=shapes["all_shapes"], ac_dim=shapes["ac_dim"],
+        device=torch.device("cpu"),
+    )  # fmt: skip
+
+
+def _loader(config: Any, names: list[str]) -> Any:
+    """Batches of robomimic's data set, with the pictures in memory once: its own cache has them once a window."""
+    from robomimic.utils.train_utils import load_data_for_training
+
+    data, _ = load_data_for_training(config, obs_keys=names)
+    with data.hdf5_file_opened() as file:
+        data.hdf5_cache = data.load_dataset_in_memory(
+            data.demos, file, data.obs_keys, data.dataset_keys, data.load_next_obs
+        )
+    data.obs_keys_in_memory = data.obs_keys
+    rows = min(config.train.batch_size, len(data))
+    return torch.utils.data.DataLoader(data, batch_size=rows, shuffle=True, drop_last=True)
+
+
+class _Counted:
+    """Batches of which each is counted when robomimic's epoch comes for the next, so all but an epoch's last."""
+
+    def __init__(self, batches: Iterable[Any], done: int, total: int, tell: Callable[[int, int], None]) -> None:
+        self._batches, self._done, self._total, self._tell = batches, done, total, tell
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            yield batch
+            self._done += 1
+            self._tell(self._done, self._total)
+
+
+def _aloud(on_progress: Callable[[int, int], None] | None) -> Callable[[int, int], None]:
+    """Progress that may print, while what robomimic prints is kept back."""
+    stdout = sys.stdout
+
+    def tell(done: int, total: int) -> None:
+        if on_progress is not None:
+            with contextlib.redirect_stdout(stdout):
+                on_progress(done, total)
+
+    return tell
+
+
+@contextlib.contextmanager
+def _numpy_seeded(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, where robomimic may draw, and leave it to others as they left it."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+
+def _moving(model: Any) -> list[Any]:
+    """Optimisers and schedules, in a fixed order; of an ensemble there is a list of them."""
+    parts = [each for group in (model.optimizers, model.lr_schedulers) for _, each in sorted(group.items())]
+    flat = [one for part in parts for one in (part if isinstance(part, list) else [part])]
+    return [part for part in flat if part is not None]
+
+
+def _note(path: Path, settings: Mapping[str, Any], model: Any) -> None:
+    state = {"settings": dict(settings), "nets": model.serialize(), "moving": [p.state_dict() for p in _moving(model)]}
+    with files.replacing(path) as draft:
+        torch.save(state, draft)
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return stored
+
+
+def _resume(path: Path, settings: Mapping[str, Any], model: Any) -> int:
+    """Load what `_note` wrote and say after which epoch; 0 where there is nothing, or it is of other settings."""
+    try:
+        stored = _stored(path)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+        return 0
+    told = dict(stored["settings"])
+    epoch, _ = int(told.pop("epoch")), told.pop("loss")
+    if told != settings:
+        return 0
+    model.deserialize(stored["nets"])
+    for part, state in zip(_moving(model), stored["moving"], strict=True):
+        part.load_state_dict(state)
+    return epoch

@@ -32,6 +32,9 @@ detector: setup  ## a pocket detector in runs/detector: data, eyes, training
 	$(BIN)/faultfield detector train --data runs/faults --split train-sparse --split train-dense \
 	  --split train-transfer --sight runs/faults --store float16 --out runs/detector
 
+bench-quick: setup  ## every benchmark program at its small size
+	$(BIN)/python benchmarks/quick.py
+
 test: setup  ## all tests
 	$(BIN)/pytest
 

@@ -16,13 +16,18 @@ from faultfield.errors import FaultfieldError
 from faultfield.files import write_text
 
 
+def machine() -> str:
+    """System, processor and Python, in words."""
+    return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
 def facts(**more: Any) -> dict[str, Any]:
     """The command, the day and the machine, and whatever else the program has to say of the run."""
     command = " ".join(["python", *sys.argv])
     return {
         "command": command,
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "machine": machine(),
         **more,
     }
 

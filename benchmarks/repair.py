@@ -14,7 +14,6 @@ that the expert can solve, and nominal. Killed and run again it goes on; more se
 
 import argparse
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -33,6 +32,7 @@ from faultfield.repair.result import Repair, Success
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import Comparing
 from faultfield.study.repair import repair
+from pages import machine
 
 OURS = "targeted"
 MODES = (OURS, "random", "worst-2", "worst-4", "all")
@@ -127,7 +127,7 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
     rows = [entry("pre-trained", first[:1], ours, "before")]
     rows += [entry(mode, repairs, None if mode == OURS else ours) for mode, repairs in made.items()]
     return {
-        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": platform.platform(),
+        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
         "study": study.name, "policy": study.identity["policy"], "environment": study.identity["environment"],
         "variations": len(first[0].rows) - 1, "episodes": options.episodes, "nominal": options.nominal,
         "first_seed": first[0].seeds[0],

@@ -18,7 +18,6 @@ times with a lower Wilson bound above the upper one of the nominal rate; two are
 import argparse
 import hashlib
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +38,7 @@ from faultfield.search.map_elites import MapElitesSearch
 from faultfield.search.verification import Verification, wilson
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
+from pages import machine
 from replay import Level, Shuffled, Snapped, TableViews, curve, false_claims, replay
 from search_pages import draw, markdown, summary
 from surfaces import made_up_space, surface
@@ -124,7 +124,7 @@ def result_of(
 
     there = [r.variation for r in table.rows if wilson(sum(r.failed), len(r.failed))[0] > rule.bound]
     return {
-        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
         "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
         "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
         "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,

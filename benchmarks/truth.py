@@ -13,7 +13,6 @@ estimator and set of known variations, so that an interrupted run goes on where 
 import argparse
 import hashlib
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +32,7 @@ from faultfield.rollouts.outcomes import Outcome
 from faultfield.study import stages
 from faultfield.study.directory import Study
 from faultfield.variations import Variation, VariationSpace
+from pages import machine
 from truth_roster import Settings, roster
 from truth_tables import markdown
 
@@ -247,7 +247,7 @@ def main() -> None:
             )
     assert asked is not None
     result = {
-        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
         "seconds": round(time.perf_counter() - started, 1), "policy": study.identity["policy"],
         "variations": [
             {"variation": v.to_json(), "text": v.text, "episodes": int(n), "failures": int(k)}

@@ -15,4 +15,6 @@ if [ -z "$python" ]; then
 fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[robosuite,metaworld,vision,detector,search,dev]'
+# Without what it wants for simulators of its own (egl_probe needs cmake and a compiler), which is never imported here.
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt robomimic==0.3.0
 touch "$venv/.ready"

@@ -12,7 +12,7 @@ from faultfield import files
 from faultfield.envs.base import IMAGE_PREFIX, STATE
 from faultfield.errors import PolicyError, SetupError
 from faultfield.exports.recording import Recording
-from faultfield.policies.demos import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.robomimic_names import observation_name
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.specs import EnvSpec

@@ -92,14 +92,18 @@ def gather_again(
                 expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
                 environment_arguments=recipe.get("environment_arguments"), camera=recipe.get("camera"),
                 learner=learner,
-                on_progress=None if on_progress is None else
-                lambda kept, _, before=before: on_progress(before + kept, sum(counts)),
+                on_progress=_shifted(on_progress, before, sum(counts)),
             )
         )  # fmt: skip
         done += count
     Demonstrations.join(parts).save(path)
     for number in range(len(parts)):
         path.with_name(f"{path.stem}.{number}{path.suffix}").unlink(missing_ok=True)
+
+
+def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgress | None:
+    """Progress of one part as progress of the whole."""
+    return None if on_progress is None else lambda kept, _: on_progress(before + kept, total)
 
 
 def _load(path: Path, recipe: Mapping[str, Any]) -> Demonstrations | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -259,7 +259,7 @@ def _pairs(variation: Variation, before: Outcomes, after: Outcomes) -> Pairs:
     return Pairs(*(both.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
 
 
-def _told(pairs: Pairs) -> dict[str, JsonValue]:
+def _told(pairs: Pairs) -> dict[str, Any]:
     low, high = pairs.interval()
     return {
         "before": Success.of(pairs.both + pairs.lost, pairs.count).model_dump(),

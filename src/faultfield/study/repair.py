@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
@@ -25,7 +25,6 @@ from faultfield.study.progress import Progress
 
 DEMONSTRATIONS, ORIGINAL, CHECKPOINT = "demonstrations.npz", "original.npz", "checkpoint"
 
-Format = Literal["robomimic", "lerobot"]
 FORMATS = {"robomimic": "demonstrations.hdf5", "lerobot": "demonstrations-lerobot"}
 """What a policy that is mended elsewhere is given, and under which name."""
 
@@ -53,7 +52,7 @@ def repair(
     out: str | Path | None = None,
     original: str | Path | None = None,
     comparing: Comparing | None = None,
-    form: Format = "robomimic",
+    form: str = "robomimic",
 ) -> Repair | Exported:
     """Mend the policy of a diagnosed study, and compare it before and after.
 
@@ -69,7 +68,7 @@ def repair(
         out: Directory of the repair; by default `repairs/<mode>-<budget>` in the study's.
         original: Demonstrations that the policy was trained on; made again by its own recipe where None.
         comparing: How much is rolled out.
-        form: Format for a policy that is mended elsewhere.
+        form: One of `FORMATS`, for a policy that is mended elsewhere.
 
     Raises:
         StudyError: The study was not diagnosed, nothing is to be repaired, the budget is too small, there is no such
@@ -195,7 +194,7 @@ def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> 
     return path
 
 
-def _export(study: Study, plan: Plan, directory: Path, form: Format, progress: Progress) -> Exported:
+def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Progress) -> Exported:
     path, spool = directory / FORMATS[form], directory / "recordings"
     if path.exists():
         return Exported(path, {"demonstrations": plan.recipe.budget}, directory)

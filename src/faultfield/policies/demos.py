@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import files, plugins
-from faultfield.envs.base import IMAGE_PREFIX, STATE, Observation, VariableEnv, images_of
+from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Observation, VariableEnv, images_of
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Policy, check_actions, fingerprint, load_policy
@@ -37,6 +37,8 @@ class Demonstrations:
         actions: What the expert would do, before any noise, float32 (n, action_dim).
         episodes: Which demonstration a row belongs to, int64 (n,), counted from 0.
         recipe: How they were gathered, one entry a file.
+        truths: What the environment tells of where everything is, float32 (n, truth_dim): for the eye to learn from,
+            never for the policy to see. None where it does not tell, or where files without are among those joined.
     """
 
     pictures: NDArray[np.uint8]
@@ -44,15 +46,18 @@ class Demonstrations:
     actions: NDArray[np.float32]
     episodes: NDArray[np.int64]
     recipe: tuple[Mapping[str, Any], ...]
+    truths: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
 
     def save(self, path: str | Path) -> None:
         """Write one `.npz` file, whole or not at all."""
+        truths = {} if self.truths is None else {"truths": self.truths}
         with files.replacing(path) as draft, draft.open("wb") as stream:
             np.savez_compressed(
                 stream,
+                **truths,
                 pictures=self.pictures,
                 states=self.states,
                 actions=self.actions,
@@ -77,10 +82,12 @@ class Demonstrations:
                     stored["actions"],
                     stored["episodes"],
                     tuple(json.loads(str(stored["recipe"]))),
+                    stored.get("truths"),
                 )
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
-        if not len(demos.pictures) == len(demos.states) == len(demos.actions) == len(demos.episodes) > 0:
+        columns = [demos.pictures, demos.states, demos.actions, demos.episodes, demos.truths]
+        if len({len(column) for column in columns if column is not None}) > 1 or len(demos) == 0:
             raise PolicyError(f"The demonstrations in '{path}' are damaged: its arrays differ in length.")
         return demos
 
@@ -97,6 +104,8 @@ class Demonstrations:
         if len(shapes) > 1:
             raise PolicyError("The files of demonstrations differ in picture size, state or action; train on one kind.")
         counts = [int(p.episodes.max()) + 1 for p in parts]
+        truths = [p.truths for p in parts if p.truths is not None]
+        told = len(truths) == len(parts) and len({t.shape[1] for t in truths}) == 1
         offsets = np.cumsum([0, *counts[:-1]])
         return cls(
             np.concatenate([p.pictures for p in parts]),
@@ -104,6 +113,7 @@ class Demonstrations:
             np.concatenate([p.actions for p in parts]),
             np.concatenate([p.episodes + offset for p, offset in zip(parts, offsets, strict=True)]),
             tuple(entry for p in parts for entry in p.recipe),
+            np.concatenate(truths) if told else None,
         )
 
 
@@ -191,6 +201,7 @@ def gather(
         np.concatenate([a.actions for a in kept]),
         np.repeat(np.arange(episodes), [len(a.actions) for a in kept]),
         ({**recipe, "episodes": episodes, "attempts": tried},),
+        np.concatenate([a.truths for a in kept]) if kept[0].truths.shape[1] else None,
     )
     demos.save(path)
     store.clear()
@@ -224,7 +235,7 @@ class _Demonstrator:
         observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)))
         picture = self._find_picture(observation)
         self._expert.reset()
-        pictures, states, actions = [], [], []
+        pictures, states, actions, truths = [], [], [], []
         over = False
         for command in self._push(rng):
             if not over:
@@ -236,13 +247,14 @@ class _Demonstrator:
             pictures.append(observation[picture])
             states.append(observation[STATE])
             actions.append(action)
+            truths.append(observation.get(PRIVILEGED, np.empty(0, np.float32)))
             executed = action.copy()
             if self._learner is not None and len(actions) <= handover:
                 executed = check_actions(self._learner.infer(observation))[0]
             executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
             observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
             over = terminated or truncated
-        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
+        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions), np.array(truths))
 
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)

@@ -218,11 +218,16 @@ def _instruction(recipe: Recipe) -> str:
 
 
 def tabulate(name: str, facts: Mapping[str, Any], results: Path) -> None:
-    """Put the policy's row into `policies.json` and write `policies.md` anew."""
+    """Put the policy's row into `policies.json` and write the page anew."""
     stored = results / "policies.json"
     table = json.loads(stored.read_text()) if stored.exists() else {}
     table[name] = dict(facts)
     stored.write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n")
+    (results / "policies.md").write_text(page(table))
+
+
+def page(table: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page of all policies, from their rows by name."""
     lines = [
         "# The shipped policies",
         "",
@@ -244,8 +249,8 @@ def tabulate(name: str, facts: Mapping[str, Any], results: Path) -> None:
     if missing:
         lines += ["", f"Not made yet: {', '.join(missing)}."]
     lines += ["", "The Lift policies `lift-bc` and `lift-bc-plain` are on [their own page](lift.md).", "", "```sh"]
-    lines += [command for known, recipe in RECIPES.items() if known in table for command in commands(known, recipe)]
-    (results / "policies.md").write_text("\n".join([*lines, "```", ""]))
+    lines += [command for known, recipe in RECIPES.items() for command in commands(known, recipe)]
+    return "\n".join([*lines, "```", ""])
 
 
 if __name__ == "__main__":

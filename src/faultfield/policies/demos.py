@@ -86,8 +86,10 @@ class Demonstrations:
                 )
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
-        columns = [demos.pictures, demos.states, demos.actions, demos.episodes, demos.truths]
-        if len({len(column) for column in columns if column is not None}) > 1 or len(demos) == 0:
+        lengths = {len(demos.pictures), len(demos.states), len(demos.actions), len(demos.episodes)}
+        if demos.truths is not None:
+            lengths.add(len(demos.truths))
+        if len(lengths) > 1 or len(demos) == 0:
             raise PolicyError(f"The demonstrations in '{path}' are damaged: its arrays differ in length.")
         return demos
 

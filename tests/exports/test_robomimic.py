@@ -11,7 +11,7 @@ import pytest
 from faultfield.errors import PolicyError
 from faultfield.exports import robomimic
 from faultfield.exports.recording import Recording
-from faultfield.policies.demos import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.rollouts.specs import EnvSpec
 
 ENV = EnvSpec("tests.toy:PointReach", {"horizon": 20})

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.numpy import load_file, save_file
 
 from faultfield.envs.base import STATE
 from faultfield.envs.robosuite import Robosuite
 from faultfield.errors import CheckpointError, PolicyError
 from faultfield.policies.base import check_actions, fingerprint, infer_batch, load_policy
-from faultfield.policies.bc import Architecture, VisualBC, save_checkpoint
+from faultfield.policies.bc import FORMAT, Architecture, VisualBC, save_checkpoint
 from tests.policies.episodes import succeeds
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -49,10 +50,29 @@ def test_the_shipped_policy_looks_at_the_cube(lift: Robosuite) -> None:
     assert np.array_equal(policy.infer(observation)["actions"], policy.infer(truth_removed)["actions"])
 
 
-@pytest.mark.parametrize("name", ["lift-bc", "lift-bc-plain"])
-def test_a_shipped_checkpoint_is_small_and_has_a_card(name: str) -> None:
-    assert sum(p.stat().st_size for p in (MODELS / name).iterdir()) < 10e6
-    assert "faultfield policy train" in (MODELS / name / "README.md").read_text()
+SHIPPED = sorted(p.parent for p in MODELS.glob("*/config.json") if json.loads(p.read_text()).get("format") == FORMAT)
+
+
+@pytest.mark.parametrize("directory", SHIPPED, ids=lambda p: p.name)
+def test_a_shipped_checkpoint_is_small_loads_and_has_a_card(directory: Path) -> None:
+    assert sum(p.stat().st_size for p in directory.iterdir()) < 1e6
+    assert "faultfield policy train" in (directory / "README.md").read_text()
+    architecture = VisualBC(str(directory)).architecture
+    assert (architecture.size, architecture.camera) in {(84, "agentview"), (84, "front")}
+
+
+def test_every_policy_that_a_study_names_and_that_ships_sees_with_that_studys_camera() -> None:
+    seen = 0
+    for path in (MODELS.parent / "studies").glob("*.yaml"):
+        study = yaml.safe_load(path.read_text())
+        if not isinstance(study, dict):
+            continue  # a list of variations that studies share
+        checkpoint = MODELS.parent / study["policy"].get("checkpoint", "nowhere")
+        if checkpoint in SHIPPED:
+            architecture, asked = VisualBC(str(checkpoint)).architecture, study["environment"]
+            assert (architecture.camera, architecture.size) == (asked["camera"], asked["size"]), path.name
+            seen += 1
+    assert seen >= 1
 
 
 def test_a_batch_gives_what_one_at_a_time_gives(checkpoint: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,24 @@ def test_every_demonstration_grasps_and_ends_with_the_cube_in_the_air(
         opening = demos.states[rows, 7] - demos.states[rows, 8]
         assert 0.04 < opening[-1] < 0.0625
         assert height[-1] > height[gripper == 1].min() + 0.008
+
+
+def test_truths_tell_where_the_cube_was(gathered: tuple[Path, Demonstrations, list[tuple[int, int]]]) -> None:
+    demos = gathered[1]
+    loaded = Demonstrations.load(gathered[0])
+    assert demos.truths is not None
+    assert demos.truths.shape == (len(demos), 7)
+    assert loaded.truths is not None
+    assert np.array_equal(loaded.truths, demos.truths)
+    for episode in range(3):
+        rows = demos.episodes == episode
+        # While it is held, just before success, the cube is where the gripper is.
+        np.testing.assert_allclose(demos.truths[rows][-1, :3], demos.states[rows][-1, :3], atol=0.02)
+    without = dataclasses.replace(demos, truths=None)
+    assert Demonstrations.join([demos, without]).truths is None
+    both = Demonstrations.join([demos, demos]).truths
+    assert both is not None
+    assert len(both) == 2 * len(demos)
 
 
 def test_labels_are_the_experts_own_and_not_the_noisy_ones(
@@ -177,11 +196,13 @@ def test_a_killed_gathering_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_attempts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     store = AttemptStore(tmp_path / "kept", {"seed": 1})
-    one = Attempt(True, np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 9), np.float32), np.ones((2, 7), np.float32))
+    pictures, ones = np.zeros((2, 4, 4, 3), np.uint8), np.ones((2, 7), np.float32)
+    one = Attempt(True, pictures, np.zeros((2, 9), np.float32), ones, 2 * ones)
     store.put(5, one)
     again = AttemptStore(tmp_path / "kept", {"seed": 1}).get(5)
     assert again is not None
     assert np.array_equal(again.actions, one.actions)
+    assert np.array_equal(again.truths, one.truths)
     assert AttemptStore(tmp_path / "kept", {"seed": 2}).get(5) is None
 
 

@@ -17,7 +17,7 @@ from faultfield.exports.robomimic import from_demonstrations
 from faultfield.policies import robomimic as adapter
 from faultfield.policies import robomimic_training as training
 from faultfield.policies.checkpoints import kind_of
-from faultfield.policies.demos import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.robomimic import Robomimic, read_checkpoint
 from faultfield.policies.robomimic_names import observation_name, our_name
 from tests.shell import Shell

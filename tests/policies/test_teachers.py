@@ -4,7 +4,7 @@ from faultfield.envs.metaworld import TASKS as METAWORLD_TASKS
 from faultfield.envs.robosuite import TASKS as ROBOSUITE_TASKS
 from faultfield.errors import PolicyError
 from faultfield.policies.base import load_policy
-from faultfield.policies.teachers import METAWORLD, ROBOSUITE, camera_of, teacher
+from faultfield.policies.teachers import METAWORLD, RANDOMISED, ROBOSUITE, camera_of, teacher
 
 
 @pytest.mark.parametrize("task", ROBOSUITE_TASKS)
@@ -35,3 +35,13 @@ def test_the_camera_is_the_one_that_the_environment_observes_with() -> None:
     assert camera_of(ROBOSUITE, {"camera": "front"}) == "front"
     assert camera_of(METAWORLD, {}) == "front"
     assert camera_of("mine:Env", {}) is None
+
+
+def test_what_varies_itself_is_taught_and_watched_as_what_it_varies() -> None:
+    stack = {"type": ROBOSUITE, "task": "Stack", "share": 0.5}
+    assert teacher(RANDOMISED, stack) == teacher(ROBOSUITE, {"task": "Stack"})
+    assert camera_of(RANDOMISED, stack) == "agentview"
+    assert camera_of(RANDOMISED, stack | {"camera": "front"}) == "front"
+    assert camera_of(RANDOMISED, {"type": METAWORLD, "task": "push-v3"}) == "front"
+    with pytest.raises(PolicyError, match=r"'mine:Env'.*name an expert"):
+        teacher(RANDOMISED, {"type": "mine:Env"})

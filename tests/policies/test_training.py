@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from faultfield.errors import CheckpointError, PolicyError
-from faultfield.policies.bc import VisualBC
+from faultfield.policies.bc import VisualBC, as_input
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.training import PROGRESS, Jitter, train
 
@@ -28,7 +29,8 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     actions[:, -1] = np.where(places[:, 1] > size / 2, 1.0, -1.0)
     path = tmp_path_factory.mktemp("training") / "demos.npz"
     recipe = ({"camera": "agentview"},)
-    Demonstrations(pictures, np.zeros((n, 9), np.float32), actions, np.arange(n), recipe).save(path)
+    truths = (2 * places / size - 1).astype(np.float32)
+    Demonstrations(pictures, np.zeros((n, 9), np.float32), actions, np.arange(n), recipe, truths).save(path)
     return path
 
 
@@ -51,19 +53,46 @@ def test_learns_where_things_are(demos: Path, tmp_path: Path) -> None:
     assert (answered[:, -1] == data.actions[:, -1]).mean() > 0.9
 
 
-@pytest.mark.parametrize("at", [50, 100])
-def test_a_killed_training_ends_with_the_same_weights(demos: Path, tmp_path: Path, at: int) -> None:
-    train(demos, tmp_path / "whole", steps=120, seed=3)
+def test_a_guided_eye_finds_what_the_actions_do_not_tell_of(demos: Path, tmp_path: Path) -> None:
+    told = Demonstrations.load(demos)
+    idle = dataclasses.replace(told, actions=np.zeros_like(told.actions))
+    idle.save(tmp_path / "idle.npz")
+    missed = []
+    for guided in (False, True):
+        out = tmp_path / f"guided-{guided}"
+        train(tmp_path / "idle.npz", out, steps=150, jitter=False, guided=guided)
+        with torch.inference_mode():
+            seen = VisualBC(str(out)).network.see(as_input(torch.from_numpy(told.pictures))).numpy()
+        seen = np.hstack([seen, np.ones((len(seen), 1))])
+        assert told.truths is not None
+        line = np.linalg.lstsq(seen[:100], told.truths[:100], rcond=1e-3)[0]
+        missed.append(float(np.abs(seen[100:] @ line - told.truths[100:]).mean()))
+    assert missed[1] < 0.5 * missed[0]
+
+
+def test_guidance_needs_to_know_where_things_are(demos: Path, tmp_path: Path) -> None:
+    dataclasses.replace(Demonstrations.load(demos), truths=None).save(tmp_path / "blind.npz")
+    train(tmp_path / "blind.npz", tmp_path / "plain", steps=1)
+    with pytest.raises(PolicyError, match="do not say where things are"):
+        train(tmp_path / "blind.npz", tmp_path / "guided", steps=1, guided=True)
+
+
+@pytest.mark.parametrize(("at", "guided"), [(50, False), (100, True)])
+def test_a_killed_training_ends_with_the_same_weights(demos: Path, tmp_path: Path, at: int, guided: bool) -> None:
+    train(demos, tmp_path / "whole", steps=120, seed=3, guided=guided)
 
     def stop(step: int, total: int, loss: float) -> None:
         if step == at:
             raise Stop
 
     with pytest.raises(Stop):
-        train(demos, tmp_path / "cut", steps=120, seed=3, save_every=40, on_progress=stop)
+        train(demos, tmp_path / "cut", steps=120, seed=3, guided=guided, save_every=40, on_progress=stop)
     assert [p.name for p in (tmp_path / "cut").iterdir()] == [PROGRESS]
     steps: list[int] = []
-    train(demos, tmp_path / "cut", steps=120, seed=3, save_every=40, on_progress=lambda step, *_: steps.append(step))
+    train(
+        demos, tmp_path / "cut", steps=120, seed=3, guided=guided, save_every=40,
+        on_progress=lambda step, *_: steps.append(step),
+    )  # fmt: skip
     assert steps[0] > 40
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert not (tmp_path / "cut" / PROGRESS).exists()

@@ -60,13 +60,17 @@ def train(
     steps: Annotated[int, typer.Option(min=1)] = 4000,
     seed: int = 0,
     jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
+    guided: Annotated[
+        bool,
+        typer.Option("--guided", help="Teach the eye where things are, as the simulator told meanwhile."),
+    ] = False,
 ) -> None:
     """Train a visual behaviour-cloning policy; killed and run again, it goes on where it was."""
     from faultfield.policies.training import train as train_policy
 
     with Bars().task("Training", steps) as update:
         loss = train_policy(
-            demonstrations, path, steps=steps, seed=seed, jitter=jitter,
+            demonstrations, path, steps=steps, seed=seed, jitter=jitter, guided=guided,
             on_progress=lambda done, total, loss: update(done),
         )  # fmt: skip
     err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")

@@ -23,12 +23,14 @@ class Attempt:
         pictures: uint8 (steps, height, width, 3).
         states: Proprioception, float32 (steps, state_dim).
         actions: What the expert would do, float32 (steps, action_dim).
+        truths: Where everything is, float32 (steps, truth_dim); truth_dim is 0 where the environment does not tell.
     """
 
     success: bool
     pictures: NDArray[np.uint8]
     states: NDArray[np.float32]
     actions: NDArray[np.float32]
+    truths: NDArray[np.float32]
 
 
 class AttemptStore:
@@ -51,7 +53,8 @@ class AttemptStore:
         """Attempt number `index`, or None where it was not kept or its file is damaged."""
         try:
             with np.load(self._file(index), allow_pickle=False) as kept:
-                return Attempt(bool(kept["success"]), kept["pictures"], kept["states"], kept["actions"])
+                rows = (kept[name] for name in ("pictures", "states", "actions", "truths"))
+                return Attempt(bool(kept["success"]), *rows)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
@@ -64,6 +67,7 @@ class AttemptStore:
                 pictures=attempt.pictures,
                 states=attempt.states,
                 actions=attempt.actions,
+                truths=attempt.truths,
             )
 
     def clear(self) -> None:

@@ -24,6 +24,8 @@ class Demonstrations:
         actions: What the expert would do, before any noise, float32 (n, action_dim).
         episodes: Which demonstration a row belongs to, int64 (n,), counted from 0.
         recipe: How they were gathered, one entry a file.
+        truths: What the environment tells of where everything is, float32 (n, truth_dim): for the eye to learn from,
+            never for the policy to see. None where it does not tell, or where files without are among those joined.
     """
 
     pictures: NDArray[np.uint8]
@@ -31,15 +33,18 @@ class Demonstrations:
     actions: NDArray[np.float32]
     episodes: NDArray[np.int64]
     recipe: tuple[Mapping[str, Any], ...]
+    truths: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
 
     def save(self, path: str | Path) -> None:
         """Write one `.npz` file, whole or not at all."""
+        truths = {} if self.truths is None else {"truths": self.truths}
         with files.replacing(path) as draft, draft.open("wb") as stream:
             np.savez_compressed(
                 stream,
+                **truths,
                 pictures=self.pictures,
                 states=self.states,
                 actions=self.actions,
@@ -64,10 +69,14 @@ class Demonstrations:
                     stored["actions"],
                     stored["episodes"],
                     tuple(json.loads(str(stored["recipe"]))),
+                    stored.get("truths"),
                 )
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
-        if not len(demos.pictures) == len(demos.states) == len(demos.actions) == len(demos.episodes) > 0:
+        lengths = {len(demos.pictures), len(demos.states), len(demos.actions), len(demos.episodes)}
+        if demos.truths is not None:
+            lengths.add(len(demos.truths))
+        if len(lengths) > 1 or len(demos) == 0:
             raise PolicyError(f"The demonstrations in '{path}' are damaged: its arrays differ in length.")
         return demos
 
@@ -84,6 +93,8 @@ class Demonstrations:
         if len(shapes) > 1:
             raise PolicyError("The files of demonstrations differ in picture size, state or action; train on one kind.")
         counts = [int(p.episodes.max()) + 1 for p in parts]
+        truths = [p.truths for p in parts if p.truths is not None]
+        told = len(truths) == len(parts) and len({t.shape[1] for t in truths}) == 1
         offsets = np.cumsum([0, *counts[:-1]])
         return cls(
             np.concatenate([p.pictures for p in parts]),
@@ -91,4 +102,5 @@ class Demonstrations:
             np.concatenate([p.actions for p in parts]),
             np.concatenate([p.episodes + offset for p, offset in zip(parts, offsets, strict=True)]),
             tuple(entry for p in parts for entry in p.recipe),
+            np.concatenate(truths) if told else None,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import plugins
-from faultfield.envs.base import IMAGE_PREFIX, STATE, Observation, VariableEnv, images_of
+from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Observation, VariableEnv, images_of
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Policy, check_actions, load_policy
@@ -49,7 +49,7 @@ class Demonstrator:
         observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)), options=options)
         picture = self._find_picture(observation)
         self._expert.reset()
-        pictures, states, actions = [], [], []
+        pictures, states, actions, truths = [], [], [], []
         over = False
         for command in self._push(rng):
             if not over:
@@ -61,13 +61,14 @@ class Demonstrator:
             pictures.append(observation[picture])
             states.append(observation[STATE])
             actions.append(action)
+            truths.append(observation.get(PRIVILEGED, np.empty(0, np.float32)))
             executed = action.copy()
             if self._learner is not None and len(actions) <= handover:
                 executed = check_actions(self._learner.infer(observation))[0]
             executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
             observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
             over = terminated or truncated
-        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions))
+        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions), np.array(truths))
 
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)

@@ -94,6 +94,7 @@ def gather(
         np.concatenate([a.actions for a in kept]),
         np.repeat(np.arange(len(kept)), [len(a.actions) for a in kept]),
         ({**recipe, "episodes": len(kept), "attempts": tried},),
+        np.concatenate([a.truths for a in kept]) if kept[0].truths.shape[1] else None,
     )
     demos.save(path)
     store.clear()

@@ -70,7 +70,15 @@ class VisuomotorNet(nn.Module):
         Returns:
             Arm action, shape (n, arm_dim), not clipped; logit that the gripper closes, shape (n,).
         """
-        places = self.eye(2.0 * pictures - 1.0)
+        return self.act(self.see(pictures), states)
+
+    def see(self, pictures: Tensor) -> Tensor:
+        """Where the features are, shape (n, 2 channels[-1]), each number in −1–1; `pictures` as in `forward`."""
+        places: Tensor = self.eye(2.0 * pictures - 1.0)
+        return places
+
+    def act(self, places: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+        """What to do, as `forward`, from what `see` answered."""
         felt = (states - self.state_mean) / self.state_scale
         out = self.head(torch.cat([places, felt], dim=1))
         return out[:, :-1], out[:, -1]

@@ -8,6 +8,7 @@ from faultfield.errors import PolicyError
 
 ROBOSUITE = "faultfield.envs.robosuite:Robosuite"
 METAWORLD = "faultfield.envs.metaworld:Metaworld"
+RANDOMISED = "faultfield.envs.randomised:Randomised"
 
 CAMERAS = {ROBOSUITE: "agentview", METAWORLD: "front"}
 """What our environments observe with where their settings name no camera."""
@@ -49,6 +50,7 @@ def teacher(environment: str, arguments: Mapping[str, Any]) -> Teacher:
         >>> teacher("faultfield.envs.robosuite:Robosuite", {"task": "Stack"}).type
         'faultfield.policies.scripted:ScriptedStack'
     """
+    environment, arguments = _varied(environment, arguments)
     if environment == METAWORLD and "task" in arguments:
         return Teacher("faultfield.policies.metaworld:MetaworldExpert", {"task": arguments["task"]})
     task = arguments.get("task", "Lift")
@@ -60,5 +62,13 @@ def teacher(environment: str, arguments: Mapping[str, Any]) -> Teacher:
 
 def camera_of(environment: str, arguments: Mapping[str, Any]) -> str | None:
     """The camera that an environment observes with; None where it is not ours and its settings do not say."""
+    environment, arguments = _varied(environment, arguments)
     named = arguments.get("camera", CAMERAS.get(environment))
     return None if named is None else str(named)
+
+
+def _varied(environment: str, arguments: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """What `Randomised` varies, and its settings: the task and the camera are that environment's."""
+    if environment == RANDOMISED and "type" in arguments:
+        return str(arguments["type"]), arguments
+    return environment, arguments

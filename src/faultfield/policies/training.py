@@ -24,6 +24,9 @@ from faultfield.policies.network import VisuomotorNet
 PROGRESS = "training.partial"
 """Weights and optimiser of a training that is under way; gone when it is done."""
 
+GUIDANCE = 0.3
+"""Weight of the guide's loss beside the action's."""
+
 STATE_FLOOR = 0.01
 """A proprioceptive number that hardly moves in the demonstrations is not blown up beyond this scale."""
 
@@ -50,6 +53,28 @@ class Jitter:
         return (pictures * _like(factor, pictures) + _like(bias, pictures)).clamp(0.0, 1.0)
 
 
+class Guide(nn.Module):
+    """Has the eye's features tell, by one linear layer, where everything is; thrown away after training.
+
+    Args:
+        places: Numbers that the eye answers.
+        truths: All truths of the demonstrations, float32 (n, truth_dim): each is scaled to its spread among them.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, places: int, truths: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(places, truths.shape[1])
+        self.register_buffer("mean", torch.from_numpy(truths.mean(0)))
+        self.register_buffer("scale", torch.from_numpy(np.maximum(truths.std(0), STATE_FLOOR)))
+
+    def forward(self, places: Tensor, truths: Tensor) -> Tensor:
+        """Mean Huber loss of the guesses; `places` of shape (n, places), `truths` (n, truth_dim)."""
+        return nn.functional.smooth_l1_loss(self.layer(places), (truths - self.mean) / self.scale)
+
+
 def train(
     demos: str | Path | Sequence[str | Path],
     out: str | Path,
@@ -57,6 +82,7 @@ def train(
     steps: int = 4000,
     seed: int = 0,
     jitter: bool = True,
+    guided: bool = False,
     learning_rate: float = 1e-3,
     batch: int = 64,
     begin: str | Path | None = None,
@@ -76,6 +102,8 @@ def train(
         steps: Batches.
         seed: Of the weights, the batches and the jitter.
         jitter: Whether colours are changed at random; without it the policy fails under any change of colour.
+        guided: Whether the eye learns as well to tell where everything is, from what the simulator told at each step:
+            its features then find the objects from fewer demonstrations. The policy never sees that truth.
         learning_rate: At the start.
         batch: Rows per step.
         begin: A checkpoint whose network and scaling are trained further; a fresh network where it is None.
@@ -111,7 +139,10 @@ def train(
         **({} if shares is None else {"shares": draw.shares}),
         **({} if begin is None else {"begun_from": _weights_digest(begin)}),
     }
+    if guided:
+        training["guided"] = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    guide = None
     if begin is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -120,10 +151,15 @@ def train(
         network.state_scale.copy_(torch.from_numpy(np.maximum(data.states.std(0), STATE_FLOOR)))
     else:
         architecture, network = _begun(begin, architecture)
+    if guided:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 1)
+            guide = Guide(2 * architecture.channels[-1], _truths(data))
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
+    learner = nn.ModuleDict({"network": network} | ({} if guide is None else {"guide": guide.to(device)}))
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=learning_rate)
     progress = Path(out) / PROGRESS
-    done = _resume(progress, training, network, optimizer)
+    done = _resume(progress, training, learner, optimizer)
     losses: list[float] = []
     mean = math.nan
     for step in range(done, steps):
@@ -134,7 +170,10 @@ def train(
         pictures = as_input(torch.from_numpy(data.pictures[rows]).to(device))
         if jitter:
             pictures = Jitter()(pictures, rng)
-        loss = _loss(network, pictures, data.states[rows], data.actions[rows])
+        places = network.see(pictures)
+        loss = _loss(network.act(places, _like(data.states[rows], places)), _like(data.actions[rows], places))
+        if guide is not None:
+            loss = loss + GUIDANCE * guide(places, _like(_truths(data)[rows], places))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -148,7 +187,7 @@ def train(
             if on_progress is not None:
                 on_progress(step + 1, steps, mean)
         if (step + 1) % save_every == 0 and step + 1 < steps:
-            _note(progress, training, step + 1, network, optimizer)
+            _note(progress, training, step + 1, learner, optimizer)
     save_checkpoint(out, architecture, network, training)
     progress.unlink(missing_ok=True)
     return mean
@@ -187,14 +226,20 @@ def _weights_digest(checkpoint: str | Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _loss(
-    network: VisuomotorNet, pictures: Tensor, states: NDArray[np.float32], actions: NDArray[np.float32]
-) -> Tensor:
-    wanted = _like(actions, pictures)
-    arm, grip = network(pictures, _like(states, pictures))
+def _loss(answer: tuple[Tensor, Tensor], wanted: Tensor) -> Tensor:
+    arm, grip = answer
     moved = nn.functional.smooth_l1_loss(arm, wanted[:, :-1], beta=0.1)
     gripped = nn.functional.binary_cross_entropy_with_logits(grip, (wanted[:, -1] > 0).float())
     return moved + 0.1 * gripped
+
+
+def _truths(data: Demonstrations) -> NDArray[np.float32]:
+    if data.truths is None:
+        raise PolicyError(
+            "The demonstrations do not say where things are, so they cannot guide the eye; gather them anew with "
+            "'faultfield policy demos', or train without guidance."
+        )
+    return data.truths
 
 
 def _like(array: NDArray[Any], tensor: Tensor) -> Tensor:
@@ -208,18 +253,16 @@ def _digest(data: Demonstrations) -> str:
     return digest.hexdigest()
 
 
-def _note(
-    path: Path, training: Mapping[str, Any], step: int, network: VisuomotorNet, optimizer: torch.optim.AdamW
-) -> None:
+def _note(path: Path, training: Mapping[str, Any], step: int, learner: nn.Module, optimizer: torch.optim.AdamW) -> None:
     """Write weights and optimiser so that `_resume` finds them."""
-    tensors = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
+    tensors = {f"learner.{k}": v.contiguous() for k, v in learner.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in moments.items()}
     with files.replacing(path) as draft:
         save_file(tensors, draft, metadata={"training": json.dumps(training, sort_keys=True), "step": str(step)})
 
 
-def _resume(path: Path, training: Mapping[str, Any], network: VisuomotorNet, optimizer: torch.optim.AdamW) -> int:
+def _resume(path: Path, training: Mapping[str, Any], learner: nn.Module, optimizer: torch.optim.AdamW) -> int:
     """Load what `_note` wrote and say at which step it was; 0 where there is nothing, or it is of other settings."""
     if not path.is_file():
         return 0
@@ -231,7 +274,7 @@ def _resume(path: Path, training: Mapping[str, Any], network: VisuomotorNet, opt
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except SafetensorError:
         return 0
-    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
+    learner.load_state_dict({k.removeprefix("learner."): v for k, v in tensors.items() if k.startswith("learner.")})
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")

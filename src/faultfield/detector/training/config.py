@@ -60,20 +60,20 @@ class TrainingConfig:
     """
 
     method: Method = "armor"
-    warm_up_epochs: float = 5.0
+    warm_up_epochs: float = 11.0
     conditioned_epochs: float = 2.5
-    online_epochs: float = 4.0
+    online_epochs: float = 1.0
     rounds: int = 3
     batch: int = 32
     micro_batch: int | None = None
-    dense_share: float | None = 0.5
+    dense_share: float | None = 0.75
     balanced: bool = True
     lr: float = 1e-3
     vision_lr: float = 2e-4
     weight_decay: float = 0.1
     warm_up: float = 0.03
     clip: float = 1.0
-    reason_weight: float = 1.0
+    reason_weight: float = 2.0
     temperature: float = 0.7
     max_reason: int = 40
     freeze_vision: bool = True

@@ -40,7 +40,7 @@ class SightConfig:
         save_every: Steps between checkpoints.
     """
 
-    epochs: float = 6.0
+    epochs: float = 7.0
     batch: int = 8
     lr: float = 7e-4
     weight_decay: float = 0.05

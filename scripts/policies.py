@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def make(name: str, recipe: Recipe, work: Path, model: Path, results: Path) -> None:
-    """Make one policy, or what is missing of it: a killed one goes on."""
+    """Make one policy, or what is missing of it: a killed one goes on, but what it had spent by then is not counted."""
     demos, draft = work / f"{name}.npz", work / name
     note = work / f"{name}.json"
     facts: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {"cpu_minutes": {}}
@@ -118,7 +118,7 @@ def make(name: str, recipe: Recipe, work: Path, model: Path, results: Path) -> N
         found = subprocess.run([sys.executable, "-m", "faultfield", *command], check=True, stdout=subprocess.PIPE)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        facts["cpu_minutes"][stage] = round(seconds / 60, 1)
+        facts["cpu_minutes"][stage] = round(facts["cpu_minutes"].get(stage, 0.0) + seconds / 60, 1)
         if stage == "evaluation":
             facts |= json.loads(found.stdout)
         note.write_text(json.dumps(facts, indent=1) + "\n")

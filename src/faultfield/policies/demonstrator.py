@@ -68,7 +68,9 @@ class Demonstrator:
             executed[:TRANSLATION] += self._noise * rng.standard_normal(TRANSLATION).astype(np.float32)
             observation, _, terminated, truncated, info = self._env.step(np.clip(executed, -1.0, 1.0))
             over = terminated or truncated
-        return Attempt(bool(info["success"]), np.array(pictures), np.array(states), np.array(actions), np.array(truths))
+        # What a push alone brought to its end shows nothing of the expert.
+        shown = bool(info["success"]) and len(actions) > 0
+        return Attempt(shown, np.array(pictures), np.array(states), np.array(actions), np.array(truths))
 
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)

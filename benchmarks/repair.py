@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from faultfield.errors import FaultfieldError, StudyError
+from faultfield.errors import StudyError
 from faultfield.files import write_text
 from faultfield.repair.mending import mender_of
 from faultfield.repair.original import check_original, gather_again
@@ -32,7 +32,8 @@ from faultfield.repair.result import Repair, Success
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import Comparing
 from faultfield.study.repair import repair
-from pages import machine
+from pages import machine, tell
+from pages import run as run_program
 
 OURS = "targeted"
 MODES = (OURS, "random", "worst-2", "worst-4", "all")
@@ -67,7 +68,7 @@ def run(
             if not isinstance(found, Repair):
                 raise StudyError("The policy of this study is mended elsewhere; the benchmark takes a VisualBC policy.")
             made.setdefault(mode, []).append(found)
-            _tell(f"{mode}, seed {seed}: {found.measures_after.accuracy:.1%} ({time.time() - started:.0f} s)")
+            tell(f"{mode}, seed {seed}: {found.measures_after.accuracy:.1%} ({time.time() - started:.0f} s)")
     return made
 
 
@@ -260,16 +261,8 @@ def _report(study: Study, made: Mapping[str, Sequence[Repair]], options: argpars
     result = result_of(study, made, options)
     write_text(options.out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
     write_text(options.out.with_suffix(".md"), markdown(result))
-    _tell(f"Wrote {options.out}.md and .json")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    tell(f"Wrote {options.out}.md and .json")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FaultfieldError as error:
-        _tell(f"repair.py: {error}")
-        sys.exit(2)
+    run_program(main, "repair.py")

@@ -28,7 +28,6 @@ import numpy as np
 
 from faultfield.diagnosis.hunting import Hunt
 from faultfield.diagnosis.probe import ProbeLine, ProbePrior
-from faultfield.errors import FaultfieldError
 from faultfield.files import write_text
 from faultfield.rollouts.episode import Episode
 from faultfield.search import GridSearch, SobolSearch, Strategy
@@ -38,7 +37,7 @@ from faultfield.search.map_elites import MapElitesSearch
 from faultfield.search.verification import Verification, wilson
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
-from pages import machine
+from pages import machine, run, tell
 from replay import Level, Shuffled, Snapped, TableViews, curve, false_claims, replay
 from search_pages import draw, markdown, summary
 from surfaces import made_up_space, surface
@@ -161,22 +160,14 @@ def main() -> None:
     rule = Verification(wilson(*table.nominal)[1], options.failures, options.patience, table.least)
     entries = compare(
         table, space, rule, seeds=options.seeds, budget=options.budget, batch=options.batch, only=options.only,
-        cache=cache, tell=_tell,
+        cache=cache, tell=tell,
     )  # fmt: skip
     result = result_of(entries, table, space, rule, options.budget)
     write_text(options.out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
     write_text(options.out.with_suffix(".md"), markdown(result, options.out.name))
     draw(result, options.out.with_suffix(".png"))
-    _tell(f"Wrote {options.out}.md, .json and .png")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    tell(f"Wrote {options.out}.md, .json and .png")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FaultfieldError as error:
-        _tell(f"search.py: {error}")
-        sys.exit(2)
+    run(main, "search.py")

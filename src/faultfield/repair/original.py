@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faultfield import plugins
-from faultfield.errors import PolicyError
+from faultfield.errors import FaultfieldError, PolicyError
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
@@ -123,8 +123,8 @@ def _task(environment: str, arguments: Mapping[str, Any]) -> str:
         try:
             default = inspect.signature(plugins.load(environment)).parameters["task"].default
             task = None if default is inspect.Parameter.empty else default
-        except Exception:
-            # An environment that cannot be imported here, or that has but one task.
+        except (FaultfieldError, KeyError, TypeError, ValueError):
+            # An environment that cannot be imported here, that has but one task, or that does not say what it takes.
             task = None
     name = environment.rpartition(":")[2] or environment
     return name if task is None else f"{name} {task}"

@@ -8,7 +8,9 @@ import torch
 from faultfield.errors import CheckpointError, PolicyError
 from faultfield.policies.bc import VisualBC, as_input
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.policies.training import PROGRESS, Jitter, train
+from faultfield.policies.jitter import Jitter
+from faultfield.policies.training import train
+from faultfield.policies.training_notes import PROGRESS
 
 
 class Stop(Exception):

@@ -7,8 +7,8 @@ import torch
 from robomimic.models.obs_core import EncoderCore
 from torch import Tensor, nn
 
+from faultfield.policies.jitter import Jitter
 from faultfield.policies.network import KERNELS, STRIDES, SpatialSoftmax
-from faultfield.policies.training import Jitter
 
 
 class PocketCore(EncoderCore):  # type: ignore[misc]

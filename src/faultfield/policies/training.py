@@ -1,78 +1,25 @@
 """Behaviour cloning: a network that answers a demonstration's picture with the expert's action."""
 
 import hashlib
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from faultfield import files
 from faultfield.errors import CheckpointError, PolicyError
 from faultfield.policies.bc import WEIGHTS, Architecture, as_input, load_checkpoint, save_checkpoint
 from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.guide import GUIDANCE, Guide, truths_of
+from faultfield.policies.jitter import Jitter, like
 from faultfield.policies.network import VisuomotorNet
-
-PROGRESS = "training.partial"
-"""Weights and optimiser of a training that is under way; gone when it is done."""
-
-GUIDANCE = 0.3
-"""Weight of the guide's loss beside the action's."""
+from faultfield.policies.training_notes import PROGRESS, note, resume
 
 STATE_FLOOR = 0.01
 """A proprioceptive number that hardly moves in the demonstrations is not blown up beyond this scale."""
-
-
-@dataclass(frozen=True)
-class Jitter:
-    """Random changes of colour: brightness of the whole, of each channel, and an offset.
-
-    Attributes:
-        gain: Range of the factor on the whole picture.
-        channel: Range of the factor on each channel.
-        bias: Offset within ± this.
-    """
-
-    gain: tuple[float, float] = (0.5, 1.15)
-    channel: tuple[float, float] = (0.7, 1.3)
-    bias: float = 0.1
-
-    def __call__(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
-        """Pictures in 0–1, shape (n, 3, height, width), each changed in its own way and cut to 0–1."""
-        n = len(pictures)
-        factor = rng.uniform(*self.gain, (n, 1, 1, 1)) * rng.uniform(*self.channel, (n, 3, 1, 1))
-        bias = rng.uniform(-self.bias, self.bias, (n, 3, 1, 1))
-        return (pictures * _like(factor, pictures) + _like(bias, pictures)).clamp(0.0, 1.0)
-
-
-class Guide(nn.Module):
-    """Has the eye's features tell, by one linear layer, where everything is; thrown away after training.
-
-    Args:
-        places: Numbers that the eye answers.
-        truths: All truths of the demonstrations, float32 (n, truth_dim): each is scaled to its spread among them.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, places: int, truths: NDArray[np.float32]) -> None:
-        super().__init__()
-        self.layer = nn.Linear(places, truths.shape[1])
-        self.register_buffer("mean", torch.from_numpy(truths.mean(0)))
-        self.register_buffer("scale", torch.from_numpy(np.maximum(truths.std(0), STATE_FLOOR)))
-
-    def forward(self, places: Tensor, truths: Tensor) -> Tensor:
-        """Mean Huber loss of the guesses; `places` of shape (n, places), `truths` (n, truth_dim)."""
-        return nn.functional.smooth_l1_loss(self.layer(places), (truths - self.mean) / self.scale)
 
 
 def train(
@@ -121,12 +68,9 @@ def train(
     """
     if steps < 1 or batch < 1:
         raise PolicyError(f"Training needs at least one step and one row a batch, not {steps} and {batch}.")
-    paths = [demos] if isinstance(demos, str | Path) else list(demos)
-    parts = [Demonstrations.load(path) for path in paths]
+    parts = [Demonstrations.load(path) for path in ([demos] if isinstance(demos, str | Path) else demos)]
     data = Demonstrations.join(parts)
     draw = _Draw([len(part) for part in parts], shares)
-    size, state_dim, action_dim = data.pictures.shape[1], data.states.shape[1], data.actions.shape[1]
-    architecture = Architecture(data.recipe[0]["camera"], size, state_dim, action_dim)
     training = {
         "demonstrations": data.recipe,
         "demonstrations_sha256": _digest(data),
@@ -138,28 +82,15 @@ def train(
         "batch": batch,
         **({} if shares is None else {"shares": draw.shares}),
         **({} if begin is None else {"begun_from": _weights_digest(begin)}),
+        **({"guided": True} if guided else {}),
     }
-    if guided:
-        training["guided"] = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    guide = None
-    if begin is None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = architecture.build()
-        network.state_mean.copy_(torch.from_numpy(data.states.mean(0)))
-        network.state_scale.copy_(torch.from_numpy(np.maximum(data.states.std(0), STATE_FLOOR)))
-    else:
-        architecture, network = _begun(begin, architecture)
-    if guided:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
-            guide = Guide(2 * architecture.channels[-1], _truths(data))
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learner = nn.ModuleDict({"network": network} | ({} if guide is None else {"guide": guide.to(device)}))
+    architecture, network = _fresh(data, seed) if begin is None else _begun(begin, data)
+    learner = _Learner(network, _guide(data, architecture, seed) if guided else None)
+    learner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(learner.parameters(), lr=learning_rate)
     progress = Path(out) / PROGRESS
-    done = _resume(progress, training, learner, optimizer)
+    done = resume(progress, training, learner, optimizer)
     losses: list[float] = []
     mean = math.nan
     for step in range(done, steps):
@@ -168,14 +99,9 @@ def train(
         rng = np.random.default_rng([seed, step])
         rows = draw.rows(rng, batch)
         pictures = as_input(torch.from_numpy(data.pictures[rows]).to(device))
-        if jitter:
-            pictures = Jitter()(pictures, rng)
-        places = network.see(pictures)
-        loss = _loss(network.act(places, _like(data.states[rows], places)), _like(data.actions[rows], places))
-        if guide is not None:
-            loss = loss + GUIDANCE * guide(places, _like(_truths(data)[rows], places))
+        loss = learner(Jitter()(pictures, rng) if jitter else pictures, data, rows)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
@@ -187,10 +113,55 @@ def train(
             if on_progress is not None:
                 on_progress(step + 1, steps, mean)
         if (step + 1) % save_every == 0 and step + 1 < steps:
-            _note(progress, training, step + 1, learner, optimizer)
+            note(progress, training, step + 1, learner, optimizer)
     save_checkpoint(out, architecture, network, training)
     progress.unlink(missing_ok=True)
     return mean
+
+
+class _Learner(nn.Module):
+    """The network and, where there is one, the guide of its eye.
+
+    Args:
+        network: The policy's.
+        guide: Thrown away after training.
+    """
+
+    def __init__(self, network: VisuomotorNet, guide: Guide | None) -> None:
+        super().__init__()
+        self.network, self.guide = network, guide
+
+    def forward(self, pictures: Tensor, data: Demonstrations, rows: NDArray[np.int64]) -> Tensor:
+        """Loss of a batch: `pictures` of its `rows`, (n, 3, height, width) in 0–1."""
+        places = self.network.see(pictures)
+        answer = self.network.act(places, like(data.states[rows], places))
+        loss = _loss(answer, like(data.actions[rows], places))
+        if self.guide is None:
+            return loss
+        guided: Tensor = self.guide(places, like(truths_of(data)[rows], places))
+        return loss + GUIDANCE * guided
+
+
+def _fresh(data: Demonstrations, seed: int) -> tuple[Architecture, VisuomotorNet]:
+    architecture = _architecture(data)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = architecture.build()
+    network.state_mean.copy_(torch.from_numpy(data.states.mean(0)))
+    network.state_scale.copy_(torch.from_numpy(np.maximum(data.states.std(0), STATE_FLOOR)))
+    return architecture, network
+
+
+def _guide(data: Demonstrations, architecture: Architecture, seed: int) -> Guide:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 1)
+        return Guide(2 * architecture.channels[-1], truths_of(data))
+
+
+def _architecture(data: Demonstrations) -> Architecture:
+    return Architecture(
+        data.recipe[0]["camera"], data.pictures.shape[1], data.states.shape[1], data.actions.shape[1]
+    )  # fmt: skip
 
 
 class _Draw:
@@ -210,7 +181,8 @@ class _Draw:
         return np.asarray(self._starts[parts] + rng.integers(self._lengths[parts]))
 
 
-def _begun(begin: str | Path, wanted: Architecture) -> tuple[Architecture, VisuomotorNet]:
+def _begun(begin: str | Path, data: Demonstrations) -> tuple[Architecture, VisuomotorNet]:
+    wanted = _architecture(data)
     architecture, network = load_checkpoint(begin)
     for what in ("camera", "size", "state_dim", "action_dim"):
         own, theirs = getattr(architecture, what), getattr(wanted, what)
@@ -233,53 +205,8 @@ def _loss(answer: tuple[Tensor, Tensor], wanted: Tensor) -> Tensor:
     return moved + 0.1 * gripped
 
 
-def _truths(data: Demonstrations) -> NDArray[np.float32]:
-    if data.truths is None:
-        raise PolicyError(
-            "The demonstrations do not say where things are, so they cannot guide the eye; gather them anew with "
-            "'faultfield policy demos', or train without guidance."
-        )
-    return data.truths
-
-
-def _like(array: NDArray[Any], tensor: Tensor) -> Tensor:
-    return torch.as_tensor(array, dtype=tensor.dtype, device=tensor.device)
-
-
 def _digest(data: Demonstrations) -> str:
     digest = hashlib.sha256()
     for array in (data.pictures, data.states, data.actions):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _note(path: Path, training: Mapping[str, Any], step: int, learner: nn.Module, optimizer: torch.optim.AdamW) -> None:
-    """Write weights and optimiser so that `_resume` finds them."""
-    tensors = {f"learner.{k}": v.contiguous() for k, v in learner.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in moments.items()}
-    with files.replacing(path) as draft:
-        save_file(tensors, draft, metadata={"training": json.dumps(training, sort_keys=True), "step": str(step)})
-
-
-def _resume(path: Path, training: Mapping[str, Any], learner: nn.Module, optimizer: torch.optim.AdamW) -> int:
-    """Load what `_note` wrote and say at which step it was; 0 where there is nothing, or it is of other settings."""
-    if not path.is_file():
-        return 0
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata()
-            if metadata.get("training") != json.dumps(training, sort_keys=True):
-                return 0
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except SafetensorError:
-        return 0
-    learner.load_state_dict({k.removeprefix("learner."): v for k, v in tensors.items() if k.startswith("learner.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition(".")
-        if part == "optimizer":
-            index, _, key = rest.partition(".")
-            moments.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(metadata["step"])

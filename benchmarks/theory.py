@@ -24,7 +24,8 @@ import theory_problems as problems
 from faultfield.files import write_text
 from faultfield.search.config import PpoSettings, SearchConfig
 from faultfield.search.diagnostic import train_diagnostic
-from faultfield.search.mdp import VirtualMDP, entropy
+from faultfield.search.mdp import VirtualMDP
+from faultfield.search.reward import entropy
 from theory_figure import draw
 
 CHECKPOINTS = (10, 20, 40, 80, 160, 320)

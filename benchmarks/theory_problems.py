@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faultfield.search.mdp import VirtualMDP, entropy, failure_reward, shaping, success_reward
+from faultfield.search.mdp import VirtualMDP
+from faultfield.search.reward import entropy, failure_reward, shaping, success_reward
 
 Floats = NDArray[np.float64]
 

@@ -8,17 +8,9 @@ from hypothesis.extra import numpy as hnp
 
 from faultfield.errors import StudyError
 from faultfield.search.config import SearchConfig
-from faultfield.search.mdp import (
-    VirtualMDP,
-    draw,
-    draws,
-    entropy,
-    failure_reward,
-    scramble,
-    shaping,
-    stream,
-    success_reward,
-)
+from faultfield.search.mdp import VirtualMDP
+from faultfield.search.reward import entropy, failure_reward, shaping, success_reward
+from faultfield.search.streams import draw, following, scramble, stream, uniform
 from tests.search.fields import two_clusters
 
 
@@ -143,15 +135,14 @@ def test_streams_are_splitmix64():
     assert outputs == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
-def test_streams_are_the_same_alone_and_together():
-    together = np.array([stream(seed) for seed in range(50)], dtype=np.uint64)
-    alone = [stream(seed) for seed in range(50)]
-    for _ in range(3):
-        uniforms = draws(together)
-        for seed in range(50):
-            alone[seed], uniform = draw(alone[seed])
-            assert alone[seed] == together[seed]
-            assert uniform == uniforms[seed]
+def test_compiled_streams_are_the_same():
+    for seed in range(50):
+        word, compiled = stream(seed), np.uint64(stream(seed))
+        for _ in range(3):
+            word, expected = draw(word)
+            compiled = np.uint64(following(compiled))
+            assert compiled == word
+            assert uniform(compiled) == expected
 
 
 def test_entropy_and_bonus():

@@ -5,7 +5,7 @@ import pytest
 
 from faultfield.search.config import PpoSettings, SearchConfig
 from faultfield.search.diagnostic import train_diagnostic
-from faultfield.search.mdp import shaping
+from faultfield.search.reward import shaping
 from tests.search.fields import line
 
 DISCOUNT = 0.9

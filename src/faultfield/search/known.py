@@ -22,7 +22,7 @@ from faultfield.search import _store
 from faultfield.search._network import Mlp
 from faultfield.search._training import Progress, quiet_training, without_log
 from faultfield.search.config import SearchConfig
-from faultfield.search.mdp import failure_reward, success_reward
+from faultfield.search.reward import failure_reward, success_reward
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
 Fails = Callable[[Variation], bool]

@@ -9,7 +9,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from faultfield.search.mdp import VirtualMDP, draw, failure_reward, shaping, stream, success_reward
+from faultfield.search.mdp import VirtualMDP
+from faultfield.search.reward import failure_reward, shaping, success_reward
+from faultfield.search.streams import draw, stream
 
 Array = NDArray[np.float32]
 

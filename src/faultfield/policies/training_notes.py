@@ -1,0 +1,48 @@
+"""A training's progress on disk: killed and called again, it goes on where it was."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from faultfield import files
+
+PROGRESS = "training.partial"
+"""Weights and optimiser of a training that is under way; gone when it is done."""
+
+
+def note(path: Path, training: Mapping[str, Any], step: int, learner: nn.Module, optimizer: torch.optim.AdamW) -> None:
+    """Write weights and optimiser so that `resume` finds them."""
+    tensors = {f"learner.{k}": v.contiguous() for k, v in learner.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": v.contiguous() for k, v in moments.items()}
+    with files.replacing(path) as draft:
+        save_file(tensors, draft, metadata={"training": json.dumps(training, sort_keys=True), "step": str(step)})
+
+
+def resume(path: Path, training: Mapping[str, Any], learner: nn.Module, optimizer: torch.optim.AdamW) -> int:
+    """Load what `note` wrote and say at which step it was; 0 where there is nothing, or it is of other settings."""
+    if not path.is_file():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata()
+            if metadata.get("training") != json.dumps(training, sort_keys=True):
+                return 0
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return 0
+    learner.load_state_dict({k.removeprefix("learner."): v for k, v in tensors.items() if k.startswith("learner.")})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        if part == "optimizer":
+            index, _, key = rest.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["step"])

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, str] = {
     "table3": "{tmp}/study {tmp}/table.parquet --quick --out {tmp}/table3 --cache {tmp}/cache",
     "table4": "{tmp}/study --out {tmp}/table4",
     "theory": "--problems 3 --seeds 2 --trainings 1 --out {tmp}/theory",
+    "task_page": "{tmp}/study --out {tmp}/task",
     "truth": "{tmp}/study {tmp}/truth.json --steps 256 --only base-rate probe values-logistic --removed base-rate "
     "--out {tmp}/truth --cache {tmp}/cache",
     "truth_table": "{tmp}/study --out {tmp}/table.parquet --rows 8 --episodes 2 --nominal 4 --workers 2",

@@ -19,6 +19,7 @@ import table1
 import table2
 import table3
 import table4
+import task_page
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.metrics import Truth
 from faultfield.errors import CheckpointError, StudyError
@@ -142,6 +143,24 @@ def test_table_2_names_what_is_missing_and_claims_nothing_of_a_bad_policy(
     assert "gone was left out" in page
     with pytest.raises(StudyError, match="None of the directories"):
         command(table2, tmp_path / "gone")
+
+
+def test_a_tasks_page_counts_what_was_verified(study: Path, tmp_path: Path, command: Callable[..., None]) -> None:
+    command(task_page, study, "--top", 1, "--out", tmp_path / "out")
+    content = json.loads((study / "diagnosis.json").read_text())
+    result = json.loads((tmp_path / "out.json").read_text())
+    verified = [r for r in content["ranking"] if r["verified"]]
+    inside = [r["low"] <= r["verified"]["high"] and r["verified"]["low"] <= r["high"] for r in verified]
+    assert verified
+    assert result["covered"] == {"inside": sum(inside), "of": len(verified)}
+    page = (tmp_path / "out.md").read_text()
+    assert all(f"| {k['text']} | {k['failures']}/{k['episodes']} [" in page for k in content["known"])
+    unseen = {r["text"] for r in content["ranking"] if r["rank"] is None or r["rank"] > 1} - {
+        r["text"] for r in verified
+    }
+    assert not any(f" | {text} | " in page for text in unseen - {k["text"] for k in content["known"]})
+    with pytest.raises(StudyError, match="There is no diagnosis"):
+        command(task_page, tmp_path)
 
 
 def test_consistency_is_that_nothing_contradicts() -> None:

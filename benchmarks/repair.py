@@ -1,7 +1,8 @@
 """How demonstrations are best spent on mending a policy (RoboMD, Tables 5 and 11): ours against random, a few, and all.
 
-    python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--seeds 1] [--modes targeted random worst-2 …]
-        [--per-variation 1] [--steps 3000] [--learning-rate 1e-3] [--share 0.3] [--original FILE] [--episodes 5]
+    python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--seeds 1]
+        [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
+        [--share 0.3] [--original FILE] [--episodes 5]
         [--nominal 50] [--workers N] [--work STUDY/repairs] [--out docs/results/repair]
     python benchmarks/repair.py --quick [--out DIR/repair]
 
@@ -32,6 +33,7 @@ from faultfield.repair.result import Repair, Success
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import Comparing
 from faultfield.study.repair import repair
+from faultfield.study.rounds import CHECKED
 from pages import machine, tell
 from pages import run as run_program
 
@@ -57,8 +59,9 @@ def run(
         for mode in modes:
             budget = options.budget * (options.times if mode == "all" else 1)
             recipe = Recipe(
-                budget, mode, options.per_variation, seed, options.share, options.steps, options.learning_rate
-            )
+                budget, mode, options.per_variation, seed, options.share, options.steps, options.learning_rate,
+                rounds=options.rounds if mode == OURS else 1,
+            )  # fmt: skip
             started = time.time()
             comparing = Comparing(options.episodes, options.nominal)
             found = repair(
@@ -132,6 +135,7 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
         "study": study.name, "policy": study.identity["policy"], "environment": study.identity["environment"],
         "variations": len(first[0].rows) - 1, "episodes": options.episodes, "nominal": options.nominal,
         "first_seed": first[0].seeds[0],
+        "rounds": options.rounds,
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
                    "learning_rate": options.learning_rate},
         "rows": rows, "goals": goals({row["name"]: row for row in rows}),
@@ -193,7 +197,13 @@ def markdown(result: Mapping[str, Any]) -> str:
     aims = result["goals"]
     lines += ["", "Aimed at: " + "; ".join(_aim(name, value) for name, value in aims.items()) + "." if aims else ""]
     recipe = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in result["recipe"].items())
-    lines += ["", f"Recipe: {recipe}. Made on {result['date']} ({result['machine']}) by", "", "```sh"]
+    parts = (
+        f" `{OURS}` spends its budget and steps in {result['rounds']} rounds, with {CHECKED} episodes between them of "
+        "each variation that failed before; the others choose once."
+        if result["rounds"] > 1
+        else ""
+    )
+    lines += ["", f"Recipe: {recipe}.{parts} Made on {result['date']} ({result['machine']}) by", "", "```sh"]
     return "\n".join([*lines, result["command"], "```", ""])
 
 
@@ -212,6 +222,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--budget", type=int, default=60)
     parser.add_argument("--times", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=1, help="of `targeted`; the others choose once")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--modes", nargs="*", default=list(MODES))
     parser.add_argument("--per-variation", type=int, default=1)

@@ -44,7 +44,9 @@ def test_goals_and_page() -> None:
         return one.model_copy(update={"targeted": data})  # type: ignore[attr-defined]
 
     made = {"targeted": [sized(OURS, 10)], "random": [sized(OTHER, 10)], "all": [sized(OTHER, 70)]}
-    options = argparse.Namespace(episodes=10, nominal=50, per_variation=1, steps=5, share=0.3, learning_rate=1e-3)
+    options = argparse.Namespace(
+        episodes=10, nominal=50, per_variation=1, steps=5, share=0.3, learning_rate=1e-3, rounds=2
+    )
     study = SimpleNamespace(name="demo", identity={"policy": "p", "environment": "e"})
     result = bench.result_of(study, made, options)  # type: ignore[arg-type]
     assert result["goals"]["above_random_with_intervals_apart"] is True
@@ -58,4 +60,5 @@ def test_goals_and_page() -> None:
     ]  # fmt: skip
     assert len({row.count("|") for row in rows[:5]}) == 1
     assert "(92.83)" in rows[7]
+    assert "in 2 rounds, with 3 episodes between them" in page
     assert "above random with intervals apart: yes" in page

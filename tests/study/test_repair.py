@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -14,16 +15,12 @@ from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
+from faultfield.rollouts.specs import PolicySpec
+from faultfield.rollouts.worker import Job
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import PAGE, REPAIR_SEED, RESULT, Comparing
-from faultfield.study.repair import (
-    CHECKPOINT,
-    DEMONSTRATIONS,
-    Exported,
-    compare_with,
-    place,
-    repair,
-)
+from faultfield.study.repair import Exported, compare_with, place, repair
+from faultfield.study.rounds import CHECK_SEED, CHECKED, CHECKPOINT, DEMONSTRATIONS
 from tests.repair import toy
 
 FEW = Comparing(episodes=2, nominal=3)
@@ -119,7 +116,7 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(study: Study, tmp_path: 
     whole = mended(toy.study(tmp_path / "whole", tmp_path / "checkpoint"))
     again = toy.study(tmp_path / "again", tmp_path / "checkpoint")
     for task, after in (
-        ("Demonstrations", 3), ("Original demonstrations", 7), ("Fine-tuning", 20), ("Before", 5), ("After", 9),
+        ("Original demonstrations", 7), ("Demonstrations", 3), ("Fine-tuning", 20), ("Before", 5), ("After", 9),
     ):  # fmt: skip
         with pytest.raises(Killed):
             repair(again, SHORT, Dying(task, after), comparing=FEW)
@@ -128,6 +125,50 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(study: Study, tmp_path: 
     assert (first / CHECKPOINT / WEIGHTS).read_bytes() == (second / CHECKPOINT / WEIGHTS).read_bytes()
     assert found.rows == whole.rows
     assert sorted(p.name for p in first.iterdir()) == sorted(p.name for p in second.iterdir())
+
+
+def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what failed before, only blue still does once a round has passed."""
+    seen: list[tuple[str, tuple[int, ...]]] = []
+
+    def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
+        seen.append((spec.arguments["checkpoint"], tuple(sorted({job.seed for job in jobs}))))
+        assert {job.variation["goal_color"] for job in jobs} == {"green", "blue", "cyan", (0.0, 0.8, 0.1)}
+        return [SimpleNamespace(variation=j.variation, success=j.variation["goal_color"] != "blue") for j in jobs]
+
+    monkeypatch.setattr("faultfield.study.rounds.rolled", told)
+    recipe = Recipe(budget=9, steps=20, rounds=2)
+    made = mended(study, recipe, original=demos)
+    directory = place(study, recipe)
+    assert seen == [(str(directory / "round-1" / CHECKPOINT), tuple(range(CHECK_SEED, CHECK_SEED + CHECKED)))]
+    first, second = (Demonstrations.load(directory / f"round-{n}" / DEMONSTRATIONS) for n in (1, 2))
+    assert first.episodes.max() + 1 == 5
+    assert second.recipe[0]["under"] == [{"variation": {"goal_color": "blue"}, "episodes": 4}]
+    assert len(Demonstrations.load(directory / DEMONSTRATIONS)) == len(first) + len(second)
+    assert sum(target.episodes for target in made.targets) == 9
+    assert made.targeted is not None
+    assert made.targeted.demonstrations == 9
+    trainings = [
+        json.loads((directory / where / CHECKPOINT / CONFIG).read_text())["training"]
+        for where in ("round-1", "round-2", ".")
+    ]
+    assert [t["steps"] for t in trainings] == [10, 10, 10]
+    assert trainings[1]["shares"] == pytest.approx([0.35, 0.35, 0.3])
+    assert trainings[1]["begun_from"] != trainings[0]["begun_from"]
+    assert trainings[2] == trainings[1]
+    assert made.after.arguments["checkpoint"] == str(directory / CHECKPOINT)
+    assert mended(study, recipe, original=demos).rows == made.rows
+
+
+def test_rounds_end_once_nothing_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
+        return [SimpleNamespace(variation=job.variation, success=True) for job in jobs]
+
+    monkeypatch.setattr("faultfield.study.rounds.rolled", told)
+    recipe = Recipe(budget=8, steps=20, rounds=2)
+    made = mended(study, recipe, original=demos)
+    assert sum(target.episodes for target in made.targets) == 4
+    assert not (place(study, recipe) / "round-2").exists()
 
 
 def test_another_repair_in_the_same_place_is_refused(study: Study, demos: Path, tmp_path: Path) -> None:

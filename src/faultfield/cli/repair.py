@@ -33,6 +33,10 @@ def repair(
     steps: Annotated[int, typer.Option(help="Batches of fine-tuning.")] = 3000,
     learning_rate: Annotated[float, typer.Option(help="At the start of fine-tuning; falls along a cosine.")] = 1e-3,
     share: Annotated[float, typer.Option(help="Of each batch, how much is original data, against forgetting.")] = 0.3,
+    rounds: Annotated[
+        int,
+        typer.Option(help="Parts of the budget and the steps; between them, a look at where the policy still fails."),
+    ] = 1,
     original: Annotated[
         Path | None,
         typer.Option(help="The demonstrations it was trained on (.npz); by default made again by its own recipe."),
@@ -79,7 +83,9 @@ def repair(
     if budget is None and after is None:
         raise StudyError("Say how many demonstrations may be gathered: --budget-episodes N.")
     told = mapping(weights, "The weights must be a YAML mapping such as '{table_color: 2}'")
-    recipe = None if budget is None else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told)
+    recipe = (
+        None if budget is None else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds)
+    )
     comparing = Comparing(episodes, nominal)
     with Study.open(study, None, workers) as opened:
         if after is not None:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from faultfield.errors import CheckpointError, PolicyError
 from faultfield.policies.bc import WEIGHTS, Architecture, as_input, load_checkpoint, save_checkpoint
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.guide import GUIDANCE, Guide, truths_of
-from faultfield.policies.jitter import Jitter, like
+from faultfield.policies.jitter import PLAIN, Jitter, like
 from faultfield.policies.network import VisuomotorNet
 from faultfield.policies.training_notes import PROGRESS, note, resume
 
@@ -28,7 +29,7 @@ def train(
     *,
     steps: int = 4000,
     seed: int = 0,
-    jitter: bool = True,
+    jitter: bool | Jitter = True,
     guided: bool = False,
     learning_rate: float = 1e-3,
     batch: int = 64,
@@ -48,7 +49,7 @@ def train(
         out: Checkpoint directory to make.
         steps: Batches.
         seed: Of the weights, the batches and the jitter.
-        jitter: Whether colours are changed at random; without it the policy fails under any change of colour.
+        jitter: Whether, or how, colours are changed at random; without it the policy fails under any change of colour.
         guided: Whether the eye learns as well to tell where everything is, from what the simulator told at each step:
             its features then find the objects from fewer demonstrations. The policy never sees that truth.
         learning_rate: At the start.
@@ -77,13 +78,14 @@ def train(
         "rows": len(data),
         "steps": steps,
         "seed": seed,
-        "jitter": jitter,
+        "jitter": asdict(jitter) if isinstance(jitter, Jitter) else jitter,
         "learning_rate": learning_rate,
         "batch": batch,
         **({} if shares is None else {"shares": draw.shares}),
         **({} if begin is None else {"begun_from": _weights_digest(begin)}),
         **({"guided": True} if guided else {}),
     }
+    changed = {True: PLAIN, False: None}[jitter] if isinstance(jitter, bool) else jitter
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     architecture, network = _fresh(data, seed) if begin is None else _begun(begin, data)
     learner = _Learner(network, _guide(data, architecture, seed) if guided else None)
@@ -99,7 +101,7 @@ def train(
         rng = np.random.default_rng([seed, step])
         rows = draw.rows(rng, batch)
         pictures = as_input(torch.from_numpy(data.pictures[rows]).to(device))
-        loss = learner(Jitter()(pictures, rng) if jitter else pictures, data, rows)
+        loss = learner(pictures if changed is None else changed(pictures, rng), data, rows)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from faultfield import files
 from faultfield.errors import StudyError
 from faultfield.policies.bc import CONFIG, VisualBC
-from faultfield.repair.plan import Plan
+from faultfield.repair.plan import Recipe
 from faultfield.rollouts.specs import PolicySpec
 
 VISUAL_BC = "faultfield.policies.bc:VisualBC"
@@ -19,16 +19,17 @@ class Mender(Protocol):
     """Makes a new checkpoint of a policy from demonstrations."""
 
     def __call__(
-        self, spec: PolicySpec, targeted: Path, original: Path | None, out: Path, plan: Plan, on_progress: OnProgress
-    ) -> PolicySpec:
+        self, spec: PolicySpec, targeted: Sequence[Path], original: Path | None, out: Path, recipe: Recipe,
+        on_progress: OnProgress,
+    ) -> PolicySpec:  # fmt: skip
         """Train the policy further and write it to `out`; killed and called again, it goes on.
 
         Args:
             spec: The policy as it is.
-            targeted: Demonstrations under the plan's targets, as `policies.demos.gather` writes them.
+            targeted: Demonstrations under the targets, as `policies.demos.gather` writes them, one file a round.
             original: What it learned from before, or None.
             out: Directory of the new checkpoint.
-            plan: With the settings.
+            recipe: The settings.
             on_progress: Called with how much is done, and of how much.
 
         Returns:
@@ -46,27 +47,30 @@ def mender_of(spec: PolicySpec) -> Mender | None:
 
 
 def mend_visual_bc(
-    spec: PolicySpec, targeted: Path, original: Path | None, out: Path, plan: Plan, on_progress: OnProgress
-) -> PolicySpec:
-    """Fine-tune a `VisualBC` checkpoint, each batch drawn from both files in the plan's shares.
+    spec: PolicySpec, targeted: Sequence[Path], original: Path | None, out: Path, recipe: Recipe,
+    on_progress: OnProgress,
+) -> PolicySpec:  # fmt: skip
+    """Fine-tune a `VisualBC` checkpoint, each batch drawn from the original file in its share, the rest by rounds.
 
     Where all demonstrations say where things are, that guides the eye: it learns from far fewer.
     """
     from faultfield.policies.demonstrations import Demonstrations
+    from faultfield.policies.jitter import STRONG
     from faultfield.policies.training import train
 
     mended = PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(out)})
     # The configuration is what a training writes last.
     if (out / CONFIG).is_file():
         return mended
-    recipe = plan.recipe
-    jitter = training_of(spec).get("jitter", True)
-    sources = [targeted] if original is None else [targeted, original]
+    sources = list(targeted) if original is None else [*targeted, original]
+    old = 0.0 if original is None else recipe.share
+    shares = [(1.0 - old) / len(targeted)] * len(targeted) + ([] if original is None else [old])
     guided = all(Demonstrations.load(path).truths is not None for path in sources)
     train(
-        sources, out, steps=recipe.steps, seed=recipe.seed, jitter=bool(jitter), guided=guided,
+        sources, out, steps=recipe.steps, seed=recipe.seed, guided=guided,
+        jitter=STRONG if training_of(spec).get("jitter", True) else False,
         learning_rate=recipe.learning_rate, begin=spec.arguments["checkpoint"],
-        shares=None if original is None else (1 - recipe.share, recipe.share),
+        shares=shares if len(shares) > 1 else None,
         on_progress=lambda done, total, loss: on_progress(done, total),
     )  # fmt: skip
     return mended

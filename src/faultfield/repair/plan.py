@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from faultfield.variations import VariationSpace
 
 FORMAT = "faultfield-repair-plan-1"
 PLAN_FILE = "plan.json"
+
+ROUND_SEED = 10_000
+"""Added to the seed from round to round."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Recipe:
         steps: Batches of fine-tuning.
         learning_rate: At the start.
         weights: How much a factor matters, by name.
+        rounds: The budget and the steps are spent in so many parts. After each but the last the mended policy is rolled
+            out a little, and the next part goes where it still fails.
     """
 
     budget: int
@@ -38,13 +43,26 @@ class Recipe:
     steps: int = 3000
     learning_rate: float = 1e-3
     weights: Mapping[str, float] = field(default_factory=dict)
+    rounds: int = 1
 
     def __post_init__(self) -> None:
+        if self.rounds < 1 or 1 < self.rounds > min(self.budget, self.steps):
+            raise StudyError(
+                f"A repair has at least one round, and a demonstration and a step for each: {self.rounds} rounds do "
+                f"not fit a budget of {self.budget} and {self.steps} steps."
+            )
         if not 0 <= self.share < 1 or self.steps < 1 or self.learning_rate <= 0 or self.seed < 0:
             raise StudyError(
                 "A repair takes a share of original data from 0 to below 1, at least one step, a learning rate above 0 "
                 f"and a seed from 0 up, not {self.share}, {self.steps}, {self.learning_rate} and {self.seed}."
             )
+
+    def part(self, number: int) -> "Recipe":
+        """The recipe of one round, counted from 0: its share of budget and steps; the first takes what is over."""
+        budget = self.budget // self.rounds + (self.budget % self.rounds if number == 0 else 0)
+        return replace(
+            self, budget=budget, steps=self.steps // self.rounds, seed=self.seed + ROUND_SEED * number, rounds=1
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ class Plan:
     Attributes:
         recipe: The settings.
         policy, environment, diagnosis: Fingerprints.
-        targets: What is demonstrated, and how often.
+        targets: What is demonstrated, and how often; of several rounds, in the first.
     """
 
     recipe: Recipe

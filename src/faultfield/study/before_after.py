@@ -80,8 +80,8 @@ def before_and_after(
         for i in range(comparing.nominal if group == "nominal" else comparing.episodes)
     ]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
-        before = _rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
-        mended = _rolled(study, ledger, jobs, after, "After", progress)
+        before = rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
+        mended = rolled(study, ledger, jobs, after, "After", progress)
     groups, rows = compared(variations, before, mended)
     targets = plan.targets if plan is not None else ()
     found = Repair(
@@ -103,9 +103,10 @@ def before_and_after(
     return found
 
 
-def _rolled(
+def rolled(
     study: Study, ledger: Ledger, jobs: list[Job], spec: PolicySpec, name: str, progress: Progress
 ) -> list[Episode]:
+    """The episodes of these jobs by a policy, rolled out where the ledger of the repairs lacks them."""
     with progress.task(name, len(jobs)) as update:
         collect(
             ledger, jobs, study.env_spec, spec, workers=study.workers,
@@ -113,8 +114,8 @@ def _rolled(
         )  # fmt: skip
         update(len(jobs))
     wanted = {(job.variation, job.seed) for job in jobs}
-    rolled = ledger.episodes(None, spec.fingerprint, study.identity["environment"], load="none")
-    return [episode for episode in rolled if (episode.variation, episode.seed) in wanted]
+    found = ledger.episodes(None, spec.fingerprint, study.identity["environment"], load="none")
+    return [episode for episode in found if (episode.variation, episode.seed) in wanted]
 
 
 def _info(spec: PolicySpec) -> PolicyInfo:

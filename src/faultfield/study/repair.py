@@ -1,7 +1,7 @@
 """The mend of a study's policy: targeted demonstrations, fine-tuning, and the same episodes before and after."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,18 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
-from faultfield.policies.demos import gather
-from faultfield.policies.teachers import teacher
 from faultfield.repair import mending, recordings
 from faultfield.repair.original import check_original, gather_again
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import Suspect, choose, suspects
 from faultfield.report.repair import statement
-from faultfield.rollouts.pool import cores
-from faultfield.rollouts.specs import PolicySpec
 from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
+from faultfield.study.rounds import CHECKPOINT, expert_of, mend_in_rounds, workers_of
 
-DEMONSTRATIONS, ORIGINAL, CHECKPOINT = "demonstrations.npz", "original.npz", "checkpoint"
+ORIGINAL = "original.npz"
 
 FORMATS = {"robomimic": "demonstrations.hdf5", "lerobot": "demonstrations-lerobot"}
 """What a policy that is mended elsewhere is given, and under which name."""
@@ -80,17 +77,19 @@ def repair(
     plan, pool = plan_of(study, recipe)
     directory = place(study, recipe) if out is None else Path(out)
     mend = mending.mender_of(study.policy_spec)
+    if mend is None and recipe.rounds > 1:
+        raise StudyError("A policy that is mended elsewhere cannot be looked at between rounds; leave --rounds at 1.")
     if mend is not None and original is not None:
         check_original(Path(original), study.env_spec)
     plan.settle(directory)
     if mend is None:
         return _export(study, plan, directory, form, progress)
-    targeted = _gather(study, plan, directory, progress)
     mixed = None if recipe.share == 0 else Path(original) if original else _original(study, plan, directory, progress)
-    with progress.task("Fine-tuning", recipe.steps) as update:
-        after = mend(study.policy_spec, targeted, mixed, directory / CHECKPOINT, plan, lambda done, total: update(done))
-        update(recipe.steps)
-    found = before_and_after(study, after, pool, plan, directory, comparing or Comparing(), progress, (targeted, mixed))
+    made = mend_in_rounds(study, plan, pool, directory, mend, mixed, progress)
+    found = before_and_after(
+        study, made.policy, pool, replace(plan, targets=made.targets), directory, comparing or Comparing(), progress,
+        (made.demonstrations, mixed),
+    )  # fmt: skip
     _card(study, found, plan, directory)
     return found
 
@@ -135,7 +134,8 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     """
     diagnosis = _diagnosis(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
-    targets = choose(pool, recipe.mode, recipe.budget, study.space, recipe.seed, recipe.least)
+    first = recipe.part(0)
+    targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least)
     identity = study.identity
     return Plan(recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets)), pool
 
@@ -153,40 +153,12 @@ def _diagnosis(study: Study) -> Diagnosis:
     return Diagnosis.read(file)
 
 
-def _expert(study: Study) -> PolicySpec:
-    """The study's expert control; without one, ours for the task."""
-    expert = study.config.controls.expert
-    if expert is not None:
-        return PolicySpec(expert.type, expert.arguments)
-    ours = teacher(study.env_spec.type, study.env_spec.arguments)
-    return PolicySpec(ours.type, ours.arguments)
-
-
-def _workers(study: Study) -> int:
-    return cores() if study.count == "auto" else study.count
-
-
-def _gather(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
-    path = directory / DEMONSTRATIONS
-    with progress.task("Demonstrations", plan.recipe.budget) as update:
-        if not path.exists():
-            expert = _expert(study)
-            gather(
-                path, under=[(t.variation, t.episodes) for t in plan.targets], seed=plan.recipe.seed,
-                workers=_workers(study), expert=expert.type, expert_arguments=expert.arguments,
-                environment=study.env_spec.type, environment_arguments=study.env_spec.arguments,
-                camera=mending.camera_of(study.policy_spec), on_progress=lambda done, total: update(done),
-            )  # fmt: skip
-        update(plan.recipe.budget)
-    return path
-
-
 def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
     path = directory / ORIGINAL
     if not path.exists():
         with progress.task("Original demonstrations", plan.recipe.budget) as update:
             gather_again(
-                path, study.policy_spec.arguments["checkpoint"], most=plan.recipe.budget, workers=_workers(study),
+                path, study.policy_spec.arguments["checkpoint"], most=plan.recipe.budget, workers=workers_of(study),
                 on_progress=lambda done, total: update(done),
             )  # fmt: skip
             update(plan.recipe.budget)
@@ -200,7 +172,7 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
         return Exported(path, {"demonstrations": plan.recipe.budget}, directory)
     with progress.task("Demonstrations", plan.recipe.budget) as update:
         recorded = recordings.record_targets(
-            spool, plan.targets, study.env_spec, _expert(study), workers=_workers(study),
+            spool, plan.targets, study.env_spec, expert_of(study), workers=workers_of(study),
             on_progress=lambda done, total: update(done),
         )  # fmt: skip
         if form == "robomimic":
@@ -216,10 +188,15 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
 def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     recipe = plan.recipe
     targeted = found.targeted
+    shown = sum(target.episodes for target in found.targets)
     mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
+    means = f"mode {recipe.mode}, rounds {recipe.rounds}"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
-        ("demonstrations", f"{recipe.budget} under {len(plan.targets)} variations, mode {recipe.mode}"),
+        (
+            "demonstrations",
+            f"{shown} under {len(found.targets)} variations, {means}",
+        ),
         ("rows", str(targeted.steps if targeted else 0)),
         ("original data", mixed),
         ("training", f"{recipe.steps} steps, learning rate {recipe.learning_rate:g}, seed {recipe.seed}"),
@@ -228,6 +205,6 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     command = (
         f"faultfield repair {study.directory} --budget-episodes {recipe.budget} --mode {recipe.mode} "
         f"--per-variation {recipe.least} --steps {recipe.steps} --learning-rate {recipe.learning_rate:g} "
-        f"--share {recipe.share:g} --seed {recipe.seed}"
+        f"--share {recipe.share:g} --rounds {recipe.rounds} --seed {recipe.seed}"
     )
     mending.write_card(directory / CHECKPOINT, f"{study.name}, mended", facts, statement(found), command)

@@ -1,0 +1,150 @@
+"""Demonstrations and fine-tuning, in rounds: what the mended policy still fails at is demonstrated next."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from faultfield.files import folder
+from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demos import gather
+from faultfield.policies.teachers import teacher
+from faultfield.repair import mending
+from faultfield.repair.mending import Mender
+from faultfield.repair.plan import Plan, Recipe
+from faultfield.repair.targets import FAILING, Suspect, Target, choose
+from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.pool import cores
+from faultfield.rollouts.specs import PolicySpec
+from faultfield.rollouts.worker import Job
+from faultfield.study.before_after import REPAIR_SEED, REPAIRS, rolled
+from faultfield.study.directory import Study
+from faultfield.study.progress import Progress
+
+DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
+
+CHECKED = 3
+"""Episodes between two rounds, of each variation that failed before."""
+
+CHECK_SEED = REPAIR_SEED + 50_000
+"""Added to the study's seed for these: no scene of the comparison is among them."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What the rounds made.
+
+    Attributes:
+        policy: After the last of them.
+        targets: All that was demonstrated, each variation once.
+        demonstrations: The file with all of it.
+    """
+
+    policy: PolicySpec
+    targets: tuple[Target, ...]
+    demonstrations: Path
+
+
+def mend_in_rounds(
+    study: Study,
+    plan: Plan,
+    pool: Sequence[Suspect],
+    directory: Path,
+    mend: Mender,
+    original: Path | None,
+    progress: Progress,
+) -> Mended:
+    """Gather and fine-tune, as often as the recipe has rounds; it ends early where nothing fails any more.
+
+    All demonstrations and the last checkpoint lie in `directory` then.
+
+    Args:
+        study: Whose policy.
+        plan: What is demonstrated first.
+        pool: All that was diagnosed.
+        directory: Of the repair; of several rounds, each has its own in it.
+        mend: Trains.
+        original: What the policy learned from before, or None.
+        progress: Shows how far it is.
+    """
+    recipe = plan.recipe
+    spec, files, shown = study.policy_spec, list[Path](), dict[str, Target]()
+    targets: Sequence[Target] = plan.targets
+    for number in range(recipe.rounds):
+        part = recipe.part(number)
+        if number:
+            left = checked(study, spec, pool, progress)
+            if all(one.failure < FAILING for one in left):
+                break
+            targets = choose(left, part.mode, part.budget, study.space, part.seed, part.least)
+        where = directory if recipe.rounds == 1 else directory / f"round-{number + 1}"
+        files.append(gathered(study, targets, part, where, progress))
+        with progress.task("Fine-tuning", part.steps) as update:
+            spec = mend(spec, files, original, where / CHECKPOINT, part, lambda done, total: update(done))
+            update(part.steps)
+        for target in targets:
+            before = shown.get(target.variation.key)
+            shown[target.variation.key] = (
+                target if before is None else replace(before, episodes=before.episodes + target.episodes)
+            )
+    if recipe.rounds > 1:
+        spec = _together(spec, files, directory)
+    return Mended(spec, tuple(shown.values()), directory / DEMONSTRATIONS)
+
+
+def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: Progress) -> list[Suspect]:
+    """The same variations with the failure rates that a policy has now, where there were failures before."""
+    failing = [one.variation for one in pool if one.failure >= FAILING]
+    first = study.config.rollouts.seed + CHECK_SEED
+    jobs = [Job(variation, first + i, "repair") for variation in failing for i in range(CHECKED)]
+    failures = dict.fromkeys(failing, 0)
+    with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
+        for episode in rolled(study, ledger, jobs, spec, "Between rounds", progress):
+            failures[episode.variation] += not episode.success
+    # Half a failure and half a success on top: three successes are not a proof.
+    return [
+        replace(one, failure=(failures[one.variation] + 0.5) / (CHECKED + 1)) if one.variation in failures else one
+        for one in pool
+    ]
+
+
+def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory: Path, progress: Progress) -> Path:
+    """Demonstrations under the targets, gathered where they are missing."""
+    path = directory / DEMONSTRATIONS
+    total = sum(target.episodes for target in targets)
+    with progress.task("Demonstrations", total) as update:
+        if not path.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            expert = expert_of(study)
+            gather(
+                path, under=[(t.variation, t.episodes) for t in targets], seed=recipe.seed,
+                workers=workers_of(study), expert=expert.type, expert_arguments=expert.arguments,
+                environment=study.env_spec.type, environment_arguments=study.env_spec.arguments,
+                camera=mending.camera_of(study.policy_spec), on_progress=lambda done, total: update(done),
+            )  # fmt: skip
+        update(total)
+    return path
+
+
+def expert_of(study: Study) -> PolicySpec:
+    """The study's expert control; without one, ours for the task."""
+    expert = study.config.controls.expert
+    if expert is not None:
+        return PolicySpec(expert.type, expert.arguments)
+    ours = teacher(study.env_spec.type, study.env_spec.arguments)
+    return PolicySpec(ours.type, ours.arguments)
+
+
+def workers_of(study: Study) -> int:
+    """Processes that gather."""
+    return cores() if study.count == "auto" else study.count
+
+
+def _together(spec: PolicySpec, files: Sequence[Path], directory: Path) -> PolicySpec:
+    """One file of all demonstrations, and a copy of the last checkpoint, where those of a single round would lie."""
+    if not (directory / DEMONSTRATIONS).exists():
+        Demonstrations.join([Demonstrations.load(path) for path in files]).save(directory / DEMONSTRATIONS)
+    if not (directory / CHECKPOINT).exists():
+        with folder(directory / CHECKPOINT) as draft:
+            shutil.copytree(spec.arguments["checkpoint"], draft, dirs_exist_ok=True)
+    return PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(directory / CHECKPOINT)})

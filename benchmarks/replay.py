@@ -92,6 +92,24 @@ class Level(Estimator):
         return Estimates(np.full(n, self._rate), np.zeros(n), np.ones(n), np.zeros(n))
 
 
+class Truth(Estimator):
+    """Every row's own rate, which no strategy can know: what is left to be found by a better estimate ends here."""
+
+    name = "truth"
+
+    def __init__(self, table: TruthTable) -> None:
+        self._rates = {row.variation: row.rate for row in table.rows}
+
+    def fit(self, episodes: Sequence[Episode]) -> "Truth":
+        """Nothing to learn."""
+        return self
+
+    def estimate(self, candidates: Sequence[Variation]) -> Estimates:
+        """The rates."""
+        rates = np.array([self._rates[variation] for variation in candidates])
+        return Estimates(rates, rates, rates, np.ones(len(rates)))
+
+
 class TableViews(Views):
     """What the probe said of the table's rows, as an estimator expects it; no simulator and no policy."""
 

@@ -38,13 +38,14 @@ from faultfield.search.verification import Verification, wilson
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
 from pages import machine, run, tell
-from replay import Level, Shuffled, Snapped, TableViews, curve, false_claims, replay
+from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
 from search_pages import draw, markdown, summary
 from surfaces import made_up_space, surface
 from table import TruthTable
 
 OURS = "hunt"
 VALUES, PROBE = "factor values", "factor values and probe"
+CEILING = ("hunt, told the truth", "every row's failure rate")
 
 Make = Callable[[int], Strategy]
 """A fresh strategy from a seed."""
@@ -73,6 +74,9 @@ def strategies(table: TruthTable, space: VariationSpace, failures_wanted: int) -
         found[OURS, given] = lambda seed, e=estimator, p=prior: Hunt(
             space, e, seed, prior=p, known=nominal, pool=table.variations, failures=failures_wanted
         )
+    found[CEILING] = lambda seed: Hunt(
+        space, lambda: Truth(table), seed, known=nominal, pool=table.variations, failures=failures_wanted, spread=0.05
+    )
     return found
 
 
@@ -127,8 +131,8 @@ def result_of(
         "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
         "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
         "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,
-        "budget": budget, "strategies": list(entries),
-        "summary": summary(entries, budget, OURS, VALUES),
+        "budget": budget, "apart": CEILING[0], "strategies": list(entries),
+        "summary": summary(entries, budget, OURS, VALUES, apart=CEILING[0]),
     }  # fmt: skip
 
 

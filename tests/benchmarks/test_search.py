@@ -132,6 +132,15 @@ def test_ours_finds_more_than_chance_and_the_page_says_so(tmp_path: Path) -> Non
     json.dumps(result)
 
 
+def test_whoever_is_told_the_truth_finds_more_than_who_is_told_nothing() -> None:
+    entries = search.compare(TABLE, SPACE, RULE, seeds=3, budget=30, batch=3, only=("hunt", search.CEILING[0]))
+    last = {e["given"]: np.mean([r["curve"][-1] for r in e["runs"]]) for e in entries}
+    assert last[search.CEILING[1]] > last[search.VALUES]
+    numbers = search.result_of(entries, TABLE, SPACE, RULE, 30)["summary"]
+    assert {row["given"] for row in numbers["table"]} == {search.VALUES, search.PROBE, search.CEILING[1]}
+    assert numbers["ratios"] == []
+
+
 def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
     def entry(name: str, given: str, ends: list[int]) -> dict:
         return {"name": name, "given": given, "runs": [{"curve": [0, end]} for end in ends]}
@@ -139,12 +148,14 @@ def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
     found = summary(
         [
             entry("hunt", "p", [9, 9]), entry("random", "v", [2, 4]), entry("grid", "v", [1, 1]),
-            entry("forest", "p", [6, 6]),
+            entry("forest", "p", [6, 6]), entry("GP upper bound", "v", [4, 5]), entry("truth", "t", [10, 10]),
         ],
-        2, "hunt", "v",
+        2, "hunt", "v", apart="truth",
     )  # fmt: skip
-    on_values, on_both = found["ratios"]
-    assert (on_values["at"][0]["best"], on_values["at"][0]["ratio"]) == ("random", 3.0)
+    on_values, on_usual, on_both = found["ratios"]
+    assert (on_values["at"][0]["best"], on_values["at"][0]["ratio"]) == ("GP upper bound", 2.0)
+    assert (on_usual["at"][0]["best"], on_usual["at"][0]["ratio"]) == ("random", 3.0)
+    assert [row["name"] for row in found["table"]][-1] == "truth"
     assert (on_both["at"][0]["best"], on_both["at"][0]["ratio"]) == ("forest", 1.5)
 
 

@@ -17,7 +17,7 @@ REACH = 0.5
 """How far what one value showed is believed of its neighbours: half of half a factor's range."""
 
 SPREAD = 1.5
-"""By how much an estimator errs on one factor, a standard deviation on the logit scale."""
+"""By how much an estimator is taken to err on one factor, a standard deviation on the logit scale."""
 
 SHARED = 0.3
 """Share of that error which all values of a factor have in common, however far apart."""
@@ -50,6 +50,7 @@ class Hunt(PoolSearch):
         known: Episodes from before, which cost nothing here.
         pool, pool_size: As in `PoolSearch`.
         failures: Failed episodes that make a find, as in `Verification`.
+        spread: By how much the estimator errs on one factor, a standard deviation on the logit scale.
     """
 
     def __init__(
@@ -63,9 +64,10 @@ class Hunt(PoolSearch):
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
         failures: int = 2,
+        spread: float = SPREAD,
     ) -> None:
         super().__init__(space, seed, pool=pool, pool_size=pool_size, start=0)
-        self._make, self._prior, self._failures = estimator, prior, failures
+        self._make, self._prior, self._failures, self._spread = estimator, prior, failures, spread
         self._episodes = list(known)
         self._marks: dict[Variation, Floats] = {}
         if known:
@@ -92,8 +94,8 @@ class Hunt(PoolSearch):
         points = _Points(np.concatenate([told.rows, rows]), self._changed(everywhere))
         seen, asked = points.at(slice(0, m)), points.at(slice(m, None))
         mean, deviation = corrected(
-            self._logits(everywhere), SPREAD**2 * self._covariance(seen, points),
-            SPREAD**2 * points.changed.sum(axis=1), told,
+            self._logits(everywhere), self._spread**2 * self._covariance(seen, points),
+            self._spread**2 * points.changed.sum(axis=1), told,
         )  # fmt: skip
         failed = np.array([self._counts.get(v, (0, 0))[0] for v in candidates])
         chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** (self._failures - failed)

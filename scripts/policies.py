@@ -77,10 +77,10 @@ def _metaworld(task: str, demonstrations: int, steps: int) -> Recipe:
 RECIPES = {
     "lift-hard": Recipe(ROBOSUITE, {"task": "Lift", "placement": 0.1}, 300, 6000, {"share": 0.8, "most": 2}),
     "metaworld-drawer-open-bc": _metaworld("drawer-open-v3", 60, 2500),
-    "metaworld-push-bc": _metaworld("push-v3", 100, 4000),
+    "metaworld-push-bc": _metaworld("push-v3", 250, 8000),
     "can-bc": Recipe(ROBOSUITE, {"task": "PickPlaceCan", "placement": 0.1}, 100, 5000),
     "stack-bc": Recipe(ROBOSUITE, {"task": "Stack", "placement": 0.1}, 200, 6000),
-    "metaworld-pick-place-bc": _metaworld("pick-place-v3", 150, 5000),
+    "metaworld-pick-place-bc": _metaworld("pick-place-v3", 300, 8000),
     "square-bc": Recipe(ROBOSUITE, {"task": "NutAssemblySquare", "placement": 0.1}, 200, 8000),
 }
 """The likeliest to succeed first."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError, VariationError
-from faultfield.repair.targets import MODES, Suspect, choose, spread, suspects
+from faultfield.repair.targets import ANYWHERE, MODES, Suspect, choose, spread, suspects
 from faultfield.variations import Continuous, VariationSpace
 from tests.repair import toy
 
@@ -77,7 +77,7 @@ def test_the_budget_is_spent_whole_and_on_different_variations(
     except StudyError:
         assert budget < least or all(s.failure < 0.2 for s in pool) or mode == "all"
         return
-    assert sum(t.episodes for t in targets) == budget
+    assert sum(t.episodes for t in targets) == (budget if mode != ANYWHERE else 0)
     assert len({t.variation for t in targets}) == len(targets)
     if mode != "all":
         assert all(t.episodes >= least for t in targets)
@@ -105,7 +105,7 @@ def test_weights_decide_what_matters_and_nothing_else_is_taken() -> None:
 @pytest.mark.parametrize(
     ("mode", "budget", "settings", "says"),
     [
-        ("targetted", 9, {}, "no mode 'targetted'; known are targeted, random, worst-2, worst-4, all"),
+        ("targetted", 9, {}, "no mode 'targetted'; known are targeted, random, anywhere, worst-2, worst-4, all"),
         ("worst-0", 9, {}, "no mode 'worst-0'"),
         ("targeted", 0, {}, "budget of 0 episodes is smaller than one variation, which takes 1"),
         ("targeted", 2, {"least": 3}, "smaller than one variation, which takes 3"),

@@ -160,6 +160,25 @@ def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkey
     assert mended(study, recipe, original=demos).rows == made.rows
 
 
+def test_anywhere_varies_every_demonstration_and_has_no_targets(study: Study, demos: Path) -> None:
+    recipe = Recipe(budget=6, steps=20, mode="anywhere")
+    made = mended(study, recipe, original=demos)
+    gathered = Demonstrations.load(place(study, recipe) / DEMONSTRATIONS)
+    assert gathered.episodes.max() + 1 == 6
+    assert gathered.recipe[0]["environment_arguments"]["type"] == "tests.repair.toy:GripReach"
+    assert "under" not in gathered.recipe[0]
+    first = [gathered.pictures[np.argmax(gathered.episodes == e)] for e in range(6)]
+    assert len({picture.tobytes() for picture in first}) == 6
+    assert made.targets == []
+    assert made.group("demonstrated") is None
+    card = (place(study, recipe) / CHECKPOINT / "README.md").read_text()
+    assert "6 under random variations of the whole space" in card
+    assert "under 0 variations" not in (place(study, recipe) / PAGE).read_text()
+    elsewhere = toy.study(study.directory / "other", policy="tests.study.test_repair:Right")
+    with pytest.raises(StudyError, match="has no targets"):
+        repair(elsewhere, recipe, Silent())
+
+
 def test_rounds_end_once_nothing_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
         return [SimpleNamespace(variation=job.variation, success=True) for job in jobs]

@@ -23,8 +23,8 @@ def repair(
     mode: Annotated[
         str,
         typer.Option(
-            help="Under which variations: targeted (worst failures, diverse), random, worst-2, worst-4 (any "
-            "worst-K), all (every known failure)."
+            help="Under which variations: targeted (worst failures, diverse), random, anywhere (of the whole "
+            "space), worst-2, worst-4 (any worst-K), all (every known failure)."
         ),
     ] = "targeted",
     per_variation: Annotated[

@@ -15,7 +15,10 @@ from faultfield.variations import Variation, VariationSpace
 FAILING = 0.2
 """From this failure probability on, a variation is one to be repaired."""
 
-MODES = ("targeted", "random", "worst-2", "worst-4", "all")
+ANYWHERE = "anywhere"
+"""The mode without targets: every demonstration is under a variation of its own, drawn from the whole space."""
+
+MODES = ("targeted", "random", ANYWHERE, "worst-2", "worst-4", "all")
 """How targets are chosen; `worst-K` takes any K."""
 
 Group = Literal["known", "unseen"]
@@ -88,8 +91,8 @@ def choose(
 
     `targeted` takes failures by failure mass, each worth less the nearer it lies to those taken already and the more of
     these change the same factors. `worst-K` takes the K of highest mass; `all` every known failure; `random` as many
-    variations as `targeted` may, whether they fail or not. Each gets `least` demonstrations, the rest in proportion to
-    its mass (`random` and `all`: evenly).
+    variations as `targeted` may, whether they fail or not; `anywhere` none, which is domain randomisation. Each gets
+    `least` demonstrations, the rest in proportion to its mass (`random` and `all`: evenly).
 
     Args:
         pool: What `suspects` found.
@@ -100,7 +103,7 @@ def choose(
         least: Demonstrations that a variation gets at least.
 
     Returns:
-        Targets in the order in which they were taken; their episodes sum to `budget`.
+        Targets in the order in which they were taken; their episodes sum to `budget` (`anywhere`: none).
 
     Raises:
         StudyError: There is no such mode, nothing fails, or the budget is smaller than one variation.
@@ -117,6 +120,8 @@ def choose(
             "diagnosis that the expert can solve."
         )
     taken = rule(pool, failing, budget // least, space, seed)
+    if mode == ANYWHERE:
+        return []
     if not taken:
         raise StudyError("There is nothing to repair: no known variation fails; the mode 'targeted' takes unseen ones.")
     if len(taken) > budget:
@@ -133,6 +138,8 @@ Rule = Callable[[Sequence[Suspect], Sequence[Suspect], int, VariationSpace, int]
 def _rule(mode: str) -> Rule:
     if mode == "targeted":
         return lambda pool, failing, most, space, seed: spread(failing, most, space)
+    if mode == ANYWHERE:
+        return lambda pool, failing, most, space, seed: []
     if mode == "random":
         return lambda pool, failing, most, space, seed: _random(pool, most, seed)
     if mode == "all":

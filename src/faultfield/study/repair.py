@@ -13,7 +13,7 @@ from faultfield.repair import mending, recordings
 from faultfield.repair.original import check_original, gather_again
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
 from faultfield.repair.result import Repair
-from faultfield.repair.targets import Suspect, choose, suspects
+from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
 from faultfield.report.repair import statement
 from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after
 from faultfield.study.directory import Study
@@ -79,6 +79,8 @@ def repair(
     mend = mending.mender_of(study.policy_spec)
     if mend is None and recipe.rounds > 1:
         raise StudyError("A policy that is mended elsewhere cannot be looked at between rounds; leave --rounds at 1.")
+    if mend is None and recipe.mode == ANYWHERE:
+        raise StudyError(f"The mode '{ANYWHERE}' has no targets to demonstrate for a trainer elsewhere; take 'random'.")
     if mend is not None and original is not None:
         check_original(Path(original), study.env_spec)
     plan.settle(directory)
@@ -188,14 +190,14 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
 def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     recipe = plan.recipe
     targeted = found.targeted
-    shown = sum(target.episodes for target in found.targets)
+    under = f"{len(found.targets)} variations" if found.targets else "random variations of the whole space"
     mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
     means = f"mode {recipe.mode}, rounds {recipe.rounds}"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
         (
             "demonstrations",
-            f"{shown} under {len(found.targets)} variations, {means}",
+            f"{targeted.demonstrations if targeted else 0} under {under}, {means}",
         ),
         ("rows", str(targeted.steps if targeted else 0)),
         ("original data", mixed),

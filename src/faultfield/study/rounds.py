@@ -4,15 +4,16 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from faultfield.files import folder
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
-from faultfield.policies.teachers import teacher
+from faultfield.policies.teachers import RANDOMISED, teacher
 from faultfield.repair import mending
 from faultfield.repair.mending import Mender
 from faultfield.repair.plan import Plan, Recipe
-from faultfield.repair.targets import FAILING, Suspect, Target, choose
+from faultfield.repair.targets import ANYWHERE, FAILING, Suspect, Target, choose
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import cores
 from faultfield.rollouts.specs import PolicySpec
@@ -109,18 +110,23 @@ def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: P
 
 
 def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory: Path, progress: Progress) -> Path:
-    """Demonstrations under the targets, gathered where they are missing."""
+    """Demonstrations under the targets, or anywhere in the space, gathered where they are missing."""
     path = directory / DEMONSTRATIONS
-    total = sum(target.episodes for target in targets)
+    env, total = study.env_spec, recipe.budget
+    where: dict[str, Any] = {"environment": env.type, "environment_arguments": env.arguments}
+    if recipe.mode == ANYWHERE:
+        varied = {"type": env.type, "share": 1.0, **env.arguments}
+        where = {"environment": RANDOMISED, "environment_arguments": varied, "episodes": total}
+    else:
+        where["under"] = [(t.variation, t.episodes) for t in targets]
     with progress.task("Demonstrations", total) as update:
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
             expert = expert_of(study)
             gather(
-                path, under=[(t.variation, t.episodes) for t in targets], seed=recipe.seed,
-                workers=workers_of(study), expert=expert.type, expert_arguments=expert.arguments,
-                environment=study.env_spec.type, environment_arguments=study.env_spec.arguments,
-                camera=mending.camera_of(study.policy_spec), on_progress=lambda done, total: update(done),
+                path, seed=recipe.seed, workers=workers_of(study), expert=expert.type,
+                expert_arguments=expert.arguments, camera=mending.camera_of(study.policy_spec),
+                on_progress=lambda done, total: update(done), **where,
             )  # fmt: skip
         update(total)
     return path

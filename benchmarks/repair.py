@@ -197,6 +197,11 @@ def markdown(result: Mapping[str, Any]) -> str:
         size_told = f"{row['bytes'] / 1e6:.1f} MB" if "bytes" in row else "–"
         cells = [f"{'–' if a is None else format(a, '.3g')} ({b})" for a, b in zip(own, paper, strict=False)]
         lines.append("| " + " | ".join([row["name"], *cells, f"{size_told} ({paper[4]})"]) + " |")
+    lines += [
+        "", "`random` draws among the variations of the diagnosis, on which all are compared, failing or not; "
+        f"`{ANYWHERE}` draws from the whole space, as one would without a diagnosis; `all` shows every known failure, "
+        "with more demonstrations. Where half of the diagnosed variations fail, `random` knows nearly as much as ours.",
+    ]  # fmt: skip
     aims = result["goals"]
     lines += ["", "Aimed at: " + "; ".join(_aim(name, value) for name, value in aims.items()) + "." if aims else ""]
     recipe = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in result["recipe"].items())

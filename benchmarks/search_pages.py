@@ -113,7 +113,7 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         "- The probe's features rest on states of nominal successes, which every study has and nobody is charged for.",
         '- "Claims not borne out" are verified failures whose whole row is not above the nominal rate.',
         "- The hunt that is told the truth has the same rule for what to try next, and in place of an estimate every "
-        "row's own failure rate: no estimate can bring the rule further. It is in no ratio.",
+        "row's own failure rate: about what the rule can do with the best of estimates. It is in no ratio.",
         "- GP upper bound is the GP of the level set with another acquisition, μ + 1.96 σ; it is there because a level "
         "set looks for the boundary and not for failures.",
     ]

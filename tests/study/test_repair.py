@@ -15,10 +15,11 @@ from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
+from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.study import Silent, Study
-from faultfield.study.before_after import PAGE, REPAIR_SEED, RESULT, Comparing
+from faultfield.study.before_after import PAGE, REPAIR_SEED, REPAIRS, RESULT, Comparing
 from faultfield.study.repair import Exported, compare_with, place, repair
 from faultfield.study.rounds import CHECK_SEED, CHECKED, CHECKPOINT, DEMONSTRATIONS
 from tests.repair import toy
@@ -177,6 +178,19 @@ def test_anywhere_varies_every_demonstration_and_has_no_targets(study: Study, de
     elsewhere = toy.study(study.directory / "other", policy="tests.study.test_repair:Right")
     with pytest.raises(StudyError, match="has no targets"):
         repair(elsewhere, recipe, Silent())
+
+
+def test_between_rounds_the_mended_policy_is_rolled_out_on_scenes_of_their_own(study: Study, demos: Path) -> None:
+    recipe = Recipe(budget=6, steps=20, rounds=2)
+    mended(study, recipe, original=demos)
+    first = str(place(study, recipe) / "round-1" / CHECKPOINT)
+    policy = PolicySpec(study.policy_spec.type, {**study.policy_spec.arguments, "checkpoint": first}).fingerprint
+    with Ledger(study.directory / REPAIRS / "ledger") as ledger:
+        between = ledger.episodes(policy=policy, load="none")
+        compared = ledger.episodes(policy=study.identity["policy"], load="none")
+    assert {episode.seed for episode in between} == set(range(CHECK_SEED, CHECK_SEED + CHECKED))
+    assert len(between) == 4 * CHECKED, "the four that failed before"
+    assert not {episode.seed for episode in between} & {episode.seed for episode in compared}
 
 
 def test_rounds_end_once_nothing_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,10 +195,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     means = f"mode {recipe.mode}, rounds {recipe.rounds}"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
-        (
-            "demonstrations",
-            f"{targeted.demonstrations if targeted else 0} under {under}, {means}",
-        ),
+        ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),
         ("rows", str(targeted.steps if targeted else 0)),
         ("original data", mixed),
         ("training", f"{recipe.steps} steps, learning rate {recipe.learning_rate:g}, seed {recipe.seed}"),

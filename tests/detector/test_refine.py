@@ -137,6 +137,23 @@ def test_the_surest_sample_by_both_entropies() -> None:
     assert verdict.detection_entropy == pytest.approx(-(0.9 * math.log(0.9) + 0.1 * math.log(0.1)))
 
 
+def test_an_answer_that_contradicts_itself_counts_as_unsure() -> None:
+    first = [[(0.9, 0.5)] * 3]
+    rest = (["The robot succeeded.", "The gripper never closed on the red cube."] * 2)[:3]
+
+    def second(agreeing: bool, chance: float) -> str:
+        game = Scripted("x", Refinement(samples=3, agreeing=agreeing))
+        game.play(first)
+        game.chances = dict.fromkeys(game.said, chance)
+        game.answer([(1,), (2,), (3,)], rest, [0.1, 0.4, 0.2])
+        return game.verdict().reason
+
+    # The surest words say that it succeeded, which the head denies, or holds likely.
+    assert second(True, 0.95) == rest[1]
+    assert second(False, 0.95) == rest[0]
+    assert second(True, 0.05) == rest[0]
+
+
 def test_what_is_told_is_drawn_with_its_probability() -> None:
     how = Refinement(samples=4000, rounds=1, longest=1)
     game = Scripted("x", how)

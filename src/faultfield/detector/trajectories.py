@@ -1,5 +1,6 @@
 """The bookkeeping of Algorithm 2: what each sample is told, how sure each round was, when to stop, what to return."""
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from faultfield.detector.prompts import NOTHING, Said
 from faultfield.detector.sampling import binary_entropy
 from faultfield.errors import DetectorError
+from faultfield.faults.claims import SUCCESS, parse
 from faultfield.rollouts.verdict import Round, Verdict
 
 
@@ -26,6 +28,8 @@ class Refinement:
         longest: Tokens that a reason may have.
         batch: Clips computed at once.
         seed: Of the draws; a clip's also depend on its id, and on nothing else.
+        agreeing: Whether an answer whose reason contradicts its verdict counts as wholly unsure of the verdict (ours;
+            the paper's Algorithm 2 does not look at what is said).
 
     Raises:
         DetectorError: A value that it cannot have.
@@ -39,6 +43,7 @@ class Refinement:
     longest: int = 128
     batch: int = 8
     seed: int = 0
+    agreeing: bool = True
 
     def __post_init__(self) -> None:
         if min(self.samples, self.rounds, self.longest, self.batch) < 1 or self.temperature < 0 or self.weight < 0:
@@ -85,7 +90,13 @@ class Trajectories:
         """
         chances = [self.chances[said] for said in self.said]
         doubts = [binary_entropy(chance) for chance in chances]
-        scores = [doubt + self._how.weight * each for doubt, each in zip(doubts, reason_entropies, strict=True)]
+        torn = [
+            self._how.agreeing and contradicts(chance, reason) for chance, reason in zip(chances, reasons, strict=True)
+        ]
+        scores = [
+            (math.log(2.0) if split else doubt) + self._how.weight * each
+            for split, doubt, each in zip(torn, doubts, reason_entropies, strict=True)
+        ]
         best = int(np.argmin(scores))
         # The sampled detection is what the model is told, as the sampled reason is: not the likelier one.
         coins = 1.0 - self.coins[self.number] if self._how.temperature else np.full(self._how.samples, 0.5)
@@ -109,3 +120,14 @@ class Trajectories:
     def verdict(self) -> Verdict:
         """Of the surest round: read literally, Algorithm 2 returns the one that did not improve."""
         return Verdict.of(tuple(self._rounds), best=int(np.argmin(self._scores)))
+
+
+def contradicts(chance: float, reason: str) -> bool:
+    """Whether a reason says that the robot succeeded where the verdict says that it failed, or the other way round.
+
+    Example:
+        >>> contradicts(0.9, "The robot succeeded."), contradicts(0.9, "The gripper never closed.")
+        (True, False)
+    """
+    kind = parse(reason).kind
+    return kind is not None and (kind == SUCCESS) == (chance >= 0.5)

@@ -38,18 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def make(name: str, recipe: Recipe, work: Path, model: Path, results: Path) -> None:
-    """Make one policy, or what is missing of it: a killed one goes on, but what it had spent by then is not counted."""
+    """Make one policy, or what is missing of it: a killed one goes on.
+
+    What it had spent when it was killed is not known any more; `resumed` in the facts names the stages that it hit.
+    """
     demos, draft = recipe.file(name, work), work / name
     note = work / f"{name}.json"
     facts: dict[str, Any] = json.loads(note.read_text()) if note.exists() else {"cpu_minutes": {}}
+    attempts, partial = demos.with_suffix(".npz.attempts"), draft / "training.partial"
     stages = (
-        ("demonstrations", recipe.demos(demos), demos.exists()),
-        ("training", recipe.train(demos, draft), (draft / "config.json").exists()),
-        ("evaluation", [*recipe.measure(draft), "--json"], "successes" in facts),
+        ("demonstrations", recipe.demos(demos), demos.exists(), attempts),
+        ("training", recipe.train(demos, draft), (draft / "config.json").exists(), partial),
+        ("evaluation", [*recipe.measure(draft), "--json"], "successes" in facts, None),
     )
-    for stage, command, done in stages:
+    for stage, command, done, begun in stages:
         if done:
             continue
+        if begun is not None and begun.exists():
+            facts["resumed"] = sorted({*facts.get("resumed", []), stage})
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = subprocess.run([sys.executable, "-m", "faultfield", *command], check=True, stdout=subprocess.PIPE)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

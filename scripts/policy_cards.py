@@ -54,7 +54,11 @@ def card(name: str, recipe: Recipe, facts: Mapping[str, Any]) -> str:
         if good
         else f"**Under {BAR:.0%}: too weak for claims.** It ships so that what it does can be looked at."
     )
-    spent = ", ".join(f"{stage} {minutes:g}" for stage, minutes in facts["cpu_minutes"].items())
+    resumed = facts.get("resumed", ())
+    spent = ", ".join(
+        f"{stage} {minutes:g}{' (its last part; it was interrupted)' if stage in resumed else ''}"
+        for stage, minutes in facts["cpu_minutes"].items()
+    )
     return f"""# {name}
 
 A visual policy for {simulator}'s {task}, made to be diagnosed. Asked: "{_instruction(recipe)}"
@@ -111,7 +115,7 @@ def page(table: Mapping[str, Mapping[str, Any]]) -> str:
         "# The shipped policies",
         "",
         f"Nominal success over {EPISODES} fresh episodes each (reset seeds {EVALUATED} and up), Wilson 95 %. Made and measured by",
-        "`python scripts/policies.py NAME`, which runs the commands below; CPU-minutes are those of a busy machine.",
+        "`python scripts/policies.py NAME`, which runs the commands below; CPU-minutes are those of a busy machine, with > where it was interrupted.",
         f"A policy under {BAR:.0%} is left out of claims.",
         "",
         "| policy | task | of | demonstrations (steps) | training steps | CPU-minutes | successes |",
@@ -121,9 +125,10 @@ def page(table: Mapping[str, Mapping[str, Any]]) -> str:
         if known in table:
             row = table[known]
             kind = "VisualBC" if recipe.algorithm is None else f"robomimic, {recipe.algorithm}"
+            over = ">" if row.get("resumed") else ""
             lines.append(
                 f"| [{known}](../../models/{known}/README.md) | {recipe.settings['task']} | {kind} | {row['demonstrations']} "
-                f"({row['rows']}) | {row['steps']} | {sum(row['cpu_minutes'].values()):.0f} | {rate(row)} |"
+                f"({row['rows']}) | {row['steps']} | {over}{sum(row['cpu_minutes'].values()):.0f} | {rate(row)} |"
             )
     missing = [known for known in RECIPES if known not in table]
     if missing:

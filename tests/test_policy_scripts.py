@@ -41,6 +41,10 @@ def test_a_weak_policy_is_said_to_be_one_and_what_was_added_by_hand_stays(tmp_pa
     assert "too weak for claims" in card
     assert "BC-RNN" in card
     assert "too weak" not in policy_cards.card("lift-bc-rnn", RECIPES["lift-bc-rnn"], FACTS | {"successes": 90})
+    resumed = FACTS | {"resumed": ["training"]}
+    assert "training 10.5 (its last part; it was interrupted), evaluation 2." in policy_cards.card(
+        "can-bc", RECIPES["can-bc"], resumed
+    )
     policy_cards.tabulate("lift-bc-rnn", FACTS, tmp_path)
     policy_cards.tabulate("can-bc", FACTS, tmp_path)
     page = (tmp_path / "policies.md").read_text()
@@ -55,6 +59,9 @@ def test_a_policy_is_made_and_made_once(tmp_path: Path, monkeypatch: pytest.Monk
     where = (tmp_path / "work", tmp_path / "models" / "little", tmp_path / "results")
     where[0].mkdir()
     where[2].mkdir()
+    (where[0] / "little").mkdir()
+    # Torn: what is left of a killed training that cannot be read.
+    (where[0] / "little" / "training.partial").write_bytes(b"torn")
     policies.make("little", recipe, *where)
     readme = where[1] / "README.md"
     assert "of 1** (Wilson" in readme.read_text()
@@ -64,3 +71,4 @@ def test_a_policy_is_made_and_made_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert readme.read_text().count("By hand.") == 1
     assert (where[0] / "little" / "model.safetensors").stat().st_mtime_ns == weights
     assert json.loads((where[2] / "policies.json").read_text())["little"]["episodes"] == 1
+    assert json.loads((where[2] / "policies.json").read_text())["little"]["resumed"] == ["training"]

@@ -142,6 +142,21 @@ def test_jitter_changes_each_channel_by_one_factor_and_one_offset() -> None:
     bright = Jitter(gain=(1.15, 1.15))(torch.ones(1, 3, 2, 2), np.random.default_rng(0))
     assert bright.max() <= 1
 
+def test_a_shift_moves_whole_pictures_and_repeats_their_rim() -> None:
+    before = torch.rand(200, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    still = Jitter(gain=(1.0, 1.0), channel=(1.0, 1.0), bias=0.0, shift=2, moved=0.5)
+    after = still(before, np.random.default_rng(0))
+    padded = torch.nn.functional.pad(before, (2, 2, 2, 2), mode="replicate")
+    places = []
+    for old, new in zip(padded, after, strict=True):
+        found = [(y, x) for y in range(5) for x in range(5) if torch.equal(old[:, y : y + 9, x : x + 9], new)]
+        assert len(found) == 1
+        places += found
+    unmoved = places.count((2, 2)) / len(places)
+    # Half are not asked to move, and one in 25 of the others moves by nothing.
+    assert abs(unmoved - (0.5 + 0.5 / 25)) < 0.11
+    assert set(places) == {(y, x) for y in range(5) for x in range(5)}
+
 
 def test_refuses_what_cannot_be_trained(demos: Path, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="at least one step"):

@@ -54,6 +54,7 @@ class Variant:
         rounds: How often it answers at most.
         dense: Share of the dense samples that keep their reason.
         like: Another variant that is trained just so, whose weights it takes.
+        agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
     """
 
     shares: tuple[float, float, float] | None = None
@@ -61,6 +62,7 @@ class Variant:
     rounds: int = 4
     dense: float = 1.0
     like: str | None = None
+    agreeing: bool = False
 
 
 VARIANTS: Mapping[str, Variant] = {
@@ -68,6 +70,7 @@ VARIANTS: Mapping[str, Variant] = {
     "sft-d": Variant((1, 0, 0), method="sft-d"),
     "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
     "armor": Variant(),
+    "armor, agreeing": Variant(like="armor", agreeing=True),
     "multitask prediction": Variant((1, 0, 0), rounds=1),
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.8, 0.2, 0)),
@@ -181,7 +184,7 @@ def asked(variant: Variant, detector: Path) -> Any:
         return load_baseline("fine-tuned", detector)
     if variant.method != "armor":
         return FineTuned(checkpoint.load(detector))
-    return Refiner(checkpoint.load(detector), Refinement(rounds=variant.rounds))
+    return Refiner(checkpoint.load(detector), Refinement(rounds=variant.rounds, agreeing=variant.agreeing))
 
 
 def by_task(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
@@ -196,7 +199,7 @@ def rounds(samples: Sequence[Sample], detector: Path) -> list[dict[str, Any]]:
     """The best answer after each round, and the entropies of the round's surest, with several inference seeds."""
     model, out = checkpoint.load(detector), []
     for seed in range(INFERENCE_SEEDS):
-        how = Refinement(tolerance=-math.inf, seed=seed, rounds=5)
+        how = Refinement(tolerance=-math.inf, seed=seed, rounds=5, agreeing=False)
         verdicts = evaluation.judge(Refiner(model, how), samples).verdicts
         for number in range(how.rounds):
             upto = {key: _after(verdict, number, how) for key, verdict in verdicts.items()}

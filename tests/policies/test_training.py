@@ -142,6 +142,7 @@ def test_jitter_changes_each_channel_by_one_factor_and_one_offset() -> None:
     bright = Jitter(gain=(1.15, 1.15))(torch.ones(1, 3, 2, 2), np.random.default_rng(0))
     assert bright.max() <= 1
 
+
 def test_a_shift_moves_whole_pictures_and_repeats_their_rim() -> None:
     before = torch.rand(200, 3, 9, 9, generator=torch.Generator().manual_seed(0))
     still = Jitter(gain=(1.0, 1.0), channel=(1.0, 1.0), bias=0.0, shift=2, moved=0.5)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -31,12 +32,18 @@ def test_the_rate_rises_and_falls_once_offline_and_once_online() -> None:
     rates = [rate(plan, step, 0.2) for step in range(30)]
     # 15 steps each, of which three rise; then half a cosine over twelve.
     curve = [1 / 3, 2 / 3, 1.0, *(0.5 * (1 + math.cos(math.pi * k / 12)) for k in range(12))]
-    assert rates == pytest.approx(curve + curve)
+    assert rates == pytest.approx(curve + [CONFIG.online_rate * each for each in curve])
+    # Alone it is no fine-tuning.
+    alone = phases(FAILED, DENSE, replace(CONFIG, conditioned_epochs=0, warm_up_epochs=0))
+    assert [rate(alone, step, 0.2) for step in range(15)] == pytest.approx(curve)
+
+
+def test_an_online_rate_is_a_share() -> None:
+    with pytest.raises(DetectorError, match="above 0 and at most 1, not 2"):
+        TrainingConfig(online_rate=2.0)
 
 
 def test_an_ablation_leaves_phases_out() -> None:
-    from dataclasses import replace
-
     plan = phases(FAILED, DENSE, replace(CONFIG, conditioned_epochs=0, warm_up_epochs=0))
     assert [(phase.name, phase.first) for phase in plan] == [("online", 0)]
     plain = phases(FAILED, DENSE, replace(CONFIG, method="sft-d"))

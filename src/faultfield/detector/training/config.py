@@ -43,6 +43,8 @@ class TrainingConfig:
         dense_share: Share of dense samples in a batch; None leaves it to the data.
         balanced: Whether a batch holds as many failures as successes.
         lr: Learning rate of language model and head.
+        online_rate: Share of the learning rates that the online phase rises to after others: at the full ones a small
+            model forgets what it could say before it learns from its own answers.
         vision_lr: Learning rate of the vision tower.
         weight_decay: AdamW's, on matrices alone.
         warm_up: Share of the steps over which the learning rates rise; then they fall as a cosine. Once for the offline
@@ -69,6 +71,7 @@ class TrainingConfig:
     dense_share: float | None = 0.75
     balanced: bool = True
     lr: float = 1e-3
+    online_rate: float = 0.25
     vision_lr: float = 2e-4
     weight_decay: float = 0.1
     warm_up: float = 0.03
@@ -101,6 +104,7 @@ class TrainingConfig:
             dense_share=None,
             balanced=False,
             lr=1e-5,
+            online_rate=1.0,
             vision_lr=2e-6,
             max_reason=128,
             freeze_vision=False,
@@ -113,6 +117,10 @@ class TrainingConfig:
             raise DetectorError("Batches, rounds and the steps between checkpoints are whole numbers from 1 on.")
         if min(self.epochs) < 0 or max(self.epochs) == 0:
             raise DetectorError("Training needs a phase of more than 0 epochs, and none of less.")
+        if not 0 < self.online_rate <= 1:
+            raise DetectorError(
+                f"The online phase's share of the rate is above 0 and at most 1, not {self.online_rate}."
+            )
         if self.dense_share is not None and not 0 < self.dense_share <= 1:
             raise DetectorError(
                 f"The share of dense samples in a batch is above 0 and at most 1, not {self.dense_share}."

@@ -28,6 +28,7 @@ class Phase:
         first: Its first gradient step, counted over the whole training.
         steps: How many it has.
         ramp: First step and number of steps of the learning rate's curve that it lies on.
+        peak: What that curve rises to.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Phase:
     first: int
     steps: int
     ramp: tuple[int, int]
+    peak: float = 1.0
 
     def at(self, step: int) -> NDArray[np.int64]:
         """Rows of the samples in the batch of a step of the whole training."""
@@ -84,7 +86,8 @@ def phases(failed: Sequence[bool], dense: Sequence[bool], config: TrainingConfig
     first = 0
     for name, rows, batches, steps in found:
         ramp = (offline, steps) if name == ONLINE else (0, offline)
-        out.append(Phase(name, rows, batches, first, steps, ramp))
+        peak = config.online_rate if name == ONLINE and offline else 1.0
+        out.append(Phase(name, rows, batches, first, steps, ramp, peak))
         first += steps
     return out
 
@@ -95,14 +98,14 @@ def phase_at(plan: Sequence[Phase], step: int) -> Phase:
 
 
 def rate(plan: Sequence[Phase], step: int, warm_up: float) -> float:
-    """Factor on the learning rates at a step, 0–1: a rise over the share `warm_up`, then half a cosine (Table 5)."""
+    """Factor on the learning rates at a step: to the peak over the share `warm_up`, then half a cosine (Table 5)."""
     phase = phase_at(plan, min(step, plan[-1].first + plan[-1].steps - 1))
     begin, steps = phase.ramp
     rise = max(1, math.ceil(warm_up * steps))
     place = step - begin
     if place < rise:
-        return (place + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (place - rise) / max(1, steps - rise)))
+        return phase.peak * (place + 1) / rise
+    return phase.peak * 0.5 * (1 + math.cos(math.pi * (place - rise) / max(1, steps - rise)))
 
 
 def parameter_groups(learner: nn.Module, config: TrainingConfig) -> list[dict[str, object]]:

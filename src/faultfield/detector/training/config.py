@@ -119,7 +119,7 @@ class TrainingConfig:
             raise DetectorError("Training needs a phase of more than 0 epochs, and none of less.")
         if not 0 < self.online_rate <= 1:
             raise DetectorError(
-                f"The online phase's share of the rate is above 0 and at most 1, not {self.online_rate}."
+                f"The online share of the rate is above 0 and at most 1, not {self.online_rate}."
             )
         if self.dense_share is not None and not 0 < self.dense_share <= 1:
             raise DetectorError(

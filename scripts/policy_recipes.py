@@ -103,7 +103,7 @@ def _robomimic(task: str, data: str, demonstrations: int, steps: Mapping[str, in
 
 RECIPES: Mapping[str, Recipe] = {
     "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}),
-    **_robomimic("Lift", "lift", 100, {"bc-rnn": 3000, "bc-transformer": 3000, "bcq": 6000}),
+    **_robomimic("Lift", "lift", 100, {"bc-rnn": 4000, "bc-transformer": 4000, "bcq": 6000}),
     "metaworld-drawer-open-bc": _metaworld("drawer-open-v3", 60, 2500),
     "metaworld-push-bc": _metaworld("push-v3", 250, 8000),
     "can-bc": _robosuite("PickPlaceCan", 100, 5000),

@@ -1,4 +1,4 @@
-"""A small picture encoder in robomimic's own registry; importing this file imports robomimic."""
+"""Small encoders of pictures and of states in robomimic's own registry; importing this file imports robomimic."""
 
 from collections.abc import Sequence
 
@@ -54,3 +54,34 @@ class PocketCore(EncoderCore):  # type: ignore[misc]
             pictures = Jitter()(pictures, np.random.default_rng(int(torch.randint(2**62, ()))))
         features: Tensor = self.nets((2.0 * pictures - 1.0).contiguous(memory_format=torch.channels_last))
         return features
+
+
+class PocketState(EncoderCore):  # type: ignore[misc]
+    """A state scaled to its spread among the demonstrations: raw, in metres, it is drowned by what the eye says.
+
+    Vectors of another length pass as they are: BCQ's critics are given actions beside the state, by the same encoder.
+
+    Args:
+        input_shape: (dim,).
+        mean: Of the demonstrations, one number for each of the state's.
+        scale: By which it is divided.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, input_shape: Sequence[int], mean: Sequence[float] = (), scale: Sequence[float] = ()) -> None:
+        super().__init__(input_shape=input_shape)
+        self.dim = input_shape[0]
+        fits = len(mean) == len(scale) == self.dim
+        self.register_buffer("mean", torch.tensor(mean) if fits else torch.zeros(self.dim))
+        self.register_buffer("scale", torch.tensor(scale) if fits else torch.ones(self.dim))
+
+    def output_shape(self, input_shape: Sequence[int] | None = None) -> list[int]:
+        """Shape of the features without the batch."""
+        return [2 * self.dim]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Features, shape (n, 2 dim), of states, shape (n, dim): each number and its opposite, for robomimic's ReLU."""
+        scaled = (inputs - self.mean) / self.scale
+        return torch.cat([scaled, -scaled], dim=-1)

@@ -45,13 +45,10 @@ class Jitter:
     def _elsewhere(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
         n, _, height, width = pictures.shape
         by = rng.integers(-self.shift, self.shift + 1, (2, n)) * (rng.random(n) < self.moved)
-        rows = (np.arange(height) + by[0, :, None]).clip(0, height - 1)
-        columns = (np.arange(width) + by[1, :, None]).clip(0, width - 1)
-        of, rows, columns = (
-            torch.from_numpy(i).to(pictures.device)
-            for i in (np.arange(n)[:, None, None], rows[:, :, None], columns[:, None])
-        )
-        return pictures.permute(0, 2, 3, 1)[of, rows, columns].permute(0, 3, 1, 2)
+        rows = (np.arange(height) + by[0, :, None]).clip(0, height - 1)[:, :, None]
+        columns = (np.arange(width) + by[1, :, None]).clip(0, width - 1)[:, None, :]
+        place = [torch.from_numpy(index).to(pictures.device) for index in (np.arange(n)[:, None, None], rows, columns)]
+        return pictures.permute(0, 2, 3, 1)[tuple(place)].permute(0, 3, 1, 2)
 
 
 PLAIN = Jitter()

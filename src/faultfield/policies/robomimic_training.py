@@ -6,7 +6,7 @@ import json
 import math
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from faultfield import files
 from faultfield.errors import PolicyError
 from faultfield.policies.robomimic import CHECKPOINT, importing
+from faultfield.policies.training import STATE_FLOOR
 
 ALGORITHMS = ("bc-rnn", "bc-transformer", "bcq")
 
@@ -85,7 +86,7 @@ def train(
 
         import faultfield.policies._robomimic_core  # noqa: F401  (registers PocketCore)
 
-        config = configuration(algorithm, names, epochs=epochs, jitter=jitter)
+        config = configuration(algorithm, names, epochs=epochs, jitter=jitter, scaling=_scaling(source, algorithm))
         with config.values_unlocked():
             config.train.data, config.train.seed = str(source), seed
             config.train.hdf5_filter_key = None if algorithm == "bcq" else "success"
@@ -114,7 +115,14 @@ def train(
     return loss
 
 
-def configuration(algorithm: str, names: Mapping[str, list[str]], *, epochs: int, jitter: bool) -> Any:
+def configuration(
+    algorithm: str,
+    names: Mapping[str, list[str]],
+    *,
+    epochs: int,
+    jitter: bool,
+    scaling: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> Any:
     """A small network that two cores train in minutes, as a configuration of robomimic's.
 
     Args:
@@ -122,6 +130,7 @@ def configuration(algorithm: str, names: Mapping[str, list[str]], *, epochs: int
         names: Names of the observations by modality, `low_dim` and `rgb`.
         epochs: The learning rate falls to 0.3 and to 0.09 of itself after 60 and 85 % of these.
         jitter: Whether colours are changed at random.
+        scaling: Mean and scale of the state; None leaves it as it is.
     """
     from robomimic.config import config_factory
 
@@ -136,6 +145,10 @@ def configuration(algorithm: str, names: Mapping[str, list[str]], *, epochs: int
         encoder = config.observation.encoder.rgb
         encoder.core_class = "PocketCore"
         encoder.core_kwargs.feature_dimension, encoder.core_kwargs.jitter = 64, jitter
+        if scaling is not None:
+            state = config.observation.encoder.low_dim
+            state.core_class = "PocketState"
+            state.core_kwargs.mean, state.core_kwargs.scale = list(scaling[0]), list(scaling[1])
         for rate in (part.learning_rate for part in config.algo.optim_params.values()):
             rate.initial, rate.decay_factor = _LEARNING_RATE, 0.3
             rate.epoch_schedule = sorted({round(share * epochs) for share in (0.6, 0.85)} - {0})
@@ -186,6 +199,18 @@ def _names(path: Path) -> dict[str, list[str]]:
     if not succeeded:
         raise PolicyError(f"No demonstration in '{path}' succeeded; there is nothing to imitate.")
     return {"low_dim": ["state"], "rgb": pictures}
+
+
+def _scaling(path: Path, algorithm: str) -> tuple[list[float], list[float]] | None:
+    """Mean and scale of the states in the file; None where BCQ would take actions, which are as long, for states."""
+    import h5py
+
+    with h5py.File(path) as file:
+        states = np.concatenate([demo["obs/state"][:] for demo in file["data"].values()])
+        actions = file["data/demo_0/actions"].shape[1]
+    if algorithm == "bcq" and actions == states.shape[1]:
+        return None
+    return states.mean(0).tolist(), np.maximum(states.std(0), STATE_FLOOR).tolist()
 
 
 def _model(config: Any, shapes: Mapping[str, Any]) -> Any:

@@ -118,9 +118,7 @@ class TrainingConfig:
         if min(self.epochs) < 0 or max(self.epochs) == 0:
             raise DetectorError("Training needs a phase of more than 0 epochs, and none of less.")
         if not 0 < self.online_rate <= 1:
-            raise DetectorError(
-                f"The online share of the rate is above 0 and at most 1, not {self.online_rate}."
-            )
+            raise DetectorError(f"The online share of the rate is above 0 and at most 1, not {self.online_rate}.")
         if self.dense_share is not None and not 0 < self.dense_share <= 1:
             raise DetectorError(
                 f"The share of dense samples in a batch is above 0 and at most 1, not {self.dense_share}."

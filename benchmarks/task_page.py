@@ -1,18 +1,21 @@
 """A page of one task: what a study knew, what it ranked without a rollout, and what fresh episodes then showed.
 
-    python benchmarks/task_page.py STUDY_DIR [--top 20] [--gap 0.4] [--least 0.7] [--out docs/results/NAME]
+    python benchmarks/task_page.py STUDY_DIR [--top 20] [--gap 0.4] [--least 0.7] [--studies studies] [--out …]
 
 Everything comes from the study's `diagnosis.json`; nothing is rolled out. How right the diagnosis was is counted as in
 Table 2 (`benchmarks/table2.py`).
 """
 
 import argparse
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faultfield.diagnosis.entries import Known, Ranked, Rate
 from faultfield.diagnosis.result import Diagnosis
+from faultfield.errors import StudyError
+from faultfield.study import StudyConfig
 from pages import cell, facts, grid, run, write
 from table2 import row
 
@@ -24,6 +27,7 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=20, help="ranked variations shown, beside all that were verified")
     parser.add_argument("--gap", type=float, default=0.4)
     parser.add_argument("--least", type=float, default=0.7, help="nominal success below which nothing is claimed")
+    parser.add_argument("--studies", type=Path, default=Path("studies"), help="where the study's file is looked for")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     diagnosis = Diagnosis.read(options.study / "diagnosis.json")
@@ -31,12 +35,23 @@ def main() -> None:
     shown = [e for e in diagnosis.ranking if e.verified is not None or (e.rank is not None and e.rank <= options.top)]
     held = [covered(e) for e in shown if e.verified is not None and not e.infeasible]
     result = facts(
-        **found, gap=options.gap, least=options.least, made=diagnosis.study.command,
+        **found, gap=options.gap, least=options.least, made=made(options.study, options.studies),
         rollouts=[info.model_dump() for info in diagnosis.rollouts], caveats=diagnosis.caveats,
         covered={"inside": sum(held), "of": len(held)}, known=[e.model_dump() for e in diagnosis.known],
         ranking=[e.model_dump() for e in shown],
     )  # fmt: skip
     write(options.out or Path("docs/results") / options.study.name, result, page(result, diagnosis.known, shown))
+
+
+def made(study: Path, studies: Path) -> str:
+    """The command that makes the study, from the file that says the same as the one in its directory; "" where none."""
+    asked = StudyConfig.read(study / "study.yaml")
+    for path in sorted(studies.glob("*.yaml")):
+        # Lists of variations lie beside the studies.
+        with contextlib.suppress(StudyError):
+            if StudyConfig.read(path) == asked:
+                return f"faultfield run {path.as_posix()} --out runs/{study.name}"
+    return ""
 
 
 def covered(entry: Ranked) -> bool:
@@ -65,7 +80,7 @@ def page(result: Mapping[str, Any], known: Sequence[Known], shown: Sequence[Rank
         f"{result['covered']['inside']}/{result['covered']['of']} |", "",
         "## Known", "",
         *grid(("variation", "failed", "said without it", "expert failed"), [_known(entry) for entry in known]), "",
-        "## Never tried, then verified", "",
+        "## Never tried", "",
         *grid(("rank", "variation", "expected", "90 %", "fresh episodes failed", "expert failed"),
               [_ranked(entry) for entry in shown]), "",
         *[f"- {caveat}" for caveat in result["caveats"]],

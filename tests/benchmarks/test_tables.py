@@ -146,7 +146,11 @@ def test_table_2_names_what_is_missing_and_claims_nothing_of_a_bad_policy(
 
 
 def test_a_tasks_page_counts_what_was_verified(study: Path, tmp_path: Path, command: Callable[..., None]) -> None:
-    command(task_page, study, "--top", 1, "--out", tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "other.yaml").write_text(tables.TEXT.replace("nominal: 8", "nominal: 9"))
+    (tmp_path / "mine" / "list.yaml").write_text("- {brightness: 0.3}\n")
+    (tmp_path / "mine" / "toy.yaml").write_text(tables.TEXT)
+    command(task_page, study, "--top", 1, "--out", tmp_path / "out", "--studies", tmp_path / "mine")
     content = json.loads((study / "diagnosis.json").read_text())
     result = json.loads((tmp_path / "out.json").read_text())
     verified = [r for r in content["ranking"] if r["verified"]]
@@ -154,6 +158,7 @@ def test_a_tasks_page_counts_what_was_verified(study: Path, tmp_path: Path, comm
     assert verified
     assert result["covered"] == {"inside": sum(inside), "of": len(verified)}
     page = (tmp_path / "out.md").read_text()
+    assert f"$ faultfield run {tmp_path / 'mine' / 'toy.yaml'} --out runs/{study.name}\n" in page
     assert all(f"| {k['text']} | {k['failures']}/{k['episodes']} [" in page for k in content["known"])
     unseen = {r["text"] for r in content["ranking"] if r["rank"] is None or r["rank"] > 1} - {
         r["text"] for r in verified

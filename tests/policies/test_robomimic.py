@@ -261,3 +261,31 @@ def test_a_killed_training_ends_with_the_same_weights(
     assert models[0].keys() == models[1].keys()
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["config.json", "model.pth"]
+
+
+@needs_robomimic
+def test_states_are_scaled_and_other_vectors_pass(demos: Demonstrations, file: Path) -> None:
+    found = training._scaling(file, "bc-rnn")
+    assert found is not None
+    mean, scale = found
+    np.testing.assert_allclose(mean, demos.states.mean(0), rtol=1e-4, atol=1e-6)
+    with adapter.importing():
+        from faultfield.policies._robomimic_core import PocketState
+    core = PocketState([9], mean, scale)
+    features = core(torch.from_numpy(demos.states))
+    assert features.shape == (len(demos), core.output_shape()[0])
+    # With robomimic's ReLU behind it nothing is lost, and what is left has spread 1.
+    kept = features.relu()
+    scaled = (kept[:, :9] - kept[:, 9:]).numpy()
+    np.testing.assert_allclose(scaled.mean(0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(scaled.std(0), 1.0, rtol=1e-3)
+    action = torch.randn(3, 7)
+    assert torch.equal(PocketState([7], mean, scale)(action), torch.cat([action, -action], dim=1))
+
+
+@needs_robomimic
+def test_bcq_does_not_take_actions_for_states(demos: Demonstrations, tmp_path: Path) -> None:
+    same = Demonstrations(demos.pictures, demos.states[:, :7], demos.actions, demos.episodes, demos.recipe)
+    from_demonstrations(tmp_path / "same.hdf5", same)
+    assert training._scaling(tmp_path / "same.hdf5", "bcq") is None
+    assert training._scaling(tmp_path / "same.hdf5", "bc-rnn") is not None

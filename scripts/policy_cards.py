@@ -55,6 +55,8 @@ def card(name: str, recipe: Recipe, facts: Mapping[str, Any]) -> str:
         else f"**Under {BAR:.0%}: too weak for claims.** It ships so that what it does can be looked at."
     )
     resumed = facts.get("resumed", ())
+    training = TRAININGS[recipe.algorithm].format(steps=facts["steps"])
+    training += f"; its eye began as that of `{recipe.eye}`" if recipe.eye else ""
     spent = ", ".join(
         f"{stage} {minutes:g}{' (its last part; it was interrupted)' if stage in resumed else ''}"
         for stage, minutes in facts["cpu_minutes"].items()
@@ -69,7 +71,7 @@ A visual policy for {simulator}'s {task}, made to be diagnosed. Asked: "{_instru
 | answers | one action; the gripper is −1 or 1 |
 | network | {NETWORKS[recipe.algorithm]} |
 | data | {facts["demonstrations"]} demonstrations ({facts["rows"]} steps) of `{expert}`, seed 0;{varied} noise 0.3 on what is executed and none on the labels, half of them begun with a random push |
-| training | {TRAININGS[recipe.algorithm].format(steps=facts["steps"])} |
+| training | {training} |
 
 ## Remake it
 

@@ -30,6 +30,7 @@ class Recipe:
         varied: Settings of `Randomised`, where it demonstrates under variations; nominally where there are none.
         algorithm: Of robomimic's; where it is None, the policy is a `VisualBC`.
         data: Name of the demonstrations, where several policies learn from the same; else they are named as the policy.
+        eye: Name of the shipped `VisualBC` policy with whose eye one of robomimic's begins.
     """
 
     environment: str
@@ -39,6 +40,7 @@ class Recipe:
     varied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     algorithm: str | None = None
     data: str | None = None
+    eye: str | None = None
 
     def file(self, name: str, work: Path) -> Path:
         """Where the demonstrations of the policy of this name lie."""
@@ -58,7 +60,8 @@ class Recipe:
         data = ["--demos", str(demos), "--out", str(out), "--steps", str(self.steps)]
         if self.algorithm is None:
             return ["policy", "train", *data, "--guided"]
-        return ["policy", "robomimic", *data, "--algorithm", self.algorithm]
+        eye = [] if self.eye is None else ["--eye", str(MODELS / self.eye)]
+        return ["policy", "robomimic", *data, "--algorithm", self.algorithm, *eye]
 
     def measure(self, checkpoint: Path) -> list[str]:
         """The command that counts successes."""
@@ -91,11 +94,11 @@ def _metaworld(task: str, demonstrations: int, steps: int) -> Recipe:
     return Recipe(METAWORLD, {"task": task}, demonstrations, steps)
 
 
-def _robomimic(task: str, data: str, demonstrations: int, steps: Mapping[str, int]) -> dict[str, Recipe]:
+def _robomimic(task: str, data: str, eye: str, demonstrations: int, steps: Mapping[str, int]) -> dict[str, Recipe]:
     """One recipe of each of robomimic's algorithms, all on the same demonstrations."""
     return {
         f"{data.removesuffix('-bc')}-{algorithm}": _robosuite(
-            task, demonstrations, count, algorithm=algorithm, data=data
+            task, demonstrations, count, algorithm=algorithm, data=data, eye=eye
         )
         for algorithm, count in steps.items()
     }
@@ -103,11 +106,11 @@ def _robomimic(task: str, data: str, demonstrations: int, steps: Mapping[str, in
 
 RECIPES: Mapping[str, Recipe] = {
     "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}),
-    **_robomimic("Lift", "lift", 100, {"bc-rnn": 4000, "bc-transformer": 4000, "bcq": 6000}),
+    **_robomimic("Lift", "lift", "lift-bc", 100, {"bc-rnn": 3000, "bc-transformer": 3000, "bcq": 4000}),
     "metaworld-drawer-open-bc": _metaworld("drawer-open-v3", 60, 2500),
     "metaworld-push-bc": _metaworld("push-v3", 250, 8000),
     "can-bc": _robosuite("PickPlaceCan", 100, 5000),
-    **_robomimic("PickPlaceCan", "can-bc", 100, {"bc-rnn": 6000, "bc-transformer": 6000, "bcq": 8000}),
+    **_robomimic("PickPlaceCan", "can-bc", "can-bc", 100, {"bc-rnn": 4000, "bc-transformer": 4000, "bcq": 6000}),
     "stack-bc": _robosuite("Stack", 200, 6000),
     "metaworld-pick-place-bc": _metaworld("pick-place-v3", 300, 8000),
     "square-bc": _robosuite("NutAssemblySquare", 200, 8000),

@@ -87,6 +87,9 @@ def robomimic(
     steps: Annotated[int, typer.Option(min=1, help="Batches, rounded up to whole hundreds.")] = 3000,
     seed: int = 0,
     jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
+    eye: Annotated[
+        Path | None, typer.Option(help="A VisualBC checkpoint with whose eye it begins: far fewer steps are needed.")
+    ] = None,
 ) -> None:
     """Train one of robomimic's policies by its own code; killed and run again, it goes on where it was."""
     from faultfield.exports.robomimic import training_file
@@ -95,7 +98,7 @@ def robomimic(
     data = training_file(demonstrations, path)
     with Bars().task("Training", steps) as update:
         loss = train_policy(
-            data, path, algorithm.value, steps=steps, seed=seed, jitter=jitter,
+            data, path, algorithm.value, steps=steps, seed=seed, jitter=jitter, eye=eye,
             on_progress=lambda done, total: update(min(done, steps)),
         )  # fmt: skip
     err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")

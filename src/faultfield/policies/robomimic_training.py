@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from faultfield import files
 from faultfield.errors import PolicyError
+from faultfield.policies.bc import load_checkpoint
 from faultfield.policies.robomimic import CHECKPOINT, importing
-from faultfield.policies.training import STATE_FLOOR
+from faultfield.policies.training import STATE_FLOOR, weights_digest
 
 ALGORITHMS = ("bc-rnn", "bc-transformer", "bcq")
 
@@ -42,6 +44,7 @@ def train(
     steps: int = 3000,
     seed: int = 0,
     jitter: bool = True,
+    eye: str | Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> float:
     """Train a checkpoint that robomimic and `Robomimic` load; killed and called again, it goes on where it was.
@@ -58,6 +61,8 @@ def train(
         steps: Batches, rounded up to whole epochs of 100.
         seed: Of the weights, the batches and the jitter.
         jitter: Whether colours are changed at random.
+        eye: A `VisualBC` checkpoint with whose convolutions every picture encoder begins; at random where None. Windows
+            and replayed rewards teach an eye far more slowly than single pictures do.
         on_progress: Called with (batch, batches).
 
     Returns:
@@ -67,6 +72,7 @@ def train(
         SetupError: robomimic is not installed.
         PolicyError: The file is missing or is not one of robomimic's, holds no picture and state or no success, or
             the loss is no longer finite.
+        CheckpointError: The checkpoint of the eye is missing or damaged.
     """
     if algorithm not in ALGORITHMS:
         raise PolicyError(f"There is no recipe for '{algorithm}'; known are {', '.join(ALGORITHMS)}.")
@@ -76,8 +82,9 @@ def train(
     names = _names(source)
     settings = {
         "algorithm": algorithm, "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(), "steps": epochs * EPOCH,
-        "seed": seed, "jitter": jitter,
+        "seed": seed, "jitter": jitter, **({} if eye is None else {"eye": weights_digest(eye)}),
     }  # fmt: skip
+    convolutions = None if eye is None else load_checkpoint(eye)[1].eye
     progress = Path(out) / PROGRESS
     progress.parent.mkdir(parents=True, exist_ok=True)
     tell = _aloud(on_progress)
@@ -95,6 +102,8 @@ def train(
         loader = _loader(config, shapes["all_obs_keys"])
         torch.manual_seed(seed)
         model = _model(config, shapes)
+        if convolutions is not None:
+            _open_eyes(model, convolutions)
         loss = math.nan
         for epoch in range(1 + _resume(progress, settings, model), epochs + 1):
             torch.manual_seed(int(np.random.default_rng([seed, epoch]).integers(2**62)))
@@ -220,6 +229,19 @@ def _model(config: Any, shapes: Mapping[str, Any]) -> Any:
         config.algo_name, config, obs_key_shapes=shapes["all_shapes"], ac_dim=shapes["ac_dim"],
         device=torch.device("cpu"),
     )  # fmt: skip
+
+
+def _open_eyes(model: Any, convolutions: nn.Module) -> None:
+    """Begin every picture encoder with these convolutions, those of target networks as well."""
+    from faultfield.policies._robomimic_core import PocketCore
+
+    for core in (part for part in model.nets.modules() if isinstance(part, PocketCore)):
+        own = [part for part in core.nets if isinstance(part, nn.Conv2d)]
+        theirs = [part for part in convolutions.children() if isinstance(part, nn.Conv2d)]
+        for mine, other in zip(own, theirs, strict=True):
+            if mine.weight.shape != other.weight.shape:
+                raise PolicyError("The eye has other convolutions than robomimic's encoders here.")
+            mine.load_state_dict(other.state_dict())
 
 
 def _loader(config: Any, names: list[str]) -> Any:

@@ -82,7 +82,7 @@ def train(
         "learning_rate": learning_rate,
         "batch": batch,
         **({} if shares is None else {"shares": draw.shares}),
-        **({} if begin is None else {"begun_from": _weights_digest(begin)}),
+        **({} if begin is None else {"begun_from": weights_digest(begin)}),
         **({"guided": True} if guided else {}),
     }
     changed = {True: PLAIN, False: None}[jitter] if isinstance(jitter, bool) else jitter
@@ -193,7 +193,12 @@ def _begun(begin: str | Path, data: Demonstrations) -> tuple[Architecture, Visuo
     return architecture, network.train()
 
 
-def _weights_digest(checkpoint: str | Path) -> str:
+def weights_digest(checkpoint: str | Path) -> str:
+    """SHA-256 of a checkpoint's weights.
+
+    Raises:
+        CheckpointError: There are none.
+    """
     file = Path(checkpoint) / WEIGHTS
     if not file.is_file():
         raise CheckpointError(f"There is no checkpoint to begin from in '{checkpoint}': it has no {WEIGHTS}.")

@@ -16,6 +16,7 @@ from faultfield.errors import CheckpointError, PolicyError, SetupError
 from faultfield.exports.robomimic import from_demonstrations
 from faultfield.policies import robomimic as adapter
 from faultfield.policies import robomimic_training as training
+from faultfield.policies.bc import Architecture, save_checkpoint
 from faultfield.policies.checkpoints import kind_of
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.robomimic import Robomimic, read_checkpoint
@@ -289,3 +290,39 @@ def test_bcq_does_not_take_actions_for_states(demos: Demonstrations, tmp_path: P
     from_demonstrations(tmp_path / "same.hdf5", same)
     assert training._scaling(tmp_path / "same.hdf5", "bcq") is None
     assert training._scaling(tmp_path / "same.hdf5", "bc-rnn") is not None
+
+
+@needs_robomimic
+@pytest.mark.parametrize("algorithm", training.ALGORITHMS)
+def test_it_begins_with_the_eye_of_another_policy(
+    algorithm: str, demos: Demonstrations, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    architecture = Architecture("agentview", SIZE, 9, 7)
+    network = architecture.build()
+    save_checkpoint(tmp_path / "eye", architecture, network, {})
+    theirs = [part.weight for part in network.eye.children() if isinstance(part, torch.nn.Conv2d)]
+    seen: list[Any] = []
+    build = training._model
+
+    def watched(*args: Any) -> Any:
+        seen.append(build(*args))
+        return seen[-1]
+
+    def stop(*_: Any) -> int:
+        raise Stop
+
+    monkeypatch.setattr(training, "_model", watched)
+    monkeypatch.setattr(training, "_resume", stop)
+    with pytest.raises(Stop):
+        training.train(file, tmp_path / "out", algorithm, steps=1, eye=tmp_path / "eye")
+    cores = [part for part in seen[0].nets.modules() if type(part).__name__ == "PocketCore"]
+    assert cores
+    for core in cores:
+        own = [part.weight for part in core.nets if isinstance(part, torch.nn.Conv2d)]
+        assert all(torch.equal(mine, other) for mine, other in zip(own, theirs, strict=True))
+    narrow = Architecture("agentview", SIZE, 9, 7, channels=(8, 8, 8))
+    save_checkpoint(tmp_path / "narrow", narrow, narrow.build(), {})
+    with pytest.raises(PolicyError, match="other convolutions"):
+        training.train(file, tmp_path / "out", algorithm, steps=1, eye=tmp_path / "narrow")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        training.train(file, tmp_path / "out", algorithm, steps=1, eye=tmp_path / "none")

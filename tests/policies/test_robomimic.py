@@ -326,3 +326,10 @@ def test_it_begins_with_the_eye_of_another_policy(
         training.train(file, tmp_path / "out", algorithm, steps=1, eye=tmp_path / "narrow")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         training.train(file, tmp_path / "out", algorithm, steps=1, eye=tmp_path / "none")
+
+
+@needs_robomimic
+def test_a_checkpoint_does_not_say_where_it_was_made(trained: Path, file: Path) -> None:
+    content = read_checkpoint(trained / "model.pth")["config"]
+    assert json.loads(content)["train"]["data"] == file.name
+    assert str(file.parent) not in content

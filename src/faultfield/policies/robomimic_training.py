@@ -116,6 +116,9 @@ def train(
                 raise PolicyError(f"The loss is {loss} in epoch {epoch}; the demonstrations may not be finite.")
             _note(progress, settings | {"epoch": epoch, "loss": loss}, model)
         meta = file_utils.get_env_metadata_from_dataset(str(source))
+        with config.values_unlocked():
+            # Who is given the checkpoint need not know where on this machine the demonstrations lay.
+            config.train.data = source.name
         with files.replacing(Path(out) / CHECKPOINT) as draft:
             train_utils.save_model(model, config, meta, shapes, str(draft))
     loss = float(_stored(progress)["settings"]["loss"])

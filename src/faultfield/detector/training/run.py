@@ -11,6 +11,7 @@ from faultfield.detector import checkpoint, pocket
 from faultfield.detector.data import Sample
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.training import captioning
+from faultfield.detector.training.attention import use_float32
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
@@ -216,6 +217,8 @@ def adapt(model: ArmorModel, config: TrainingConfig) -> None:
         model.core.requires_grad_(True)
     model.core.model.visual.requires_grad_(not config.freeze_vision)
     model.head.requires_grad_(True)
+    if config.bf16 and model.device.type == "cpu":
+        use_float32(model.core)
     if config.checkpointing:
         enable = getattr(model.core, "activation_checkpointing_enable", model.core.gradient_checkpointing_enable)
         enable({"use_reentrant": False})

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import nn
+
+from faultfield.detector.training import attention
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.course import SampleCourse
+from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.packing import pack
+from faultfield.detector.training.prompting import lesson
+from faultfield.detector.training.run import adapt
+from tests.detector import pockets
+
+
+def _losses(learner: Learner, bf16: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    course = SampleCourse(pockets.samples(4, dense_every=1), learner.model)
+    taught = lesson("warm-up", [0, 1, 2, 3], course, [])
+    openings = [course.opening(row) for row in range(4)]
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        tokens = learner.see(torch.cat([o.pixels for o in openings]), torch.cat([o.grid for o in openings]))
+        sums = learner.losses(pack(openings, taught.parts), tokens, torch.tensor(taught.failed, dtype=torch.long))
+    return sums.detection, sums.reason
+
+
+def test_attention_computes_in_float32_while_the_rest_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = pockets.model()
+    adapt(model, TrainingConfig(bf16=True, freeze_vision=False))
+    seen: list[tuple[torch.dtype, bool]] = []
+    plain = nn.functional.scaled_dot_product_attention
+
+    def watched(query: torch.Tensor, *rest: object, **more: object) -> torch.Tensor:
+        seen.append((query.dtype, more.get("attn_mask") is not None))
+        return plain(query, *rest, **more)
+
+    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", watched)
+    detection, reason = _losses(Learner(model).eval(), bf16=True)
+    (detection + reason).backward()
+    decoder = [dtype for dtype, masked in seen if masked]
+    assert len(decoder) == 5
+    assert set(decoder) == {torch.float32}
+    assert all(p.grad is not None for p in model.text.layers.parameters())
+
+
+def test_losses_stay_what_they_were_but_for_rounding() -> None:
+    exact = _losses(Learner(pockets.model()).eval(), bf16=False)
+    model = pockets.model()
+    attention.use_float32(model.core)
+    learner = Learner(model).eval()
+    torch.testing.assert_close(_losses(learner, bf16=False), exact)
+    torch.testing.assert_close(_losses(learner, bf16=True), exact, rtol=0.02, atol=0.02)
+    assert model.core(input_ids=torch.tensor([[1, 2, 3]])).logits.shape[:2] == (1, 3)
+
+
+def test_without_bfloat16_nothing_changes() -> None:
+    model = pockets.model()
+    adapt(model, TrainingConfig())
+    assert model.core.config._attn_implementation == "sdpa"

@@ -8,23 +8,24 @@ samples were seen.
 Killed and run again, it goes on where it was; what is measured is kept in the runs' directory.
 
 python benchmarks/detector.py --data runs/faults --eyes runs/detector.sight/eyes --runs runs/detectors \
-    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--out docs/results/detector.json]
+    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--out docs/results/detector-tables]
 """
 
 import argparse
 import json
 import math
 import os
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import detector_page
+import pages
 from faultfield import files
 from faultfield.detector import checkpoint, evaluation
 from faultfield.detector.baselines import FineTuned, load_baseline
@@ -33,12 +34,13 @@ from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
 from faultfield.detector.training import captioning, run
 from faultfield.detector.training.config import TrainingConfig
-from faultfield.detector.training.schedule import phases
+from faultfield.detector.training.schedule import CONDITIONED, ONLINE, WARM_UP, phases
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
 from faultfield.rollouts.verdict import Verdict
 
 TRAINING = ("train-sparse", "train-dense", "train-transfer")
+TRANSFER = ("train-sparse", "train-transfer")
 TESTS = ("test-seen", "test-unseen", "test-transfer")
 INFERENCE_SEEDS = 4
 """Of the rounds' table, as in the paper."""
@@ -52,7 +54,8 @@ class Variant:
         shares: Of the steps that the phases of Algorithm 1 have; None leaves it to the training's settings.
         method: As in the training's settings; `none` is not trained at all.
         rounds: How often it answers at most.
-        dense: Share of the dense samples that keep their reason.
+        splits: What it is trained on.
+        dense: Share of the other workspace's dense samples that it has.
         like: Another variant that is trained just so, whose weights it takes.
         agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
     """
@@ -60,6 +63,7 @@ class Variant:
     shares: tuple[float, float, float] | None = None
     method: str = "armor"
     rounds: int = 4
+    splits: tuple[str, ...] = TRAINING
     dense: float = 1.0
     like: str | None = None
     agreeing: bool = False
@@ -75,8 +79,14 @@ VARIANTS: Mapping[str, Variant] = {
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.8, 0.2, 0)),
     "online imitation only": Variant((0, 0, 1)),
-    **{f"armor, {share:.0%} of the reasons": Variant(dense=share) for share in (0.5, 0.25, 0.1)},
+    "sft-d, transfer": Variant((1, 0, 0), method="sft-d", splits=TRANSFER),
+    "sft-s+d, transfer": Variant((1, 0, 0), method="sft-s+d", splits=TRANSFER),
+    **{
+        f"armor, transfer, {share:.0%} of the dense": Variant(splits=TRANSFER, dense=share)
+        for share in (1, 0.5, 0.25, 0.1)
+    },
 }
+"""The last six are the paper's transfer setting: verdicts alone from one workspace, reasons from another (Table 7)."""
 
 
 def main() -> None:
@@ -94,14 +104,22 @@ def main() -> None:
         for name in arguments.variants:
             measure(name, seed, arguments)
     if arguments.out is not None:
-        report = {
-            "date": date.today().isoformat(),
-            "command": "python " + " ".join(sys.argv),
-            "data": json.loads((arguments.data / "info.json").read_text()),
-            "variants": {name: vars(VARIANTS[name]) for name in VARIANTS},
-            "results": [json.loads(path.read_text()) for path in sorted(arguments.runs.glob("*/scores.json"))],
-        }
-        files.write_text(arguments.out, json.dumps(report, indent=1) + "\n")
+        report = pages.facts(
+            data=json.loads((arguments.data / "info.json").read_text()),
+            splits={name: sizes(read_labelled([arguments.data], [name]).items) for name in (*TRAINING, *TESTS)},
+            variants={name: vars(VARIANTS[name]) for name in VARIANTS},
+            results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob("*/scores.json"))],
+        )
+        pages.write(arguments.out, report, detector_page.lines(report))
+
+
+def sizes(samples: Sequence[Sample]) -> dict[str, int]:
+    """How many there are, failures, and reasons."""
+    return {
+        "samples": len(samples),
+        "failed": sum(bool(sample.failed) for sample in samples),
+        "dense": sum(sample.dense for sample in samples),
+    }
 
 
 def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
@@ -119,7 +137,7 @@ def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
     for split in TESTS:
         samples = read_split(arguments.data, split)
         judged = evaluation.judge(judge, samples)
-        found[split] = by_task(samples, judged.verdicts)
+        found[split] = {**by_task(samples, judged.verdicts), "episodes": by_episode(samples, judged.verdicts)}
     if name == "armor":
         found["rounds"] = rounds(read_split(arguments.data, TESTS[0]), detector)
     files.write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
@@ -135,7 +153,8 @@ def _folder(name: str, seed: int) -> str:
 
 def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path) -> Mapping[str, Any] | None:
     """Train a variant, or find it trained."""
-    samples = thinned(read_labelled([arguments.data], TRAINING).items, variant.dense)
+    whole = read_labelled([arguments.data], variant.splits).items
+    samples = thinned(whole, variant.dense)
     method = "armor" if variant.method == "none" else variant.method
     config = TrainingConfig().updated({"method": method, "seed": seed, **arguments.settings})
     accelerator = run.make_accelerator(config)
@@ -143,8 +162,8 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path)
     if variant.method == "none":
         checkpoint.save(model, out)
         return None
-    if variant.shares is not None:
-        config = shared_out(samples, config, variant.shares)
+    if variant.shares is not None or len(samples) < len(whole):
+        config = shared_out(whole, samples, config, variant.shares)
     return run.train(model, samples, config, out, accelerator=accelerator, on_progress=progress(out.parent.name))
 
 
@@ -157,13 +176,17 @@ def beginning(eyes: Path, samples: Sequence[Sample], seed: int, accelerator: Any
     return model
 
 
-def shared_out(samples: Sequence[Sample], config: TrainingConfig, shares: Sequence[float]) -> TrainingConfig:
-    """The settings with as many steps as ARMOR's have, shared out otherwise."""
-    dense = [sample.dense for sample in samples]
-    usual = phases([bool(sample.failed) for sample in samples], dense, replace(config, method="armor"))
-    drawn = config.batch * (usual[-1].first + usual[-1].steps)
-    told = drawn / sum(dense)
-    every = told if config.method == "sft-d" else drawn / len(dense)
+def shared_out(
+    whole: Sequence[Sample], samples: Sequence[Sample], config: TrainingConfig, shares: Sequence[float] | None
+) -> TrainingConfig:
+    """The settings with as many steps as ARMOR has on all samples, shared out otherwise or over fewer samples."""
+    armor = replace(config, method="armor")
+    usual = phases([bool(sample.failed) for sample in whole], [sample.dense for sample in whole], armor)
+    total = usual[-1].first + usual[-1].steps
+    of = {phase.name: phase.steps / total for phase in usual}
+    shares = shares or (of.get(WARM_UP, 0), of.get(CONDITIONED, 0), of.get(ONLINE, 0))
+    told = config.batch * total / sum(sample.dense for sample in samples)
+    every = told if config.method == "sft-d" else config.batch * total / len(samples)
     warm_up, conditioned, online = shares
     return replace(
         config, warm_up_epochs=warm_up * every, conditioned_epochs=conditioned * told, online_epochs=online * every
@@ -171,10 +194,15 @@ def shared_out(samples: Sequence[Sample], config: TrainingConfig, shares: Sequen
 
 
 def thinned(samples: Sequence[Sample], share: float) -> list[Sample]:
-    """Samples of which so many dense ones keep their reason; the others become sparse."""
-    dense = [sample.id for sample in samples if sample.dense]
-    kept = {name for number, name in enumerate(dense) if math.floor((number + 1) * share) > math.floor(number * share)}
-    return [sample if sample.id in kept else replace(sample, reason=None) for sample in samples]
+    """Samples without some of the dense ones: of each task's failures and successes the same share is kept."""
+    met: Counter[tuple[str, bool]] = Counter()
+    kept = []
+    for sample in samples:
+        group = (sample.task, bool(sample.failed))
+        if not sample.dense or math.floor((met[group] + 1) * share) > math.floor(met[group] * share):
+            kept.append(sample)
+        met[group] += sample.dense
+    return kept
 
 
 def asked(variant: Variant, detector: Path) -> Any:
@@ -193,6 +221,15 @@ def by_task(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[
     for sample in samples:
         groups.setdefault(sample.task, []).append(sample)
     return {name: evaluation.score(group, verdicts).as_json() for name, group in groups.items()}
+
+
+def by_episode(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+    """Of every sample in order, whether its detection is right, and the score of its reason; blanks between."""
+    scores = [evaluation.score([sample], verdicts) for sample in samples]
+    return {
+        "right": " ".join(f"{each.accuracy.value:.0f}" for each in scores),
+        "reason": " ".join(f"{each.reason.value:.3g}" for each in scores),
+    }
 
 
 def rounds(samples: Sequence[Sample], detector: Path) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ LONGEST = 300.0
 """Seconds that one program may take."""
 
 COMMANDS: Mapping[str, str] = {
-    "detector": "--data {tmp}/faults --eyes {tmp}/faults --runs {tmp}/detectors --out {tmp}/detector.json --seeds 0 "
+    "detector": "--data {tmp}/faults --eyes {tmp}/faults --runs {tmp}/detectors --out {tmp}/detector --seeds 0 "
     '--variants sft-d --settings {"batch":4,"warm_up_epochs":1}',
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
     "--usual 0.9 --aside --vocabulary 8000 --out {tmp}/cost.json",

@@ -1,0 +1,183 @@
+"""The page of `benchmarks/detector.py`: ARMOR's Tables 1, 2, 3 and 7, from the scores of every training."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pages
+
+TESTS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfer": "other workspace"}
+"""The test splits in words."""
+
+DRAWS = 4000
+OURS = "armor"
+BASELINES = ("zero-shot", "sft-d", "sft-s+d")
+TABLE_1 = (*BASELINES, OURS, "armor, agreeing")
+TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
+TRANSFER = ("sft-d, transfer", "sft-s+d, transfer")
+TABLE_7 = tuple(f"armor, transfer, {share} of the dense" for share in ("100%", "50%", "25%", "10%"))
+
+PAPER_7 = "The paper's (Table 7) are at 3000 sparse samples and 300 to 1500 dense ones, of other robots."
+
+Scores = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Results by variant, one a seed."""
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """The page's Markdown."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for each in report["results"]:
+        found.setdefault(each["variant"], []).append(each)
+    return [
+        "# The detector: Tables 1, 2, 3 and 7",
+        "",
+        "Every number is a mean over the seeds of training; its interval (95 %) is drawn from the test episodes, each "
+        "with its mean over the seeds. *Detection* is the share of right verdicts, *reason* the slot judge's mean "
+        "score of the reasons. Differences are paired by episode; bold where the interval leaves out 0. "
+        "[detector.md](detector.md) tells what it means.",
+        "",
+        *_data(report),
+        *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
+        *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)[:2]),
+        *_transfer(found),
+        *_rounds(found.get(OURS, [])),
+        *_trainings(report["results"]),
+    ]
+
+
+def _data(report: Mapping[str, Any]) -> list[str]:
+    splits = report["splits"]
+    told = ", ".join(f"{name} {count['samples']} ({count['dense']} with a reason)" for name, count in splits.items())
+    return [f"Samples: {told}.", ""]
+
+
+def _table(title: str, names: Sequence[str], found: Scores, splits: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    head = ["", "seeds"]
+    for split in splits:
+        head += [f"{TESTS[split]}: detection", "AUROC", "reason"]
+    rows = []
+    for name in names:
+        row = [name, _seeds(found[name])]
+        for split in splits:
+            row += [_mean(found[name], split, "right"), _auroc(found[name], split), _mean(found[name], split, "reason")]
+        rows.append(row)
+    return [f"## {title}", "", *pages.grid(head, rows), "", *_differences(names, found, splits, OURS)]
+
+
+def _transfer(found: Scores) -> list[str]:
+    names = [name for name in (*TRANSFER, *TABLE_7) if name in found]
+    if not names:
+        return []
+    split = "test-transfer"
+    head = ["", "seeds", "dense samples", "detection", "AUROC", "reason"]
+    rows = [
+        [
+            name,
+            _seeds(found[name]),
+            str(found[name][0]["training"]["dense"]),
+            _mean(found[name], split, "right"),
+            _auroc(found[name], split),
+            _mean(found[name], split, "reason"),
+        ]
+        for name in names
+    ]
+    title = "Verdicts from one workspace, reasons from another (Tables 1 and 7)"
+    least = _differences(names, found, (split,), TABLE_7[0]) if TABLE_7[0] in found else []
+    return [f"## {title}", "", *pages.grid(head, rows), "", PAPER_7, "", *least]
+
+
+def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], ours: str) -> list[str]:
+    """Ours minus each, paired by episode over the seeds that both have."""
+    if ours not in found:
+        return []
+    rows = []
+    for name in names:
+        if name == ours:
+            continue
+        row = [name]
+        for split in splits:
+            row += [_difference(found[ours], found[name], split, what) for what in ("right", "reason")]
+        rows.append(row)
+    head = [f"{ours} − this", *(f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "reason"))]
+    return [*pages.grid(head, rows), ""] if rows else []
+
+
+def _rounds(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Table 3 and Fig. 3a: each round's score over inference seeds, and its entropies."""
+    told = [row for result in results for row in result.get("rounds", [])]
+    if not told:
+        return []
+    head = ["round", "detection", "reason", "entropy of the detection", "of the reason", "answers"]
+    rows = []
+    for number in sorted({row["round"] for row in told}):
+        of = [row for row in told if row["round"] == number]
+        values = [[row["accuracy"]["value"], row["reason"]["value"]] for row in of]
+        middle, off = np.mean(values, axis=0), np.std(values, axis=0)
+        rows.append([
+            str(number + 1),
+            *(f"{m:.3f} ± {s:.3f}" for m, s in zip(middle, off, strict=True)),
+            *(f"{np.mean([row[name] for row in of]):.3f}" for name in ("detection_entropy", "reason_entropy")),
+            f"{len(of)} × {of[0]['accuracy']['count']}",
+        ])  # fmt: skip
+    return [
+        "## Table 3: rounds, seen tasks",
+        "",
+        "The best answer after each round; mean and standard deviation over trainings and inference seeds; entropies "
+        "in nats, of the round's surest.",
+        "",
+        *pages.grid(head, rows),
+        "",
+    ]
+
+
+def _trainings(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        [
+            each["variant"],
+            str(each["seed"]),
+            str(each["training"]["samples"]),
+            str(each["training"]["dense"]),
+            str(each["training"]["steps"]),
+            f"{each['cpu seconds'] / 60:.0f}" if each["cpu seconds"] > 60 else "shared",
+        ]
+        for each in results
+        if each["training"]
+    ]
+    head = ["", "seed", "samples", "dense", "steps", "CPU-minutes"]
+    return ["## Trainings", "", *pages.grid(head, rows)]
+
+
+def _seeds(results: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(str(each["seed"]) for each in results)
+
+
+def _episodes(results: Sequence[Mapping[str, Any]], split: str, what: str) -> NDArray[np.float64]:
+    """Of every episode, its mean over the seeds."""
+    told = [each[split]["episodes"][what].split() for each in results]
+    return np.mean(np.array(told, dtype=np.float64), axis=0)
+
+
+def _mean(results: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
+    values = _episodes(results, split, what)
+    return pages.cell(_spread(values), 3)
+
+
+def _auroc(results: Sequence[Mapping[str, Any]], split: str) -> str:
+    return f"{np.mean([each[split]['all']['auroc']['value'] for each in results]):.3f}"
+
+
+def _difference(ours: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
+    both = {each["seed"] for each in ours} & {each["seed"] for each in other}
+    values = [_episodes([e for e in results if e["seed"] in both], split, what) for results in (ours, other)]
+    found = _spread(values[0] - values[1])
+    text = f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+    return f"**{text}**" if found["low"] > 0 or found["high"] < 0 else text
+
+
+def _spread(values: NDArray[np.float64]) -> dict[str, float]:
+    rows = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
+    return pages.spread(float(values.mean()), values[rows].mean(axis=1))

@@ -1,0 +1,82 @@
+"""The detector's comparison: equal steps, thinned reasons, and a page that pairs episodes."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import detector as bench
+import detector_page
+from faultfield.detector.data import Sample
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.schedule import phases
+
+CONFIG = TrainingConfig(warm_up_epochs=4, conditioned_epochs=3, online_epochs=1, batch=8)
+
+
+def _samples() -> list[Sample]:
+    sparse = [Sample(f"s{k}", "Lift", k % 2 == 0, task="Lift", given=None) for k in range(40)]
+    dense = [
+        Sample(f"d{k}", "Push", k % 2 == 0, "It slipped.", task=("push", "reach")[k // 2 % 2], given=None)
+        for k in range(80)
+    ]
+    return [*sparse, *dense]
+
+
+def _steps(samples: list[Sample], config: TrainingConfig) -> dict[str, int]:
+    plan = phases([bool(s.failed) for s in samples], [s.dense for s in samples], config)
+    return {phase.name: phase.steps for phase in plan}
+
+
+def test_thinning_keeps_the_same_share_of_every_task_and_outcome() -> None:
+    kept = bench.thinned(_samples(), 0.25)
+    assert [s.id for s in kept if not s.dense] == [f"s{k}" for k in range(40)]
+    assert Counter((s.task, s.failed) for s in kept if s.dense) == Counter(
+        {(task, failed): 5 for task in ("push", "reach") for failed in (True, False)}
+    )
+    assert bench.thinned(_samples(), 1.0) == _samples()
+
+
+@pytest.mark.parametrize("shares", [(1, 0, 0), (0.8, 0.2, 0), (0, 0, 1)])
+def test_other_phases_have_as_many_steps_in_all(shares: tuple[float, float, float]) -> None:
+    total = sum(_steps(_samples(), CONFIG).values())
+    config = bench.shared_out(_samples(), _samples(), CONFIG, shares)
+    found = _steps(_samples(), config)
+    assert sum(found.values()) == pytest.approx(total, abs=2)
+    assert len(found) == sum(share > 0 for share in shares)
+
+
+def test_fewer_samples_have_as_many_steps_in_every_phase() -> None:
+    kept = bench.thinned(_samples(), 0.1)
+    found = _steps(kept, bench.shared_out(_samples(), kept, CONFIG, None))
+    assert found == pytest.approx(_steps(_samples(), CONFIG), abs=1)
+    plain = bench.shared_out(_samples(), _samples(), CONFIG.updated({"method": "sft-d"}), (1, 0, 0))
+    assert sum(_steps(_samples(), plain).values()) == pytest.approx(sum(found.values()), abs=2)
+
+
+def _result(variant: str, seed: int, right: str) -> dict[str, object]:
+    split = {"all": {"auroc": {"value": 0.8}}, "episodes": {"right": right, "reason": right}}
+    training = {"samples": 9, "dense": 4, "steps": 7}
+    return {
+        "variant": variant,
+        "seed": seed,
+        "training": training,
+        "cpu seconds": 90,
+        **dict.fromkeys(bench.TESTS, split),
+    }
+
+
+def test_the_page_averages_seeds_and_pairs_episodes() -> None:
+    results = [
+        _result("armor", 0, "1 1 1 1 1 1 1 0"), _result("armor", 1, "1 1 1 1 1 1 0 0"),
+        _result("sft-d", 0, "0 0 0 0 0 0 0 0"), _result("sft-d", 1, "0 0 0 0 0 0 0 1"),
+    ]  # fmt: skip
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert "| armor | 0, 1 | 0.812 [" in text
+    assert "| sft-d | 0, 1 | 0.062 [" in text
+    assert "| sft-d | **+0.750 [" in text
+    assert "Table 3" not in text
+    assert "| armor | 1 | 9 | 4 | 7 | 2 |" in text

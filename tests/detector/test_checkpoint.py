@@ -20,7 +20,8 @@ from tests.detector import armor
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     model = armor.detector()
-    ArmorModel(model.backbone, model.head, model.processor, Viewer("video", 6, 28, ("front",))).save(folder)
+    viewer = Viewer("video", 6, 28, ("front",))
+    ArmorModel(model.backbone, model.head, model.processor, viewer, ("It slipped.", "It turned.")).save(folder)
     return folder
 
 
@@ -40,6 +41,7 @@ def test_a_detector_comes_back_bit_for_bit(saved: Path) -> None:
     for a, b in zip(logits(again), logits(armor.detector()), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
     assert again.viewer == Viewer("video", 6, 28, ("front",))
+    assert again.reasons == ("It slipped.", "It turned.")
     assert again.scribe.ends == armor.detector().scribe.ends
     assert not again.training
 

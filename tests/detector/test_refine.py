@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
 from faultfield.detector.trajectories import Refinement, Trajectories
 from faultfield.detector.tree import Tree
@@ -77,6 +78,25 @@ def test_right_guesses_save_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert alike(found, again)
     assert unguessed > 10
     assert len(count) - unguessed <= 2
+
+
+def test_what_it_was_taught_is_guessed_from_the_first_video_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    read = Tree.read
+    monkeypatch.setattr(Tree, "read", lambda tree: (read(tree), lengths.append(tree.length))[0])
+    model = armor.detector()
+    taught = ArmorModel(model.backbone, model.head, model.processor, model.viewer, ("The robot succeeded.",))
+    openings = model.open([armor.picture()], TASKS[:1])
+    found, first = [], []
+    for refiner in (Refiner(taught, HOW, known=()), Refiner(taught, HOW), Refiner(model, HOW)):
+        lengths.clear()
+        found.append(refiner.refine(openings, "a")[0])
+        first.append(lengths[0])
+    guessed = len(model.scribe.reason_ids("The robot succeeded.")) - 1
+    # As far as guessing pays at first.
+    assert 0 < first[1] - first[0] <= guessed
+    assert first[2] == first[0]
+    assert alike(found[0], found[1])
 
 
 def test_a_settled_answer_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,9 @@ def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> Non
     weights = {name: value.detach().cpu().contiguous() for name, value in model.head.state_dict().items()}
     with files.replacing(folder / HEAD) as draft:
         save_file(weights, draft)
-    settings = {"version": _VERSION, "head": model.head.settings, "viewer": model.viewer.to_json()}
+    settings: dict[str, Any] = {"version": _VERSION, "head": model.head.settings, "viewer": model.viewer.to_json()}
+    if model.reasons:
+        settings["reasons"] = list(model.reasons)
     files.write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
 
 
@@ -81,6 +83,7 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         version = settings["version"]
         head, viewer = DetectionHead(**settings["head"]), Viewer.from_json(settings["viewer"])
+        reasons = [str(each) for each in settings.get("reasons", ())]
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise CheckpointError(f"The settings {folder / SETTINGS} are damaged.") from error
     if version != _VERSION:
@@ -91,7 +94,7 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         raise CheckpointError(
             f"The weights in {folder / HEAD} are damaged, or of another head than {SETTINGS} tells of."
         ) from error
-    model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer)
+    model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer, reasons)
     return model.to(device).eval()
 
 

@@ -51,14 +51,23 @@ class ArmorModel(nn.Module):
         head: Of the backbone's width.
         processor: The backbone's: tokenizer, picture and video processor, chat template.
         viewer: How a clip becomes what is shown.
+        reasons: What it was taught to say, the commonest last: guesses of its answers, which save time and change none.
 
     Raises:
         CheckpointError: The head has another width than the backbone.
         DetectorError: The processor has no chat template.
     """
 
-    def __init__(self, backbone: Any, head: DetectionHead, processor: Any, viewer: Viewer | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Any,
+        head: DetectionHead,
+        processor: Any,
+        viewer: Viewer | None = None,
+        reasons: Sequence[str] = (),
+    ) -> None:
         super().__init__()
+        self.reasons = tuple(reasons)
         self.backbone, self.head = backbone, head
         width, wanted = self.text.config.hidden_size, head.settings["hidden"]
         if width != wanted:

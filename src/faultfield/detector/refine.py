@@ -25,18 +25,20 @@ class Refiner:
     Args:
         model: In evaluation mode.
         how: Samples, rounds and their like; the paper's by default.
-        known: Reasons that are likely, to guess from; they change the time taken and nothing else.
+        known: Reasons that are likely, to guess from, the likeliest last; by default those that the model was taught.
+            They change the time taken and nothing else.
         packed: Whether the model's weights are laid out for a processor, which takes their memory once more and is
             worth it for large models; until `packed.unpack` they must not be trained.
     """
 
     def __init__(
-        self, model: ArmorModel, how: Refinement | None = None, known: Sequence[str] = (), packed: bool = False
+        self, model: ArmorModel, how: Refinement | None = None, known: Sequence[str] | None = None, packed: bool = False
     ) -> None:
         self.model, self.how = model.eval(), how or Refinement()
         if packed:
             pack(model.core)
-        self._drafts = Drafts(model.scribe.reason_ids(each)[:-1] for each in known)
+        likely = model.reasons if known is None else known
+        self._drafts = Drafts(model.scribe.reason_ids(each)[:-1] for each in likely)
 
     def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
         """A verdict on each clip.

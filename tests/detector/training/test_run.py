@@ -60,6 +60,8 @@ def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> No
     about = train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK))
     assert (about["samples"], about["dense"], about["failed"]) == (12, 4, 6)
     loaded = checkpoint.load(tmp_path)
+    # Two of each are dense; what is guessed first comes last.
+    assert set(loaded.reasons) == {pockets.REASON, "The robot succeeded."}
     verdicts = Refiner(loaded, Refinement(samples=2, rounds=2, longest=4)).judge([pockets.clip(0, True)])
     assert 0 <= verdicts[0].failure_probability <= 1
     assert not list((tmp_path / "training").glob("checkpoint-*"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ ABOUT = "training.json"
 """What a detector was trained with, written last."""
 
 _WORK = "training"
+
+_TOLD = 256
+"""How many of the reasons that it was taught a detector remembers."""
 
 
 def train(
@@ -88,6 +92,7 @@ def train(
         # Sharded weights become whole ones again; training is over, so nobody needs the shards.
         learner.load_state_dict(state, assign=True)
         merge(model)
+        model.reasons = _commonest(samples)
         checkpoint.save(model.to("cpu").eval(), out, store)
         about |= {"steps": steps, "last": vars(last[0]) if last else None}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")
@@ -184,6 +189,12 @@ def _sentences(samples: Sequence[Sample]) -> list[str]:
     asked = dict.fromkeys(sample.instruction for sample in samples)
     said = [sample.reason for sample in samples if sample.reason is not None]
     return [*asked, *said, *success_reasons()]
+
+
+def _commonest(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """The reasons most often given, the commonest last."""
+    counts = Counter(sample.reason for sample in samples if sample.reason is not None)
+    return tuple(reason for reason, _ in reversed(counts.most_common(_TOLD)))
 
 
 def make_accelerator(config: TrainingConfig, cpu: bool = False) -> Any:

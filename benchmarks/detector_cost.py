@@ -17,7 +17,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -53,6 +53,10 @@ class NumberScribe(Scribe):
     def reason(self, ids: Any) -> str:
         """The ids themselves, as text."""
         return " ".join(str(each) for each in ids)
+
+    def reason_ids(self, reason: str) -> tuple[int, ...]:
+        """The ids that `reason` wrote, and the end."""
+        return (*(int(each) for each in reason.split()), self.end)
 
     def conditioning(self, said: Said) -> tuple[int, ...]:
         """As ever, with the reason's own ids in place of its words."""
@@ -91,6 +95,7 @@ def build(arguments: argparse.Namespace) -> ArmorModel:
 
 PLACES = 64
 WORDS = 4
+TAUGHT = 256
 FIRST = 2000
 """Token ids of the language: those of a place, usual word first, follow one another from here on."""
 
@@ -120,6 +125,15 @@ def teach(model: ArmorModel, usual: float, temperature: float = 0.7) -> None:
     scale[0] = 20.0 / loud
     # The words of a place look for the place before.
     head[words] = places.roll(1, dims=0)[:, None] * scale[:, None]
+
+
+def taught(arguments: argparse.Namespace, usual: float) -> list[str]:
+    """Reasons that a model of this language was taught, drawn from it as `Refiner` knows those of a training."""
+    rng = np.random.default_rng(2)
+    shape = TAUGHT, arguments.tokens
+    words = np.where(rng.random(shape) < usual, 0, rng.integers(1, WORDS, shape))
+    ids = FIRST + np.arange(arguments.tokens) % PLACES * WORDS + words
+    return [" ".join(str(each) for each in row) for row in ids]
 
 
 class _Long:
@@ -212,16 +226,13 @@ class Watched(Refiner):
 
 
 def refinement(
-    model: ArmorModel, opening: Opening, arguments: argparse.Namespace, seed: int, used: bool = False
+    model: ArmorModel, opening: Opening, arguments: argparse.Namespace, seed: int, known: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """One refinement that never stops early; `used` lets the refiner remember another one."""
+    """One refinement that never stops early, the first of its refiner; `known` are reasons that it may guess from."""
     how = Refinement(
         samples=arguments.samples, rounds=arguments.rounds, tolerance=-math.inf, longest=arguments.tokens, seed=seed
     )
-    clock, refiner = Clock(), Watched(model, how)
-    if used:
-        refiner.refine([opening], ["another clip"])
-        refiner.notes.clear()
+    clock, refiner = Clock(), Watched(model, how, known)
     read = Tree.read
 
     def watched(tree: Tree) -> torch.Tensor:
@@ -298,6 +309,9 @@ def detection_alone(model: ArmorModel, opening: Opening) -> None:
     tree.read()
 
 
+KNOWING, UNPACKED = ", knowing the reasons it was taught", ", not packed"
+
+
 def middle(runs: list[dict[str, Any]], key: str = "cpu") -> float:
     return statistics.median(run[key] for run in runs)
 
@@ -327,12 +341,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         tell("plain", out["plain generate"][-1])
         for usual in arguments.usual if repeat == 0 else arguments.usual[:1]:
             teach(model, usual)
-            aside = ("", ", not packed", ", with reasons remembered")
-            for how in aside if usual in arguments.aside and repeat == 0 else ("",):
-                if how != ", not packed":
+            both = ("", KNOWING)
+            for how in (*both, UNPACKED) if usual in arguments.aside and repeat == 0 else both:
+                if how != UNPACKED:
                     pack(model.core)
                 name = f"usual word {usual:g}{how}"
-                run = refinement(model, opening, arguments, repeat, used=how == ", with reasons remembered")
+                known = taught(arguments, usual) if how == KNOWING and usual else ()
+                run = refinement(model, opening, arguments, repeat, known)
                 out["refinement"].setdefault(name, []).append(run)
                 tell(name, run)
                 unpack(model.core)

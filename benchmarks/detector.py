@@ -100,9 +100,10 @@ def main() -> None:
     parser.add_argument("--settings", type=json.loads, default={}, help="training settings over the defaults, as JSON")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    seen: dict[str, Any] = {}
     for seed in arguments.seeds:
         for name in arguments.variants:
-            measure(name, seed, arguments)
+            measure(name, seed, arguments, seen)
     if arguments.out is not None:
         report = pages.facts(
             data=json.loads((arguments.data / "info.json").read_text()),
@@ -122,15 +123,15 @@ def sizes(samples: Sequence[Sample]) -> dict[str, int]:
     }
 
 
-def measure(name: str, seed: int, arguments: argparse.Namespace) -> None:
-    """Train a variant and write its scores, where they are not there yet."""
+def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str, Any]) -> None:
+    """Train a variant and write its scores, where they are not there yet; all share what the frozen eyes saw."""
     folder = arguments.runs / _folder(name, seed)
     if (folder / "scores.json").is_file():
         return
     variant = VARIANTS[name]
     begun = time.process_time()
     detector = arguments.runs / _folder(variant.like or name, seed) / "detector"
-    about = train(variant, seed, arguments, detector)
+    about = train(variant, seed, arguments, detector, seen)
     trained = time.process_time() - begun
     found: dict[str, Any] = {"variant": name, "seed": seed, "training": about, "cpu seconds": round(trained)}
     judge = asked(variant, detector)
@@ -151,7 +152,9 @@ def _folder(name: str, seed: int) -> str:
     return f"{name.replace(' ', '-').replace(',', '').replace('%', 'p')}-{seed}"
 
 
-def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path) -> Mapping[str, Any] | None:
+def train(
+    variant: Variant, seed: int, arguments: argparse.Namespace, out: Path, seen: dict[str, Any]
+) -> Mapping[str, Any] | None:
     """Train a variant, or find it trained."""
     whole = read_labelled([arguments.data], variant.splits).items
     samples = thinned(whole, variant.dense)
@@ -164,7 +167,10 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace, out: Path)
         return None
     if variant.shares is not None or len(samples) < len(whole):
         config = shared_out(whole, samples, config, variant.shares)
-    return run.train(model, samples, config, out, accelerator=accelerator, on_progress=progress(out.parent.name))
+    # Eyes that every seed grows for itself see otherwise.
+    shared = seen if (arguments.eyes / checkpoint.SETTINGS).is_file() else None
+    told = progress(out.parent.name)
+    return run.train(model, samples, config, out, accelerator=accelerator, on_progress=told, seen=shared)
 
 
 def beginning(eyes: Path, samples: Sequence[Sample], seed: int, accelerator: Any) -> ArmorModel:

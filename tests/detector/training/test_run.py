@@ -75,6 +75,20 @@ def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> No
         train(pockets.model(), pockets.samples(), replace(QUICK, seed=3), tmp_path, accelerator=_cpu(QUICK))
 
 
+def test_what_a_frozen_tower_saw_serves_another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen, seen = replace(QUICK, freeze_vision=True), {}
+    train(pockets.model(), pockets.samples(), frozen, tmp_path / "a", accelerator=_cpu(frozen), seen=seen)
+    assert set(seen) == {sample.id for sample in pockets.samples()}
+    monkeypatch.setattr(Learner, "see", None)
+    train(pockets.model(), pockets.samples(), frozen, tmp_path / "b", accelerator=_cpu(frozen), seen=dict(seen))
+    first, second = (checkpoint.load(tmp_path / name).state_dict() for name in "ab")
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    monkeypatch.undo()
+    learning: dict[str, torch.Tensor] = {}
+    train(pockets.model(), pockets.samples(), QUICK, tmp_path / "c", accelerator=_cpu(QUICK), seen=learning)
+    assert not learning
+
+
 @pytest.mark.slow
 def test_a_pocket_learns_red_from_blue_and_says_why(tmp_path: Path) -> None:
     config = replace(

@@ -62,15 +62,15 @@ class TrainingConfig:
     """
 
     method: Method = "armor"
-    warm_up_epochs: float = 11.0
-    conditioned_epochs: float = 2.5
-    online_epochs: float = 1.0
+    warm_up_epochs: float = 5.5
+    conditioned_epochs: float = 3.5
+    online_epochs: float = 0.5
     rounds: int = 3
-    batch: int = 32
+    batch: int = 8
     micro_batch: int | None = None
     dense_share: float | None = 0.75
     balanced: bool = True
-    lr: float = 1e-3
+    lr: float = 7e-4
     online_rate: float = 0.25
     vision_lr: float = 2e-4
     weight_decay: float = 0.1

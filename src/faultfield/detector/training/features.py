@@ -25,11 +25,18 @@ class FeatureCache:
         pictures: Where patches come from.
         run: Calls a function with the learner, under the wrapper that shards it.
         keep: Whether to keep what was encoded: only with a frozen tower.
+        kept: What the same tower encoded before, float (tokens, width) by row; added to where `keep` says so.
     """
 
-    def __init__(self, pictures: Pictures, run: Callable[[Callable[[Learner], Any]], Any], keep: bool) -> None:
+    def __init__(
+        self,
+        pictures: Pictures,
+        run: Callable[[Callable[[Learner], Any]], Any],
+        keep: bool,
+        kept: dict[int, Tensor] | None = None,
+    ) -> None:
         self._pictures, self._run, self._keep = pictures, run, keep
-        self._kept: dict[int, Tensor] = {}
+        self._kept: dict[int, Tensor] = {} if kept is None or not keep else kept
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -47,7 +54,7 @@ class FeatureCache:
             fresh = dict(zip(missing, torch.split(tokens, lengths), strict=True))
         out = torch.cat([fresh[row] if row in fresh else self._kept[row].to(device) for row in rows])
         if self._keep:
-            self._kept |= {row: tokens.cpu() for row, tokens in fresh.items()}
+            self._kept.update({row: tokens.cpu() for row, tokens in fresh.items()})
         return out
 
     def pixels(self, rows: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:

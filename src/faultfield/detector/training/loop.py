@@ -72,6 +72,7 @@ class Loop:
         out: Directory for checkpoints and TensorBoard's events; None keeps nothing.
         on_progress: Told what is done.
         on_step: Told of every gradient step.
+        kept: Picture tokens by row that the same tower encoded before; added to where the tower stays as it is.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Loop:
         out: str | Path | None = None,
         on_progress: Progress | None = None,
         on_step: Callable[[Step], None] | None = None,
+        kept: dict[int, Tensor] | None = None,
     ) -> None:
         self._course, self._config, self._accelerator = course, config, accelerator
         dense = [course.annotated(row) is not None for row in range(len(course))]
@@ -95,10 +97,10 @@ class Loop:
         learner.whole_blocks = self._sharded or config.checkpointing
         frozen = not any(p.requires_grad for p in learner.model.core.model.visual.parameters())
         self._frozen = frozen
-        self._features = FeatureCache(course, self._run, keep=frozen and not self._sharded)
+        self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept)
         # How often it is saved and how a batch is cut up does not change what is learned.
-        kept = {k: v for k, v in config.to_json().items() if k not in ("save_every", "micro_batch")}
-        run = {"config": kept, "samples": _digest(course)}
+        decisive = {k: v for k, v in config.to_json().items() if k not in ("save_every", "micro_batch")}
+        run = {"config": decisive, "samples": _digest(course)}
         self._checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
 
     @property

@@ -42,6 +42,7 @@ def train(
     store: str | None = None,
     on_progress: Progress | None = None,
     on_step: Callable[[Step], None] | None = None,
+    seen: dict[str, Any] | None = None,
 ) -> Mapping[str, Any]:
     """Train a detector and write it; killed and called again, it goes on where it was.
 
@@ -54,6 +55,7 @@ def train(
         store: Type of the weights on disk, as `checkpoint.save` takes it.
         on_progress: Told what is done.
         on_step: Told of every gradient step.
+        seen: Picture tokens by sample id, of an earlier training with the same frozen tower; what is encoded is added.
 
     Returns:
         What `training.json` holds: the settings, how many samples and steps, and the last step's losses.
@@ -85,8 +87,11 @@ def train(
             on_step(step)
 
     learner = Learner(model)
-    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note)
+    seen = {} if seen is None else seen
+    kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
+    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept)
     steps = loop.run()
+    seen.update({samples[row].id: tokens for row, tokens in kept.items()})
     state = loop.state()
     if accelerator.is_main_process:
         # Sharded weights become whole ones again; training is over, so nobody needs the shards.
@@ -180,7 +185,13 @@ def open_eyes(
 
 def _captioning(config: SightConfig) -> TrainingConfig:
     return TrainingConfig(
-        method="captions", warm_up_epochs=config.captions, dense_share=None, balanced=False, seed=config.seed
+        method="captions",
+        warm_up_epochs=config.captions,
+        batch=32,
+        lr=1e-3,
+        dense_share=None,
+        balanced=False,
+        seed=config.seed,
     )
 
 

@@ -1,7 +1,8 @@
 """The detector and what it is compared with, trained on the same data with the same eyes: ARMOR's Tables 1, 2, 3, 7.
 
 Every variant begins with the same model, which can see and say what it sees (`faultfield detector train --sight`) but
-was never asked for a verdict; all take the same number of gradient steps. Each is measured on the data's three test
+was never asked for a verdict; all take the same number of gradient steps (a third of them where each step is of three
+rounds). Each is measured on the data's three test
 splits: other seeds of the tasks that were trained on, tasks that were not, and the other workspace, of which only dense
 samples were seen.
 
@@ -78,7 +79,7 @@ VARIANTS: Mapping[str, Variant] = {
     "multitask prediction": Variant((1, 0, 0), rounds=1),
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.8, 0.2, 0)),
-    "online imitation only": Variant((0, 0, 1)),
+    "online imitation only": Variant((0, 0, 1 / 3)),
     "sft-d, transfer": Variant((1, 0, 0), method="sft-d", splits=TRANSFER),
     "sft-s+d, transfer": Variant((1, 0, 0), method="sft-s+d", splits=TRANSFER),
     **{

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import pytest
+
+KEEPS = """
+import sys
+import numpy as np
+from faultfield.detector.training.memory import give_back_large
+
+def resident():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) / 1024
+
+if sys.argv[1] == "give back" and not give_back_large():
+    sys.exit(3)
+np.ones(3_500_000)  # Freed, it teaches glibc to take the next ones from its heap.
+before = resident()
+patches = [np.ones(1_000_000) for _ in range(8)]
+small = np.ones(12_000)  # On top of the heap, so that what lies below it stays.
+del patches
+print(resident() - before)
+"""
+
+
+def _kept_megabytes(how: str) -> float:
+    done = subprocess.run([sys.executable, "-c", KEEPS, how], capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        pytest.skip("another C library than glibc")
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_what_was_large_is_given_back_when_it_is_freed() -> None:
+    assert _kept_megabytes("give back") < 10
+    assert _kept_megabytes("as ever") > 50

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from faultfield.detector.opening import Opening
 from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.memory import large_given_back
 
 
 class Pictures(Protocol):
@@ -45,17 +46,19 @@ class FeatureCache:
     def of(self, rows: Sequence[int], device: torch.device) -> Tensor:
         """Tokens of several rows, one after another, float (tokens, width), without gradient."""
         missing = list(dict.fromkeys(row for row in rows if row not in self._kept))
-        fresh: dict[int, Tensor] = {}
-        if missing:
-            pixels, grid = self.pixels(missing, device)
-            tokens = self._run(lambda learner: learner.see(pixels, grid))
-            openings = [self._pictures.opening(row, pixels=False) for row in missing]
-            lengths = [int((opening.ids == opening.placeholder).sum()) for opening in openings]
-            fresh = dict(zip(missing, torch.split(tokens, lengths), strict=True))
+        fresh = self._encoded(missing, device) if missing else {}
         out = torch.cat([fresh[row] if row in fresh else self._kept[row].to(device) for row in rows])
         if self._keep:
             self._kept.update({row: tokens.cpu() for row, tokens in fresh.items()})
         return out
+
+    def _encoded(self, rows: Sequence[int], device: torch.device) -> dict[int, Tensor]:
+        with large_given_back():
+            pixels, grid = self.pixels(rows, device)
+            tokens = self._run(lambda learner: learner.see(pixels, grid))
+        openings = [self._pictures.opening(row, pixels=False) for row in rows]
+        lengths = [int((opening.ids == opening.placeholder).sum()) for opening in openings]
+        return dict(zip(rows, torch.split(tokens, lengths), strict=True))
 
     def pixels(self, rows: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
         """Patches and grids of several rows, one after another."""

@@ -17,7 +17,6 @@ from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Progress, Step
-from faultfield.detector.training.memory import give_back_large
 from faultfield.detector.training.sight import SightConfig, pretrain
 from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.detector.views import Viewer
@@ -79,7 +78,6 @@ def train(
     }
     if (finished := _finished(out, about)) is not None:
         return finished
-    give_back_large()
     adapt(model, config)
     last: list[Step] = []
 
@@ -166,7 +164,6 @@ def open_eyes(
         DetectorError: Pictures that cannot be learned from.
         CheckpointError: A damaged checkpoint, or a tower of another shape.
     """
-    give_back_large()
     tower = model.core.model.visual
     if (Path(sight) / checkpoint.SETTINGS).is_file():
         try:

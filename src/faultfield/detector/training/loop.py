@@ -54,6 +54,9 @@ class Step:
 Progress = Callable[[str, int, int], None]
 """Called with the phase, how many of its steps are done, and of how many."""
 
+EYES = "pictures"
+"""What progress calls the encoding of all pictures by a frozen tower, ahead of the first phase."""
+
 _DROPOUT, _MASKS, _DRAWS = 1, 2, 3
 """Keys that keep the random numbers of a step apart."""
 
@@ -133,6 +136,9 @@ class Loop:
         done = self._checkpoints.resume() if self._checkpoints else 0
         events = self._checkpoints.events(done) if self._checkpoints else None
         last = self.steps if until is None else min(until, self.steps)
+        rows = range(len(self._course))
+        if (last - done) * self._config.batch >= len(rows):
+            self._features.fill(rows, self._accelerator.device, lambda seen: self._tell(EYES, seen, len(rows)))
         for step in range(done, last):
             phase = phase_at(self.plan, step)
             taken = self._step(step, phase)

@@ -63,7 +63,10 @@ def test_all_factors_at_once_leave_no_trace(puck: Metaworld) -> None:
         np.testing.assert_array_equal(array, after[key], err_msg=key)
 
 
-@pytest.mark.parametrize("task", ["reach-v3", "basketball-v3", "drawer-close-v3", "button-press-topdown-v3"])
+@pytest.mark.parametrize("task", [
+    "reach-v3", "basketball-v3", "drawer-close-v3", "button-press-topdown-v3", "plate-slide-v3", "window-open-v3",
+    "faucet-open-v3", "handle-press-v3", "coffee-button-v3",
+])  # fmt: skip
 def test_the_object_named_is_the_one_painted(task: str) -> None:
     env = Metaworld(task, size=64)
     nominal = begin(env, seed=2)[IMAGE].astype(int)

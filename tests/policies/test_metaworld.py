@@ -11,7 +11,8 @@ from faultfield.errors import EnvError, PolicyError
 from faultfield.policies.base import Policy, check_actions
 from faultfield.policies.metaworld import PHASES, READS_GOAL, MetaworldExpert
 
-TRIED = ("push-v3", "bin-picking-v3", "assembly-v3", "drawer-open-v3")
+TRIED = ("push-v3", "bin-picking-v3", "assembly-v3", "drawer-open-v3", "plate-slide-v3", "hand-insert-v3",
+         "pick-out-of-hole-v3", "window-open-v3", "faucet-open-v3", "button-press-v3")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +114,19 @@ def test_it_goes_where_it_believes_the_goal_to_be(envs: dict[str, Metaworld]) ->
 def test_what_it_reads_of_the_goal_is_as_told(task: str) -> None:
     expert = MetaworldExpert(task)
     read = set()
-    # Hand, object and goal as they come up on the way: the hand at the object, low and high, the goal near or far.
+    # Hand, object and goal as they come up on the way: the hand at the object or behind it, low and high, before a wall
+    # and past it, the goal near or far.
     ways = itertools.product(
-        (-0.02, 0.0), (0.0, 0.03), (0.5, 1.0), (0.02, 0.16, 0.32), ((0.005, 0.02, 0.0), (-0.15, 0, -0.14))
+        ((-0.02, 0.0), (0.0, 0.0), (0.0, -0.055)),
+        (0.0, 0.03, 0.05),
+        (0.5, 1.0),
+        ((0.65, 0.02), (0.65, 0.16), (0.65, 0.32), (0.85, 0.32)),
+        ((0.005, 0.02, 0.0), (-0.15, 0, -0.14)),
     )
-    for aside, gap, opening, height, far in ways:
+    for aside, gap, opening, place, far in ways:
         state = np.zeros(39)
-        state[HAND] = (0.05, 0.65, height)
-        state[OBJECT], state[GOAL] = state[HAND] - (aside, 0.0, gap), state[HAND] + far
+        state[HAND] = (0.05, *place)
+        state[OBJECT], state[GOAL] = state[HAND] - (*aside, gap), state[HAND] + far
         state[OPENING] = opening
         for axis, by in itertools.product(range(3), (-0.03, 0.005)):
             other = state.copy()

@@ -54,7 +54,8 @@ class Task:
 
 
 RED, GREEN, BLUE, ORANGE = (0.5, 0.0, 0.0), (0.3, 1.0, 0.3), (0.0, 0.0, 1.0), (0.9, 0.4, 0.1)
-PALE_GREEN, WHITE = (0.5, 0.85, 0.5), (0.9, 0.9, 0.9)
+PALE_GREEN, WHITE, BLACK = (0.5, 0.85, 0.5), (0.9, 0.9, 0.9), (0.2, 0.2, 0.2)
+BROWN, DARK_RED = (0.35, 0.22, 0.1), (0.35, 0.2, 0.2)
 
 TASKS = {
     task.name: task
@@ -77,6 +78,25 @@ TASKS = {
         Task("door-open-v3", "Open the door of the safe.", ("door",), "door", (0.2, 0.2, 0.25), 160, loose=False),
         Task("button-press-topdown-v3", "Press the red button from above.", ("red button",), "button", (0.9, 0.1, 0.1),
              120, loose=False),
+        Task("coffee-pull-v3", "Pull the mug to the green ball.", ("mug", "green ball"), "obj", WHITE, 200),
+        Task("sweep-into-v3", "Sweep the brown cube into the hole.", ("brown cube", "hole"), "obj", BROWN, 160),
+        Task("plate-slide-v3", "Slide the black puck into the hockey goal.", ("black puck", "hockey goal"),
+             "puck_channel", BLACK, 120, loose=False),
+        Task("plate-slide-side-v3", "Slide the black puck sideways into the hockey goal.",
+             ("black puck", "hockey goal"), "puck_channel", BLACK, 120, loose=False),
+        Task("hand-insert-v3", "Put the brown cube into the hole.", ("brown cube", "hole"), "obj", BROWN, 160),
+        Task("pick-out-of-hole-v3", "Take the red puck out of the hole and bring it to the blue ball.",
+             ("red puck", "blue ball"), "obj", (1.0, 0.1, 0.1), 240),
+        Task("pick-place-wall-v3", "Bring the red puck over the wall to the blue ball.", ("red puck", "blue ball"),
+             "obj", RED, 200),
+        Task("window-open-v3", "Open the window.", ("window",), "windowb_a", DARK_RED, 160, loose=False),
+        Task("window-close-v3", "Close the window.", ("window",), "windowb_a", DARK_RED, 160, loose=False),
+        Task("faucet-open-v3", "Open the faucet.", ("faucet",), "faucet_link2", RED, 120, loose=False),
+        Task("handle-press-v3", "Press the red handle down.", ("red handle",), "handle_link", RED, 100, loose=False),
+        Task("button-press-v3", "Press the red button from the front.", ("red button",), "button", (0.9, 0.1, 0.1),
+             120, loose=False),
+        Task("coffee-button-v3", "Press the button of the coffee machine.", ("button",), "cmbutton", WHITE, 100,
+             loose=False),
     )
 }  # fmt: skip
 

@@ -1,5 +1,7 @@
 """metaworld's tasks with the faults that their experts can have: another arm, another workspace, no rotations."""
 
+from collections.abc import Mapping
+
 from faultfield.envs.metaworld import GOAL, OBJECT, OPENING, TASKS
 from faultfield.faults.task import FORWARD_Y, FaultTask, Hand, Option
 from faultfield.policies.metaworld import READS_GOAL, MetaworldExpert
@@ -15,6 +17,9 @@ HORIZONS = {
     "reach-v3": 75, "push-v3": 85, "pick-place-v3": 80, "shelf-place-v3": 130, "bin-picking-v3": 170,
     "basketball-v3": 125, "assembly-v3": 120, "peg-insert-side-v3": 150, "coffee-push-v3": 75, "drawer-open-v3": 115,
     "drawer-close-v3": 100, "door-open-v3": 120, "button-press-topdown-v3": 90,
+    "coffee-pull-v3": 110, "sweep-into-v3": 80, "plate-slide-v3": 70, "plate-slide-side-v3": 65, "hand-insert-v3": 85,
+    "pick-out-of-hole-v3": 160, "pick-place-wall-v3": 120, "window-open-v3": 120, "window-close-v3": 110,
+    "faucet-open-v3": 80, "handle-press-v3": 55, "button-press-v3": 80, "coffee-button-v3": 55,
 }  # fmt: skip
 """Control steps in which an expert with nothing wrong is done, and a quarter more: it never stops trying."""
 
@@ -25,8 +30,12 @@ DROPS = {
     "basketball-v3": ("lift",),
     "assembly-v3": ("lift", "move"),
     "peg-insert-side-v3": ("move", "insert"),
+    "hand-insert-v3": (),
+    "pick-out-of-hole-v3": ("lift", "move"),
+    "pick-place-wall-v3": ("lift", "move"),
 }
-"""Phases of the tasks in which the object must be held, and in which letting go of it makes a failure."""
+"""Phases of the tasks in which the object must be held, and in which letting go of it makes a failure; none where only
+not grasping it at all does."""
 
 PASSED = {
     ("reach-v3", "x"): (-1,),
@@ -35,13 +44,49 @@ PASSED = {
     ("push-v3", "x"): (-1,),
     ("push-v3", "z"): (),
     ("coffee-push-v3", "x"): (-1,),
+    ("coffee-pull-v3", "x"): (1,),
+    ("coffee-pull-v3", "y"): (-1,),
+    ("coffee-pull-v3", "z"): (),
+    ("sweep-into-v3", "x"): (-1,),
+    ("sweep-into-v3", "z"): (),
+    ("hand-insert-v3", "z"): (),
+    ("pick-out-of-hole-v3", "x"): (1,),
+    ("pick-place-wall-v3", "x"): (-1,),
+    ("pick-place-wall-v3", "z"): (),
 }
 """Ways along which a goal can be missed; elsewhere both. A goal that is passed on the way counts as reached."""
 
-BESIDE = {("push-v3", "x"): (1,), ("coffee-push-v3", "x"): (1,), ("drawer-close-v3", "x"): (-1,)}
-"""Ways along which the object can be missed; elsewhere both. What lies in the hand's way is pushed all the same."""
+BESIDE: Mapping[tuple[str, str], tuple[int, ...]] = {
+    ("push-v3", "x"): (1,),
+    ("coffee-push-v3", "x"): (1,),
+    ("drawer-close-v3", "x"): (-1,),
+    # Along its own length a peg can be held anywhere.
+    ("peg-insert-side-v3", "y"): (),
+    ("coffee-pull-v3", "y"): (1,),
+    ("sweep-into-v3", "x"): (1,),
+    ("plate-slide-v3", "x"): (),
+    ("window-open-v3", "z"): (-1,),
+    ("window-close-v3", "z"): (-1,),
+    ("faucet-open-v3", "x"): (-1,),
+    ("handle-press-v3", "x"): (-1,),
+    ("handle-press-v3", "z"): (),
+    ("button-press-v3", "x"): (-1,),
+    ("button-press-v3", "z"): (-1,),
+    ("coffee-button-v3", "x"): (),
+    ("coffee-button-v3", "z"): (-1,),
+}
+"""Ways along which the object can be missed; elsewhere both, and along z upwards. What lies in the hand's way is pushed
+all the same; and above the fingers is the hand, so that what stands upright is missed only by going too low."""
 
-MISSES = {"drawer-open-v3": (0.08, 0.14), "drawer-close-v3": (0.12, 0.2), "button-press-topdown-v3": (0.08, 0.15)}
+GOES = {"peg-insert-side-v3": "move", "hand-insert-v3": "move"}
+"""Phase in which a wrong goal is gone to, where it is not the last: a hole that was reached is not left any more."""
+
+MISSES = {
+    "drawer-open-v3": (0.08, 0.14), "drawer-close-v3": (0.12, 0.2), "button-press-topdown-v3": (0.08, 0.15),
+    "plate-slide-v3": (0.08, 0.14), "plate-slide-side-v3": (0.08, 0.14), "window-open-v3": (0.07, 0.13),
+    "window-close-v3": (0.07, 0.13), "handle-press-v3": (0.11, 0.17), "button-press-v3": (0.08, 0.14),
+    "coffee-button-v3": (0.08, 0.14),
+}  # fmt: skip
 """Metres by which the hand must be off where what is handled is wide; elsewhere `MISS`."""
 MISS = (0.05, 0.10)
 
@@ -77,14 +122,12 @@ def _options(name: str, phases: tuple[str, ...], thing: str) -> list[Option]:
     low, high = MISSES.get(name, MISS)
     options = []
     if "approach" in phases:
-        # Along its own length a peg can be held anywhere.
-        axes = "x" if name == "peg-insert-side-v3" else "xy"
-        for axis in axes:
-            signs: tuple[int, ...] = BESIDE.get((name, axis), (-1, 1))
-            options.append(Option(f"translation_{axis}", "approach", thing, low, high, ("object",), signs=signs))
-        options.append(Option("translation_z", "approach", thing, low, high, ("object",), signs=(1,)))
+        for axis in _AXES:
+            signs: tuple[int, ...] = BESIDE.get((name, axis), (1,) if axis == "z" else (-1, 1))
+            if signs:
+                options.append(Option(f"translation_{axis}", "approach", thing, low, high, ("object",), signs=signs))
     if name in READS_GOAL:
-        last = phases[-1] if name != "peg-insert-side-v3" else "move"
+        last = GOES.get(name, phases[-1])
         for axis, theirs in _AXES.items():
             ways: tuple[int, ...] = PASSED.get((name, axis), (1,) if axis == "z" else (-1, 1))
             if theirs in READS_GOAL[name] and ways:

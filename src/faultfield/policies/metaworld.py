@@ -128,13 +128,80 @@ PHASES: Mapping[str, Mapping[str, Begins]] = {
         "approach": lambda s: True,
         "press": lambda s: s.aside() <= 0.04,
     },
+    "coffee-pull-v3": {
+        "approach": lambda s: True,
+        "grasp": lambda s: s.aside(x=-0.005) <= 0.06,
+        "pull": lambda s: s.moved,
+    },
+    "sweep-into-v3": {
+        "approach": lambda s: True,
+        "grasp": lambda s: s.aside(x=-0.005) <= 0.04,
+        "push": lambda s: s.aside(x=-0.005) <= 0.04 and s.above(z=0.01) <= 0.04,
+    },
+    "plate-slide-v3": {
+        "approach": lambda s: True,
+        "contact": lambda s: s.aside(y=-0.055) <= 0.03,
+        "push": lambda s: s.above(z=0.03) <= 0.04,
+    },
+    "plate-slide-side-v3": {
+        "approach": lambda s: True,
+        "contact": lambda s: s.aside(x=0.07) <= 0.04,
+        "push": lambda s: s.above(z=-0.005) <= 0.04,
+    },
+    "hand-insert-v3": {
+        "approach": lambda s: True,
+        "grasp": lambda s: s.aside() <= 0.02,
+        "move": lambda s: s.moved,
+        "insert": lambda s: bool(np.hypot(*(s.hand[:2] - s.goal[:2])) <= 0.04),
+    },
+    "pick-out-of-hole-v3": {
+        "approach": lambda s: True,
+        "grasp": lambda s: s.aside() <= 0.02,
+        "lift": lambda s: s.risen,
+        "move": lambda s: bool(abs(s.hand[2] - s.goal[2]) <= 0.04),
+    },
+    "pick-place-wall-v3": {
+        "approach": lambda s: True,
+        "grasp": lambda s: s.aside(x=-0.005) <= 0.015,
+        "lift": lambda s: s.risen,
+        "move": lambda s: bool(s.hand[2] >= 0.25),
+    },
+    "window-open-v3": {
+        "approach": lambda s: True,
+        "contact": lambda s: s.aside(x=-0.03, y=-0.03) <= 0.04,
+        "open": lambda s: s.above(z=-0.08) <= 0.02,
+    },
+    "window-close-v3": {
+        "approach": lambda s: True,
+        "contact": lambda s: s.aside(x=0.03, y=-0.03) <= 0.04,
+        "push": lambda s: s.above(z=-0.08) <= 0.02,
+    },
+    "faucet-open-v3": {
+        "approach": lambda s: True,
+        "contact": lambda s: s.aside(x=-0.04) <= 0.04,
+        "open": lambda s: s.above(z=0.03) <= 0.04,
+    },
+    "handle-press-v3": {
+        "approach": lambda s: True,
+        "press": lambda s: s.aside(y=-0.02) <= 0.02,
+    },
+    "button-press-v3": {
+        "approach": lambda s: True,
+        "press": lambda s: bool(abs(s.hand[0] - s.object[0]) <= 0.02) and s.above(z=-0.07) <= 0.02,
+    },
+    "coffee-button-v3": {
+        "approach": lambda s: True,
+        "press": lambda s: float(np.hypot(s.hand[0] - s.object[0], s.above(z=-0.07))) <= 0.02,
+    },
 }
 """The phases of each task in order, and when each begins: where metaworld's policy changes what it does, or the object
 begins to move. A phase is reached when it and all before it have begun."""
 
 READS_GOAL: Mapping[str, str] = {
     "reach-v3": "xyz", "push-v3": "xyz", "pick-place-v3": "xyz", "assembly-v3": "xyz", "coffee-push-v3": "xy",
-    "shelf-place-v3": "x", "basketball-v3": "x", "peg-insert-side-v3": "y",
+    "shelf-place-v3": "x", "basketball-v3": "x", "peg-insert-side-v3": "y", "coffee-pull-v3": "xyz",
+    "sweep-into-v3": "xyz", "plate-slide-v3": "x", "hand-insert-v3": "xyz", "pick-out-of-hole-v3": "xyz",
+    "pick-place-wall-v3": "xyz",
 }  # fmt: skip
 """Along which of the simulator's axes metaworld's policy looks at the goal; elsewhere it knows by heart where to go."""
 

@@ -90,7 +90,6 @@ TASKS = {
         Task("pick-place-wall-v3", "Bring the red puck over the wall to the blue ball.", ("red puck", "blue ball"),
              "obj", RED, 200),
         Task("window-open-v3", "Open the window.", ("window",), "windowb_a", DARK_RED, 160, loose=False),
-        Task("window-close-v3", "Close the window.", ("window",), "windowb_a", DARK_RED, 160, loose=False),
         Task("faucet-open-v3", "Open the faucet.", ("faucet",), "faucet_link2", RED, 120, loose=False),
         Task("handle-press-v3", "Press the red handle down.", ("red handle",), "handle_link", RED, 100, loose=False),
         Task("button-press-v3", "Press the red button from the front.", ("red button",), "button", (0.9, 0.1, 0.1),

@@ -18,7 +18,7 @@ HORIZONS = {
     "basketball-v3": 125, "assembly-v3": 120, "peg-insert-side-v3": 150, "coffee-push-v3": 75, "drawer-open-v3": 115,
     "drawer-close-v3": 100, "door-open-v3": 120, "button-press-topdown-v3": 90,
     "coffee-pull-v3": 110, "sweep-into-v3": 80, "plate-slide-v3": 70, "plate-slide-side-v3": 65, "hand-insert-v3": 85,
-    "pick-out-of-hole-v3": 160, "pick-place-wall-v3": 120, "window-open-v3": 120, "window-close-v3": 110,
+    "pick-out-of-hole-v3": 160, "pick-place-wall-v3": 120, "window-open-v3": 120,
     "faucet-open-v3": 80, "handle-press-v3": 55, "button-press-v3": 80, "coffee-button-v3": 55,
 }  # fmt: skip
 """Control steps in which an expert with nothing wrong is done, and a quarter more: it never stops trying."""
@@ -66,7 +66,6 @@ BESIDE: Mapping[tuple[str, str], tuple[int, ...]] = {
     ("sweep-into-v3", "x"): (1,),
     ("plate-slide-v3", "x"): (),
     ("window-open-v3", "z"): (-1,),
-    ("window-close-v3", "z"): (-1,),
     ("faucet-open-v3", "x"): (-1,),
     ("handle-press-v3", "x"): (-1,),
     ("handle-press-v3", "z"): (),
@@ -84,7 +83,7 @@ GOES = {"peg-insert-side-v3": "move", "hand-insert-v3": "move"}
 MISSES = {
     "drawer-open-v3": (0.08, 0.14), "drawer-close-v3": (0.12, 0.2), "button-press-topdown-v3": (0.08, 0.15),
     "plate-slide-v3": (0.08, 0.14), "plate-slide-side-v3": (0.08, 0.14), "window-open-v3": (0.07, 0.13),
-    "window-close-v3": (0.07, 0.13), "handle-press-v3": (0.11, 0.17), "button-press-v3": (0.08, 0.14),
+    "handle-press-v3": (0.11, 0.17), "button-press-v3": (0.08, 0.14),
     "coffee-button-v3": (0.08, 0.14),
 }  # fmt: skip
 """Metres by which the hand must be off where what is handled is wide; elsewhere `MISS`."""

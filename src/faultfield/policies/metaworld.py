@@ -171,11 +171,6 @@ PHASES: Mapping[str, Mapping[str, Begins]] = {
         "contact": lambda s: s.aside(x=-0.03, y=-0.03) <= 0.04,
         "open": lambda s: s.above(z=-0.08) <= 0.02,
     },
-    "window-close-v3": {
-        "approach": lambda s: True,
-        "contact": lambda s: s.aside(x=0.03, y=-0.03) <= 0.04,
-        "push": lambda s: s.above(z=-0.08) <= 0.02,
-    },
     "faucet-open-v3": {
         "approach": lambda s: True,
         "contact": lambda s: s.aside(x=-0.04) <= 0.04,

@@ -111,4 +111,4 @@ def test_eyes_are_followed_by_captions(tmp_path: Path) -> None:
         pockets.model(), tmp_path / "data", config, make_accelerator(CONFIG, cpu=True), tmp_path / "work",
         lambda *told: seen.append(told),
     )  # fmt: skip
-    assert [name for name, *_ in seen] == ["sight"] * 2 + ["captions"]
+    assert [name for name, *_ in seen] == ["sight"] * 2 + ["pictures", "captions"]

@@ -82,12 +82,14 @@ VARIANTS: Mapping[str, Variant] = {
     "online imitation only": Variant((0, 0, 1 / 3)),
     "sft-d, transfer": Variant((1, 0, 0), method="sft-d", splits=TRANSFER),
     "sft-s+d, transfer": Variant((1, 0, 0), method="sft-s+d", splits=TRANSFER),
+    "sft-d, transfer, 10% of the dense": Variant((1, 0, 0), method="sft-d", splits=TRANSFER, dense=0.1),
+    "sft-s+d, transfer, 10% of the dense": Variant((1, 0, 0), method="sft-s+d", splits=TRANSFER, dense=0.1),
     **{
         f"armor, transfer, {share:.0%} of the dense": Variant(splits=TRANSFER, dense=share)
         for share in (1, 0.5, 0.25, 0.1)
     },
 }
-"""The last six are the paper's transfer setting: verdicts alone from one workspace, reasons from another (Table 7)."""
+"""The last eight: the paper's transfer setting, verdicts alone from one workspace, reasons from another (Table 7)."""
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ OURS = "armor"
 BASELINES = ("zero-shot", "sft-d", "sft-s+d")
 TABLE_1 = (*BASELINES, OURS, "armor, agreeing")
 TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
-TRANSFER = ("sft-d, transfer", "sft-s+d, transfer")
+TRANSFER = tuple(f"{name}, transfer{share}" for share in ("", ", 10% of the dense") for name in ("sft-d", "sft-s+d"))
 TABLE_7 = tuple(f"armor, transfer, {share} of the dense" for share in ("100%", "50%", "25%", "10%"))
 
 PAPER_7 = "The paper's (Table 7) are at 3000 sparse samples and 300 to 1500 dense ones, of other robots."

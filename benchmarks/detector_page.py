@@ -54,7 +54,7 @@ def _data(report: Mapping[str, Any]) -> list[str]:
 
 
 def _table(title: str, names: Sequence[str], found: Scores, splits: Sequence[str]) -> list[str]:
-    if not names:
+    if not set(names) - {OURS}:
         return []
     head = ["", "seeds"]
     for split in splits:
@@ -148,7 +148,7 @@ def _trainings(results: Sequence[Mapping[str, Any]]) -> list[str]:
         if each["training"]
     ]
     head = ["", "seed", "samples", "dense", "steps", "CPU-minutes"]
-    return ["## Trainings", "", *pages.grid(head, rows)]
+    return ["## Trainings", "", "CPU-minutes since the last interruption.", "", *pages.grid(head, rows)]
 
 
 def _seeds(results: Sequence[Mapping[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ def machine() -> str:
 
 def facts(**more: Any) -> dict[str, Any]:
     """The command, the day and the machine, and whatever else the program has to say of the run."""
-    command = " ".join(["python", *sys.argv])
+    command = shlex.join(["python", *sys.argv])
     return {
         "command": command,
         "date": time.strftime("%Y-%m-%d"),

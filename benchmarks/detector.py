@@ -2,9 +2,8 @@
 
 Every variant begins with the same model, which can see and say what it sees (`faultfield detector train --sight`) but
 was never asked for a verdict; all take the same number of gradient steps (a third of them where each step is of three
-rounds). Each is measured on the data's three test
-splits: other seeds of the tasks that were trained on, tasks that were not, and the other workspace, of which only dense
-samples were seen.
+rounds). Each is measured on the data's three test splits: other seeds of the tasks that were trained on, tasks that
+were not, and the other workspace, of which only dense samples were seen.
 
 Killed and run again, it goes on where it was; what is measured is kept in the runs' directory.
 

@@ -18,7 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,21 @@ class Watched(Refiner):
         self.notes: list[dict[str, float]] = []
         self.passes: list[int] = []
 
+    @contextmanager
+    def counting(self, clock: Clock | None = None) -> Iterator[None]:
+        """Count the passes made inside, and tell a clock of them."""
+        read = Tree.read
+
+        def watched(tree: Tree) -> torch.Tensor:
+            self.passes.append(tree.length)
+            first = len(self.passes) == 1
+            name = "reading the opening and first prompts" if first else "reading other prompts and answers"
+            with nullcontext() if clock is None else clock.time(name):
+                return read(tree)
+
+        with swapped(Tree, "read", watched):
+            yield
+
     def _round(self, tree: Tree, games: Any) -> None:
         before, columns, passes, answers = time.process_time(), tree.length, len(self.passes), games[0].answers
         super()._round(tree, games)
@@ -233,17 +248,9 @@ def refinement(
         samples=arguments.samples, rounds=arguments.rounds, tolerance=-math.inf, longest=arguments.tokens, seed=seed
     )
     clock, refiner = Clock(), Watched(model, how, known)
-    read = Tree.read
-
-    def watched(tree: Tree) -> torch.Tensor:
-        refiner.passes.append(tree.length)
-        first = len(refiner.passes) == 1
-        with clock.time("reading the opening and first prompts" if first else "reading other prompts and answers"):
-            return read(tree)
-
     with (
         clock.watch(model, "see", "encoding the video"),
-        swapped(Tree, "read", watched),
+        refiner.counting(clock),
         clock.time("the rest"),
     ):
         spent = seconds(lambda: refiner.refine([opening], ["clip"]))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pages
+from faultfield.detector.metrics import mean
 
 TESTS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfer": "other workspace"}
 """The test splits in words."""
@@ -162,8 +163,7 @@ def _episodes(results: Sequence[Mapping[str, Any]], split: str, what: str) -> ND
 
 
 def _mean(results: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
-    values = _episodes(results, split, what)
-    return pages.cell(_spread(values), 3)
+    return pages.cell(vars(mean(_episodes(results, split, what), draws=DRAWS)), 3)
 
 
 def _auroc(results: Sequence[Mapping[str, Any]], split: str) -> str:
@@ -173,11 +173,6 @@ def _auroc(results: Sequence[Mapping[str, Any]], split: str) -> str:
 def _difference(ours: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
     both = {each["seed"] for each in ours} & {each["seed"] for each in other}
     values = [_episodes([e for e in results if e["seed"] in both], split, what) for results in (ours, other)]
-    found = _spread(values[0] - values[1])
-    text = f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-    return f"**{text}**" if found["low"] > 0 or found["high"] < 0 else text
-
-
-def _spread(values: NDArray[np.float64]) -> dict[str, float]:
-    rows = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
-    return pages.spread(float(values.mean()), values[rows].mean(axis=1))
+    found = mean(values[0] - values[1], draws=DRAWS)
+    text = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"**{text}**" if found.low > 0 or found.high < 0 else text

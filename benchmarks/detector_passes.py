@@ -20,32 +20,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 import pages
+from detector_cost import Watched
 from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample, read_split
 from faultfield.detector.model import ArmorModel
-from faultfield.detector.refine import Refiner
 from faultfield.detector.trajectories import Refinement
-from faultfield.detector.tree import Tree
 
 WAYS = ("knowing what it was taught", "knowing nothing")
-
-
-class Counted(Refiner):
-    """Notes how many passes every round took."""
-
-    passes: tuple[int, ...] = ()
-
-    def _round(self, tree: Tree, games: Any) -> None:
-        count, read = [0], tree.read
-
-        def counted() -> Any:
-            count[0] += 1
-            return read()
-
-        tree.read = counted  # type: ignore[method-assign]
-        super()._round(tree, games)
-        tree.read = read  # type: ignore[method-assign]
-        self.passes = (*self.passes, count[0])
 
 
 def measure(model: ArmorModel, samples: Sequence[Sample], rounds: int) -> dict[str, Any]:
@@ -54,15 +35,16 @@ def measure(model: ArmorModel, samples: Sequence[Sample], rounds: int) -> dict[s
     Raises:
         AssertionError: An answer depends on what was guessed.
     """
-    passes: dict[str, list[tuple[int, ...]]] = {way: [] for way in WAYS}
+    passes: dict[str, list[tuple[float, ...]]] = {way: [] for way in WAYS}
     tokens = []
     for sample in samples:
         said = []
         for way in WAYS:
             how = Refinement(rounds=rounds, tolerance=-np.inf)
-            refiner = Counted(model, how, None if way == WAYS[0] else ())
-            said.append(refiner.judge([sample.clip()])[0])
-            passes[way].append(refiner.passes)
+            refiner = Watched(model, how, None if way == WAYS[0] else ())
+            with refiner.counting():
+                said.append(refiner.judge([sample.clip()])[0])
+            passes[way].append(tuple(note["passes"] for note in refiner.notes))
         assert said[0].reason == said[1].reason, sample.id
         tokens.append(len(model.scribe.reason_ids(said[0].reason)))
     return {"passes": passes, "tokens": tokens}

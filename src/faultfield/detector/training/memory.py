@@ -18,8 +18,9 @@ def large_given_back() -> Iterator[bool]:
 
     By itself, glibc puts large allocations on its heap once some were freed. There the few kilobytes that a training
     keeps of each sample come to lie in the gaps that its patches (4 MB) leave, so that the next patches do not fit any
-    more: 12 GB after 2000 samples of which 0.4 are used. Everywhere it would double the time of a training step, whose
-    tensors are as large. Where the C library is another one, nothing happens.
+    more: measured, 200 collages take 780 MB, and 6 MB with this. It is for encoding alone: a training step, whose
+    tensors are as large, took twice its time where all from 128 KB on was given back. With another C library nothing
+    happens.
     """
     try:
         known = bool(ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE))

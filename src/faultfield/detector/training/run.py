@@ -184,6 +184,7 @@ def open_eyes(
 
 
 def _captioning(config: SightConfig) -> TrainingConfig:
+    # Four captions of a sample are learned at once, in larger batches than verdicts.
     return TrainingConfig(
         method="captions",
         warm_up_epochs=config.captions,

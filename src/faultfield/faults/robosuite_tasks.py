@@ -18,6 +18,9 @@ WHOLE = ("approach", "descend", "grasp", "lift", "move", "lower", "release", "re
 SIZES = {"cube_size": (1.0, 1.6)}
 """Scales of the cube in every episode: the fingers open 8 cm, the largest cube is 6.7 cm wide."""
 
+TOO_HIGH = 0.06
+"""Metres above where the fingers should close; the approach ends 10 cm above it."""
+
 LARGE = {"cube_size": (1.5, 1.6)}
 """Scales from which a cube does not fit between the fingers by its diagonal."""
 
@@ -25,6 +28,8 @@ LARGE = {"cube_size": (1.5, 1.6)}
 def _misses(thing: str, low: float, high: float) -> tuple[Option, ...]:
     """The gripper goes beside the object, or stays above it."""
     aside = tuple(Option(f"translation_{axis}", "approach", thing, low, high, lasts=TO_GRASP) for axis in "xy")
+    # No higher than this: a hand that closes at the height of the approach has left out its descent.
+    high = min(high, TOO_HIGH)
     return (*aside, Option("translation_z", "approach", thing, low, high, signs=(1,), lasts=TO_GRASP))
 
 
@@ -42,9 +47,12 @@ def _turns(thing: str, pitches: tuple[int, ...] = (-1, 1)) -> tuple[Option, ...]
 
 
 def _askew(thing: str) -> tuple[Option, ...]:
-    """The fingers come down across the cube's corners, where a large one does not fit between them."""
+    """The fingers come down across the cube's corners, where a large one does not fit between them.
+
+    Turned by more than an eighth of a turn, a cube looks as if turned the other way.
+    """
     return (
-        Option("rotation_z", "approach", thing, 0.5, 1.0, lasts=TO_LIFT, scene=LARGE),
+        Option("rotation_z", "approach", thing, 0.45, 0.7, lasts=TO_LIFT, scene=LARGE),
         Option("no_rotation", "approach", thing, scene=LARGE),
     )
 

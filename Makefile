@@ -30,10 +30,14 @@ FAULTS := --tasks Lift,Stack --episodes 2400 --dense 1600 --test 120 --vary 0.5 
   pick-out-of-hole-v3,pick-place-v3,pick-place-wall-v3,plate-slide-side-v3,plate-slide-v3,push-v3,reach-v3,$\
   shelf-place-v3,sweep-into-v3,window-open-v3
 
+# bfloat16 where the processor has instructions for it: a step in three quarters of the time.
+BF16 := $(if $(shell grep -m1 -oE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null),true,false)
+
 detector: setup  ## a pocket detector in runs/detector: data, eyes, training
 	$(BIN)/faultfield detector generate $(FAULTS) --out runs/faults
 	$(BIN)/faultfield detector train --data runs/faults --split train-sparse --split train-dense \
-	  --split train-transfer --sight runs/faults --sight-settings '{epochs: 4, captions: 2.5}' --store float16 --out runs/detector
+	  --split train-transfer --settings '{bf16: $(BF16)}' --sight runs/faults --sight-settings '{epochs: 4, captions: 2.5}' \
+	  --store float16 --out runs/detector
 
 bench-quick: setup  ## every benchmark program at its small size
 	$(BIN)/python benchmarks/quick.py

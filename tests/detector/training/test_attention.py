@@ -1,14 +1,18 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
-from faultfield.detector.training import attention
+from faultfield.detector.training import attention, run
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
 from faultfield.detector.training.run import adapt
+from faultfield.detector.training.sight import SightConfig
 from tests.detector import pockets
 
 
@@ -55,3 +59,20 @@ def test_without_bfloat16_nothing_changes() -> None:
     model = pockets.model()
     adapt(model, TrainingConfig())
     assert model.core.config._attn_implementation == "sdpa"
+
+
+def test_a_tower_that_learns_to_see_in_bfloat16_attends_in_float32(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    attends: list[str] = []
+
+    def pretrain(tower: nn.Module, *rest: object) -> dict[str, float]:
+        attends.append(tower.config._attn_implementation)  # type: ignore[union-attr]
+        return {}
+
+    monkeypatch.setattr(run, "pretrain", pretrain)
+    monkeypatch.setattr(run.SightData, "load", lambda path: None)
+    monkeypatch.setattr(run.captioning, "scenes", lambda path: [])
+    for precision in ("no", "bf16"):
+        run.open_eyes(pockets.model(), tmp_path, SightConfig(), SimpleNamespace(mixed_precision=precision))
+    assert attends == ["sdpa", attention.NAME]

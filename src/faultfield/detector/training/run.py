@@ -171,6 +171,7 @@ def open_eyes(
         except RuntimeError as error:
             raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
         return {}
+    _attend(model, accelerator.mixed_precision == "bf16")
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
     measured = pretrain(tower, patches, width, SightData.load(sight), config, accelerator, work, on_progress)
     told = captioning.scenes(sight)
@@ -240,11 +241,16 @@ def adapt(model: ArmorModel, config: TrainingConfig) -> None:
         model.core.requires_grad_(True)
     model.core.model.visual.requires_grad_(not config.freeze_vision)
     model.head.requires_grad_(True)
-    if config.bf16 and model.device.type == "cpu":
-        use_float32(model.core)
+    _attend(model, config.bf16)
     if config.checkpointing:
         enable = getattr(model.core, "activation_checkpointing_enable", model.core.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
+
+
+def _attend(model: ArmorModel, bf16: bool) -> None:
+    """Attend in the type that is faster where the model lies."""
+    if bf16 and model.device.type == "cpu":
+        use_float32(model.core)
 
 
 def merge(model: ArmorModel) -> None:

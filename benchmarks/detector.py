@@ -37,6 +37,7 @@ from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import CONDITIONED, ONLINE, WARM_UP, phases
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
+from faultfield.faults.claims import parse
 from faultfield.rollouts.verdict import Verdict
 
 TRAINING = ("train-sparse", "train-dense", "train-transfer")
@@ -140,7 +141,11 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
     for split in TESTS:
         samples = read_split(arguments.data, split)
         judged = evaluation.judge(judge, samples)
-        found[split] = {**by_task(samples, judged.verdicts), "episodes": by_episode(samples, judged.verdicts)}
+        found[split] = {
+            **by_task(samples, judged.verdicts),
+            "kinds": by_kind(samples, judged.verdicts),
+            "episodes": by_episode(samples, judged.verdicts),
+        }
     if name == "armor":
         found["rounds"] = rounds(read_split(arguments.data, TESTS[0]), detector)
     files.write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
@@ -229,6 +234,19 @@ def by_task(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[
     for sample in samples:
         groups.setdefault(sample.task, []).append(sample)
     return {name: evaluation.score(group, verdicts).as_json() for name, group in groups.items()}
+
+
+def by_kind(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, float]]:
+    """Of the failures of each kind that reasons tell of: how many, and the mean score of the reasons given."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        kind = parse(sample.reason).kind if sample.failed and sample.reason else None
+        if kind is not None:
+            groups.setdefault(kind, []).append(sample)
+    return {
+        kind: {"count": len(group), "reason": evaluation.score(group, verdicts).reason.value}
+        for kind, group in sorted(groups.items())
+    }
 
 
 def by_episode(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, str]:

@@ -43,6 +43,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)[:2]),
         *_transfer(found),
+        *_kinds([name for name in ("sft-d", OURS) if name in found], found),
         *_rounds(found.get(OURS, [])),
         *_trainings(report["results"]),
     ]
@@ -105,6 +106,21 @@ def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], our
         rows.append(row)
     head = [f"{ours} − this", *(f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "reason"))]
     return [*pages.grid(head, rows), ""] if rows else []
+
+
+def _kinds(names: Sequence[str], found: Scores) -> list[str]:
+    """What each kind of failure's reasons score."""
+    rows = []
+    for split, words in TESTS.items():
+        told = [each[split].get("kinds", {}) for name in names for each in found[name]]
+        for kind in sorted(set().union(*told)):
+            values = [[each[split]["kinds"][kind] for each in found[name]] for name in names]
+            means = [f"{np.mean([value['reason'] for value in of]):.2f}" for of in values]
+            rows.append([words, kind.replace("_", " "), str(values[0][0]["count"]), *means])
+    if not rows:
+        return []
+    head = ["", "kind", "failures", *(f"{name}: reason" for name in names)]
+    return ["## Reasons by what went wrong", "", *pages.grid(head, rows), ""]
 
 
 def _rounds(results: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ import detector_page
 from faultfield.detector.data import Sample
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import phases
+from faultfield.rollouts.verdict import Round, Verdict
 
 CONFIG = TrainingConfig(warm_up_epochs=4, conditioned_epochs=3, online_epochs=1, batch=8)
 
@@ -67,6 +68,25 @@ def _result(variant: str, seed: int, right: str) -> dict[str, object]:
         "cpu seconds": 90,
         **dict.fromkeys(bench.TESTS, split),
     }
+
+
+def test_reasons_are_scored_by_what_went_wrong() -> None:
+    reasons = {
+        "a": "The gripper did not close while grasping the cube.",
+        "b": "The gripper lost its hold while lifting the cube.",
+        "c": "The gripper lost its hold while lifting the cube.",
+    }
+    samples = [Sample(id, "Lift", True, reason, task="Lift", given=None) for id, reason in reasons.items()]
+    samples.append(Sample("d", "Lift", False, "The robot succeeded.", task="Lift", given=None))
+    said = {**reasons, "c": "The robot succeeded.", "d": "The robot succeeded."}
+    verdicts = {id: Verdict.of((Round(0.9, reason, 0.1, 0.1),), best=0) for id, reason in said.items()}
+    found = bench.by_kind(samples, verdicts)
+    assert {kind: each["count"] for kind, each in found.items()} == {"no_grasp": 1, "slip": 2}
+    assert found["no_grasp"]["reason"] == 1.0
+    assert found["slip"]["reason"] == 0.5
+    results = [{**_result("armor", 0, "1 0"), "test-seen": {**_result("armor", 0, "1 0")["test-seen"], "kinds": found}}]  # type: ignore[dict-item]
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert "| seen tasks | slip | 2 | 0.50 |" in text
 
 
 def test_the_page_averages_seeds_and_pairs_episodes() -> None:

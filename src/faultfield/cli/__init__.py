@@ -1,12 +1,23 @@
 """The command line: parses, calls, prints. One command a stage."""
 
-import os
 import sys
 import warnings
 
 import typer
 
-from faultfield.cli import compare, detector, detector_train, explain, export, field, hunt, policy, repair, study
+from faultfield.cli import (
+    compare,
+    detector,
+    detector_train,
+    explain,
+    export,
+    field,
+    hunt,
+    policy,
+    repair,
+    study,
+    threads,
+)
 from faultfield.cli.console import err
 from faultfield.errors import FaultfieldError
 
@@ -33,9 +44,7 @@ explain.register(app)
 
 def main() -> None:
     """The `faultfield` command: a user's error is one sentence and exit code 2, Ctrl-C is 130."""
-    # One thread for each process: workers do not fight over cores, and results are the same on any number of them.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    threads.one_each()
     # What libraries have to say to their own developers; `python -W default -m faultfield` shows it.
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

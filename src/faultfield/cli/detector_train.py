@@ -8,6 +8,7 @@ import typer
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Model, Rounds, Seed, Trajectories, load_detector
 from faultfield.cli.options import mapping
+from faultfield.cli.threads import all_cores
 from faultfield.errors import DetectorError
 
 _RULE = "The {} must be a YAML mapping such as '{{seed: 0}}'"
@@ -64,7 +65,7 @@ def train(
     read = read_labelled(data) if split is None else read_labelled(data, split)
     for problem in read.problems:
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
-    with Bars().stages() as update:
+    with all_cores(), Bars().stages() as update:
         start, accelerator = (
             run.begin(model, read.items, mapping(view, _RULE.format("view")), seed, captioning.sentences(sight)),
             run.make_accelerator(config),

@@ -70,7 +70,7 @@ class Variant:
     agreeing: bool = False
 
 
-VARIANTS: Mapping[str, Variant] = {
+BASE: Mapping[str, Variant] = {
     "zero-shot": Variant(method="none"),
     "sft-d": Variant((1, 0, 0), method="sft-d"),
     "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
@@ -80,16 +80,15 @@ VARIANTS: Mapping[str, Variant] = {
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.8, 0.2, 0)),
     "online imitation only": Variant((0, 0, 1 / 3)),
-    "sft-d, transfer": Variant((1, 0, 0), method="sft-d", splits=TRANSFER),
-    "sft-s+d, transfer": Variant((1, 0, 0), method="sft-s+d", splits=TRANSFER),
-    "sft-d, transfer, 10% of the dense": Variant((1, 0, 0), method="sft-d", splits=TRANSFER, dense=0.1),
-    "sft-s+d, transfer, 10% of the dense": Variant((1, 0, 0), method="sft-s+d", splits=TRANSFER, dense=0.1),
-    **{
-        f"armor, transfer, {share:.0%} of the dense": Variant(splits=TRANSFER, dense=share)
-        for share in (1, 0.5, 0.25, 0.1)
-    },
 }
-"""The last eight: the paper's transfer setting, verdicts alone from one workspace, reasons from another (Table 7)."""
+"""Those of Tables 1 and 2."""
+
+VARIANTS = BASE | {
+    f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
+    for share in (1, 0.5, 0.25, 0.1)
+    for name in ("sft-d", "sft-s+d", "armor")
+}
+"""And the paper's transfer setting, verdicts alone from one workspace, reasons from another (Table 7)."""
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ OURS = "armor"
 BASELINES = ("zero-shot", "sft-d", "sft-s+d")
 TABLE_1 = (*BASELINES, OURS, "armor, agreeing")
 TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
-TRANSFER = tuple(f"{name}, transfer{share}" for share in ("", ", 10% of the dense") for name in ("sft-d", "sft-s+d"))
-TABLE_7 = tuple(f"armor, transfer, {share} of the dense" for share in ("100%", "50%", "25%", "10%"))
+SHARES = ("100%", "50%", "25%", "10%")
+"""Of the other workspace's reasons, in Table 7."""
 
 PAPER_7 = "The paper's (Table 7) are at 3000 sparse samples and 300 to 1500 dense ones, of other robots."
 
@@ -71,25 +71,28 @@ def _table(title: str, names: Sequence[str], found: Scores, splits: Sequence[str
 
 
 def _transfer(found: Scores) -> list[str]:
-    names = [name for name in (*TRANSFER, *TABLE_7) if name in found]
+    methods = (*BASELINES[1:], OURS)
+    names = [name for share in SHARES for method in methods if (name := _thinned(method, share)) in found]
     if not names:
         return []
-    split = "test-transfer"
-    head = ["", "seeds", "dense samples", "detection", "AUROC", "reason"]
-    rows = [
-        [
-            name,
-            _seeds(found[name]),
-            str(found[name][0]["training"]["dense"]),
-            _mean(found[name], split, "right"),
-            _auroc(found[name], split),
-            _mean(found[name], split, "reason"),
-        ]
-        for name in names
-    ]
-    title = "Verdicts from one workspace, reasons from another (Tables 1 and 7)"
-    least = _differences(names, found, (split,), TABLE_7[0]) if TABLE_7[0] in found else []
-    return [f"## {title}", "", *pages.grid(head, rows), "", PAPER_7, "", *least]
+    splits = ("test-transfer", "test-seen")
+    head = ["", "seeds", "dense samples"]
+    head += [f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "AUROC", "reason")]
+    rows = []
+    for name in names:
+        row = [name, _seeds(found[name]), str(found[name][0]["training"]["dense"])]
+        for split in splits:
+            row += [_mean(found[name], split, "right"), _auroc(found[name], split), _mean(found[name], split, "reason")]
+        rows.append(row)
+    out = ["## Verdicts from one workspace, reasons from another (Tables 1 and 7)", "", *pages.grid(head, rows), ""]
+    for share in SHARES:
+        same = [name for method in methods if (name := _thinned(method, share)) in found]
+        out += _differences(same, found, splits, _thinned(OURS, share))
+    return [*out, PAPER_7, ""]
+
+
+def _thinned(method: str, share: str) -> str:
+    return f"{method}, transfer, {share} of the dense"
 
 
 def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], ours: str) -> list[str]:

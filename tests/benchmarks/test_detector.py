@@ -100,3 +100,15 @@ def test_the_page_averages_seeds_and_pairs_episodes() -> None:
     assert "| sft-d | **+0.750 [" in text
     assert "Table 3" not in text
     assert "| armor | 1 | 9 | 4 | 7 | 2 |" in text
+
+
+def test_every_share_of_the_reasons_is_compared_within_itself() -> None:
+    results = [
+        _result(f"{name}, transfer, {share} of the dense", 0, right)
+        for share, right in (("50%", "1 1 1 1 1 1 1 1"), ("10%", "0 0 0 0 0 0 0 0"))
+        for name in ("armor", "sft-d")
+    ]
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert text.count("− this |") == 2
+    assert text.count("| sft-d, transfer, 50% of the dense | +0.000 [") == 1
+    assert set(bench.VARIANTS) >= {each["variant"] for each in results}

@@ -122,9 +122,14 @@ def baseline_question(instruction: str, video: bool = False, examples: Sequence[
     return "\n\n".join([*shown, f"Now judge this one:\n{question(instruction, video)}".rstrip("\n")])
 
 
+def baseline_parts(failed: bool, reason: str | None) -> tuple[str, str, str]:
+    """The answer that plain fine-tuning learns, in parts; a sparse sample's reasoning is empty (ARMOR, B.2)."""
+    return "<think>", reason or "", f"</think>\n<answer>{answer_word(failed)}</answer>"
+
+
 def baseline_answer(failed: bool, reason: str | None) -> str:
-    """The answer that plain fine-tuning learns; a sparse sample's reasoning is empty (ARMOR, B.2)."""
-    return f"<think>{reason or ''}</think>\n<answer>{answer_word(failed)}</answer>"
+    """That answer as one text."""
+    return "".join(baseline_parts(failed, reason))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from faultfield.detector import checkpoint
-from faultfield.detector.prompts import Said
+from faultfield.detector.plain import PlainScribe
+from faultfield.detector.prompts import Said, baseline_answer
 from faultfield.detector.refine import Refiner
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
@@ -139,6 +140,16 @@ def test_plain_fine_tuning_learns_what_transformers_would() -> None:
     text = model.processor.tokenizer.decode(torch.cat([openings[0].ids, torch.tensor(taught.parts[0].ids)]).tolist())
     assert text.count("<think>") == 2
     assert text.endswith(f"<think>{pockets.REASON}</think>\n<answer>No</answer><|im_end|>")
+
+
+def test_a_reason_and_none_part_behind_the_same_token() -> None:
+    """Else greedy decoding weighs no reason against a few first words only."""
+    scribe = PlainScribe(pockets.model().processor, pockets.model().core)
+    spelt = scribe.tokenizer("<think>", add_special_tokens=False)["input_ids"]
+    for reason in (None, "The cube fell.", "While lifting, it slipped.", "Everything went well."):
+        answer = scribe.answer(True, reason)
+        assert list(answer[: len(spelt)]) == spelt
+        assert scribe.reason(answer) == baseline_answer(True, reason)
 
 
 def test_dense_fine_tuning_sees_dense_samples_alone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from faultfield.detector.data import Sample
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.opening import Opening
 from faultfield.detector.plain import PlainScribe
-from faultfield.detector.prompts import Said, baseline_answer
+from faultfield.detector.prompts import Said
 from faultfield.errors import DetectorError
 from faultfield.faults.captions import Caption
 
@@ -86,7 +86,7 @@ class SampleCourse:
         """Prompt and answer of plain fine-tuning behind the opening."""
         if not isinstance(self._scribe, PlainScribe):
             raise DetectorError("This course was made for ARMOR's prompts, not for plain fine-tuning.")
-        return self._scribe.turn(), self.words(baseline_answer(self.label(row), self.annotated(row)))
+        return self._scribe.turn(), self._scribe.answer(self.label(row), self.annotated(row))
 
     def captions(self, row: int, draw: int) -> Sequence[tuple[Sequence[int], Sequence[int]]]:
         """Some of the row's captions behind the opening, in no order."""

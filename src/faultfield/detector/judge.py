@@ -36,7 +36,7 @@ class Judge(Protocol):
 
 
 class SlotJudge:
-    """Compares what the two reasons claim: which fault, which object, which direction, at which phase.
+    """Compares what the two reasons claim: which fault, which object, which direction; which step, if one was left out.
 
     Deterministic and offline. Similarity of sentence embeddings is no substitute: it does not tell left from right.
     """

@@ -15,6 +15,9 @@ from faultfield.faults.wording import phase_of_gerund
 SUCCESS = "success"
 """The kind of a claim that nothing failed."""
 
+LEFT_OUT = "wrong_sequence"
+"""The kind whose phase says what went wrong."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -49,12 +52,13 @@ class Claim:
 def slots(claimed: Claim, annotated: Claim) -> dict[str, bool]:
     """For each slot that the annotation fills, whether the claim agrees.
 
-    A claim that leaves the axis open has the kind of every axis, and loses the slot `axis`.
+    A claim that leaves the axis open has the kind of every axis, and loses the slot `axis`. The phase counts of a wrong
+    sequence alone, where it is what was left out; elsewhere it follows from the kind, and would be had for nothing.
     """
     found = {}
     for slot in fields(Claim):
         wanted, said = getattr(annotated, slot.name), getattr(claimed, slot.name)
-        if wanted is not None:
+        if wanted is not None and (slot.name != "phase" or annotated.kind == LEFT_OUT):
             found[slot.name] = said == wanted or (
                 slot.name == "kind" and axis_of(wanted) is not None and said == _family(wanted)
             )

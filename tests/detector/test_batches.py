@@ -55,3 +55,10 @@ def test_batches_follow_from_seed_and_step_alone() -> None:
     assert [two.at(step).tolist() for step in (9, 2)] == [one.at(step).tolist() for step in (9, 2)]
     other = Batches(failed, dense, 6, (4, 2), 0.5, True)
     assert any(other.at(step).tolist() != one.at(step).tolist() for step in range(3))
+
+
+def test_reasons_for_failures_alone_do_not_upset_the_balance() -> None:
+    failed = np.arange(200) % 2 == 0
+    batches = Batches(failed, failed & (np.arange(200) < 100), 8, (0,), dense_share=0.75, balanced=True)
+    for step in range(20):
+        assert failed[batches.at(step)].sum() == 4

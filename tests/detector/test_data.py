@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from faultfield.detector.data import as_clip, mask_reasons, read_any, read_conversations, read_labelled, read_split
 from faultfield.errors import DetectorError
-from faultfield.faults.claims import Claim
+from faultfield.faults.claims import Claim, parse
 from faultfield.faults.fault import Fault
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
@@ -92,17 +93,34 @@ def test_a_picture_is_a_collage_where_its_shape_says_so() -> None:
 def test_any_file_is_read_by_its_kind(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (6, 32, 32, 3)).astype(np.uint8)
     write_video(tmp_path / "film.mp4", frames, 5.0)
-    write_picture(tmp_path / "shot.png", frames[0])
+    sizes = {"shot": (32, 32), "photo": (480, 640), "collage": (60, 160)}
+    for name, size in sizes.items():
+        write_picture(tmp_path / f"{name}.png", np.full((*size, 3), 90, np.uint8))
     (film,) = read_any(tmp_path / "film.mp4", "Open the door.").items
     assert (film.id, film.instruction, len(film.clip())) == ("film", "Open the door.", 6)
-    (shot,) = read_any(tmp_path / "shot.png").items
-    assert shot.clip().frames["front"].shape[0] in (1, 3)
+    shown = {name: read_any(tmp_path / f"{name}.png").items[0].clip().frames for name in sizes}
+    assert {name: frames["front"].shape for name, frames in shown.items()} == {
+        "shot": (1, 32, 32, 3), "photo": (1, 480, 640, 3), "collage": (8, 20, 20, 3),
+    }  # fmt: skip
+    assert len(shown["photo"]) == 1
     file = pockets.conversations(tmp_path / "a.json", pockets.samples(2))
     assert {each.instruction for each in read_any(file, "Wave.").items} == {"Wave."}
     (tmp_path / "notes.txt").write_text("hello")
     for name, sentence in (("notes.txt", r"its kind '.txt' is unknown"), ("none.mp4", "There is no file")):
         with pytest.raises(DetectorError, match=sentence):
             read_any(tmp_path / name)
+
+
+def test_where_every_failure_is_explained_a_bare_yes_is_all_there_is_to_say(tmp_path: Path) -> None:
+    bare = [replace(each, reason=pockets.REASON if each.failed else None) for each in pockets.samples(8)]
+    read = read_labelled([pockets.conversations(tmp_path / "aha.json", bare)]).items
+    assert all(each.dense for each in read)
+    told = [each for each in read if not each.failed]
+    assert len({each.reason for each in told}) == 2
+    assert all(parse(each.reason or "").kind == "success" and each.claim == Claim("success") for each in told)
+    mixed = [replace(bare[0], reason=None), *bare[1:]]
+    kept = read_labelled([pockets.conversations(tmp_path / "mixed.json", mixed)]).items
+    assert [each.dense for each in kept] == [each.dense for each in mixed]
 
 
 def test_reasons_can_be_withheld_to_change_the_ratio() -> None:

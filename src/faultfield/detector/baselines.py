@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.detector import prompts
-from faultfield.detector.data import read_conversations
+from faultfield.detector.data import explained, read_conversations
 from faultfield.detector.endpoint import Endpoint, Message
 from faultfield.detector.plain import PlainScribe
 from faultfield.detector.prompts import Example
@@ -223,7 +223,7 @@ def load_baseline(
         from faultfield.detector import checkpoint
 
         return FineTuned(checkpoint.load(str(model)))
-    found = () if shots is None else [each for each in read_conversations(shots).items if each.dense]
+    found = () if shots is None else [each for each in explained(read_conversations(shots).items) if each.dense]
     examples = [Example(each.instruction, bool(each.failed), each.reason or "") for each in found]
     teller: _Tells = EndpointTeller(Endpoint(str(url), name)) if kind == "endpoint" else LocalTeller.load(str(model))
     return Prompted(teller, Viewer.from_json(dict(view or {})), examples)

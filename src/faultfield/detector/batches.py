@@ -39,7 +39,8 @@ class Batches:
         size: Samples in a batch.
         seed: Key of the shuffles.
         dense_share: Share of dense samples in each batch; None leaves it to the data.
-        balanced: Whether failures and successes are equally many among the dense and among the sparse ones.
+        balanced: Whether failures and successes are equally many among the dense and among the sparse ones; where one
+            of these has only failures or only successes, over all samples, whatever the share of dense ones then is.
 
     Raises:
         ValueError: There are no samples.
@@ -59,9 +60,11 @@ class Batches:
             raise ValueError("There is nothing to deal out.")
         self._balanced, self._dense_share = balanced, dense_share
         groups = [np.ones(self.total, dtype=bool)]
-        # A group that is empty leaves its place to the others.
-        if dense_share is not None and dense.any() and not dense.all():
-            groups = [dense, ~dense]
+        # A group that is empty leaves its place to the others; one of failures alone would upset the balance.
+        split = [dense, ~dense]
+        both = [group & outcome for group in split for outcome in (failed, ~failed)]
+        if dense_share is not None and all(each.any() for each in (both if balanced else split)):
+            groups = split
         strata = [each for group in groups for each in (_halves(group, failed) if balanced else [group])]
         self._grouped = len(groups) == 2
         self._streams = [Stream(np.flatnonzero(inside), (*seed, k)) for k, inside in enumerate(strata)]

@@ -13,6 +13,7 @@ from faultfield.faults import collage, llava
 from faultfield.faults.claims import Claim, parse
 from faultfield.faults.fault import Fault
 from faultfield.faults.pictures import read_picture
+from faultfield.faults.wording import success_reasons
 from faultfield.rollouts.clip import CAMERAS, Clip
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -20,6 +21,9 @@ VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".gif", ".m4v", ".mpg", ".mpe
 
 TRAINING = ("train-sparse", "train-dense")
 """Splits of a data directory that are trained on where nobody says otherwise."""
+
+_WIDE = 5
+"""Columns from which a picture of which nothing is known can be a collage: photographs have the shape of 3 or 4."""
 
 _MOST_FRAMES = 64
 """Frames of a video that are kept: models look at fewer."""
@@ -39,6 +43,7 @@ class Sample:
         image: A collage or another picture.
         video: A video, in the place of a picture.
         columns: Time steps in the collage; None guesses them from its shape.
+        least: As how many of them it has to be shaped to be taken for a collage then.
         given: A clip in memory, in the place of a file.
     """
 
@@ -51,6 +56,7 @@ class Sample:
     image: Path | None = None
     video: Path | None = None
     columns: int | None = None
+    least: int = 2
     given: Clip | None = None
 
     @property
@@ -70,7 +76,7 @@ class Sample:
             return Clip.of_video(self.video, self.instruction, id=self.id, most=_MOST_FRAMES)
         if self.image is None:
             raise DetectorError(f"The sample '{self.id}' has no pictures.")
-        return as_clip(read_picture(self.image), self.columns, self.instruction, self.id)
+        return as_clip(read_picture(self.image), self.columns, self.instruction, self.id, self.least)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Samples:
     problems: tuple[llava.Problem, ...] = ()
 
 
-def as_clip(picture: Any, columns: int | None, instruction: str, id: str) -> Clip:
+def as_clip(picture: Any, columns: int | None, instruction: str, id: str, least: int = 2) -> Clip:
     """A picture as a clip: a collage cut up where it can be one, else a single picture of the front camera.
 
     Args:
@@ -94,11 +100,12 @@ def as_clip(picture: Any, columns: int | None, instruction: str, id: str) -> Cli
         columns: Of the collage; None takes square cells in three rows for granted.
         instruction: What the robot was asked to do.
         id: The clip's name.
+        least: Columns from which it can be one, where they are not given.
     """
     height, width = picture.shape[:2]
     fit = width * len(CAMERAS) / height
     count = columns if columns is not None else round(fit)
-    if columns is None and (count < 2 or abs(fit - count) > 0.02 * count):
+    if columns is None and (count < least or abs(fit - count) > 0.02 * count):
         return Clip({CAMERAS[0]: picture[None]}, np.zeros(1), instruction, id)
     return collage.split(picture, columns=count, instruction=instruction, id=id)
 
@@ -171,9 +178,26 @@ def read_labelled(paths: Iterable[str | Path], splits: Sequence[str] = TRAINING)
             items += read_split(path, *found)
         else:
             read = read_conversations(path)
-            items += read.items
+            items += explained(read.items)
             problems += read.problems
     return Samples(tuple(items), tuple(problems))
+
+
+def explained(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Samples of which every failure has a reason, as AHA's are: there a bare "Yes" has said all there is to say.
+
+    Its reason is that the robot succeeded, in our words. Where any failure has none, nothing is added.
+    """
+    failures = [sample for sample in samples if sample.failed]
+    if not failures or not all(sample.dense for sample in failures):
+        return tuple(samples)
+    words, success = success_reasons(), Claim.of(None)
+    return tuple(
+        sample
+        if sample.dense or sample.failed is None
+        else replace(sample, reason=words[row % len(words)], claim=success)
+        for row, sample in enumerate(samples)
+    )
 
 
 def read_any(path: str | Path, instruction: str | None = None) -> Samples:
@@ -197,7 +221,7 @@ def read_any(path: str | Path, instruction: str | None = None) -> Samples:
         return Samples(tuple(replace(each, instruction=instruction) for each in read.items), read.problems)
     asked = DEFAULT_INSTRUCTION if instruction is None else instruction
     if kind in PICTURES:
-        return Samples((Sample(file.stem, asked, image=file, columns=_columns(file.parent.parent)),))
+        return Samples((Sample(file.stem, asked, image=file, columns=_columns(file.parent.parent), least=_WIDE),))
     if kind in VIDEOS:
         return Samples((Sample(file.stem, asked, video=file),))
     raise DetectorError(

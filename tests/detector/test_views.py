@@ -48,8 +48,11 @@ def test_one_picture_alone() -> None:
 def test_settings() -> None:
     viewer = Viewer("video", 6, 28, ("front",))
     assert Viewer.from_json(viewer.to_json()) == viewer
-    with pytest.raises(DetectorError, match="no setting 'columns'"):
+    with pytest.raises(DetectorError, match="no setting of a view 'columns'"):
         Viewer.from_json({"columns": 3})
+    for told in ({"frames": "eight"}, {"cameras": 3}):
+        with pytest.raises(DetectorError, match="setting of a view"):
+            Viewer.from_json(told)
     for wrong in ({"frames": 1}, {"cell": 2}, {"kind": "film"}, {"cameras": ()}):
         with pytest.raises(DetectorError, match="A view is"):
             Viewer(**wrong)  # type: ignore[arg-type]

@@ -1,11 +1,12 @@
 """What the model is shown of a clip: one picture, or a video."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faultfield.detector.settings import read_settings
 from faultfield.errors import DetectorError
 from faultfield.faults import collage
 from faultfield.rollouts.clip import CAMERAS, Clip
@@ -92,7 +93,4 @@ class Viewer:
         Raises:
             DetectorError: An unknown setting, or a value that it cannot have.
         """
-        known = {each.name for each in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise DetectorError(f"A view has no setting '{unknown[0]}'; it has {', '.join(sorted(known))}.")
-        return cls(**{**values, "cameras": tuple(values.get("cameras", CAMERAS))})
+        return read_settings(cls, values, "setting of a view")

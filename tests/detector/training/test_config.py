@@ -10,6 +10,7 @@ def test_the_papers_settings_are_those_of_table_5() -> None:
     assert config.warm_up_epochs + config.conditioned_epochs == 3
     assert (config.online_epochs, config.rounds, config.temperature) == (10, 3, 0.7)
     assert (config.lr, config.vision_lr, config.weight_decay, config.warm_up) == (1e-5, 2e-6, 0.1, 0.03)
+    assert config.reason_weight == 1
     assert (config.freeze_vision, config.balanced, config.dense_share) == (False, False, None)
 
 
@@ -23,12 +24,16 @@ def test_settings_survive_json_and_are_changed_by_name() -> None:
 
 @pytest.mark.parametrize(("values", "sentence"), [
     ({"learning_rate": 1}, "no training setting 'learning_rate'"),
-    ({"method": "magic"}, "one of armor, sft-d, sft-s\\+d, captions, not 'magic'"),
-    ({"lr": "fast"}, "'lr' is a number, not 'fast'"),
+    ({"method": "magic"}, "'method' cannot be 'magic': input should be 'armor', 'sft-d'"),
+    ({"lr": "fast"}, "'lr' cannot be 'fast': input should be a valid number"),
+    ({"rounds": 2.5}, "'rounds' cannot be 2.5"),
+    ({"bf16": "false"}, "'bf16' cannot be 'false': input should be a valid boolean"),
+    ({"lora": True}, "'lora' cannot be True"),
     ({"batch": 0}, "whole numbers from 1 on"),
     ({"warm_up_epochs": 0, "conditioned_epochs": 0, "online_epochs": 0}, "a phase of more than 0 epochs"),
     ({"dense_share": 1.5}, "share of dense samples"),
-    ({"lora": {"size": 3}}, "cannot be read"),
+    ({"lora": {"size": 3}}, "no setting of adapters 'size'"),
+    ({"lora": {"rank": "a"}}, "setting of adapters 'rank' cannot be 'a'"),
 ])  # fmt: skip
 def test_wrong_settings_are_said_in_one_sentence(values: dict[str, object], sentence: str) -> None:
     with pytest.raises(DetectorError, match=sentence):

@@ -1,9 +1,10 @@
 """Every number of the training, the paper's and ours."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
+from faultfield.detector.settings import read_settings
 from faultfield.errors import DetectorError
 
 Method = Literal["armor", "sft-d", "sft-s+d", "captions"]
@@ -33,8 +34,8 @@ class TrainingConfig:
 
     Attributes:
         method: What is trained.
-        warm_up_epochs: Passes over all samples, conditioned on nothing (Algorithm 1, line 1); all passes of plain
-            fine-tuning and of captions.
+        warm_up_epochs: Passes over all samples, conditioned on nothing (Algorithm 1, line 1), or of captions. Plain
+            fine-tuning has no phases, and passes over its samples as often as the three have passes together (B.2).
         conditioned_epochs: Passes over dense samples, conditioned on the annotation (line 2).
         online_epochs: Passes over all samples, conditioned on the model's own answers (lines 3–10).
         rounds: T, how often the model answers in the online phase.
@@ -88,7 +89,7 @@ class TrainingConfig:
 
     @classmethod
     def paper(cls, videos: bool = False) -> "TrainingConfig":
-        """ARMOR's Table 5.
+        """ARMOR's Table 5, and its loss, in which both tasks weigh the same (Algorithm 1).
 
         Its three offline epochs are two of warm-up and one on the annotation: the paper gives only their sum.
 
@@ -107,6 +108,7 @@ class TrainingConfig:
             online_rate=1.0,
             vision_lr=2e-6,
             max_reason=128,
+            reason_weight=1.0,
             freeze_vision=False,
             bf16=True,
             checkpointing=True,
@@ -148,20 +150,8 @@ class TrainingConfig:
         Raises:
             DetectorError: An unknown setting, or a value that it cannot have.
         """
-        known = {each.name: type(getattr(self, each.name)) for each in fields(self)}
-        if unknown := sorted(set(values) - set(known)):
-            raise DetectorError(f"There is no training setting '{unknown[0]}'; there are {', '.join(sorted(known))}.")
-        if values.get("method", self.method) not in get_args(Method):
-            raise DetectorError(f"The method is one of {', '.join(get_args(Method))}, not '{values['method']}'.")
-        for name, value in values.items():
-            if name in ("dense_share", "micro_batch") and value is None:
-                continue
-            if known[name] in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise DetectorError(f"The training setting '{name}' is a number, not {value!r}.")
-        try:
-            lora = values.get("lora", self.lora)
-            if isinstance(lora, Mapping):
-                lora = replace(LoraConfig(), **{**lora, "targets": tuple(lora.get("targets", LoraConfig().targets))})
-            return replace(self, **{**values, "lora": lora})
-        except TypeError as error:
-            raise DetectorError(f"The training settings {dict(values)} cannot be read.") from error
+        lora = values.get("lora", self.lora)
+        if isinstance(lora, Mapping):
+            lora = read_settings(LoraConfig, lora, "setting of adapters")
+        plain = {**self.to_json(), **values, "lora": asdict(lora) if isinstance(lora, LoraConfig) else lora}
+        return read_settings(TrainingConfig, plain, "training setting")

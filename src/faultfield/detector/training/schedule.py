@@ -68,7 +68,7 @@ def phases(failed: Sequence[bool], dense: Sequence[bool], config: TrainingConfig
     elif config.method == "captions":
         plan = [(CAPTIONS, everything, config.warm_up_epochs)]
     else:
-        plan = [(PLAIN, dense_rows if config.method == "sft-d" else everything, config.warm_up_epochs)]
+        plan = [(PLAIN, dense_rows if config.method == "sft-d" else everything, sum(config.epochs))]
     found: list[tuple[str, NDArray[np.int64], Batches, int]] = []
     for key, (name, rows, epochs) in enumerate(plan):
         if epochs == 0:

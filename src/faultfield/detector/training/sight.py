@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from faultfield.detector.metrics import auroc
+from faultfield.detector.settings import read_settings
 from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.detector.vision import picture_tokens
@@ -55,13 +56,9 @@ class SightConfig:
         """The defaults with other values for some settings.
 
         Raises:
-            DetectorError: An unknown setting.
+            DetectorError: An unknown setting, or one of another type.
         """
-        try:
-            return cls(**values)
-        except TypeError as error:
-            known = ", ".join(sorted(vars(cls())))
-            raise DetectorError(f"The settings of sight are {known}, not {', '.join(sorted(values))}.") from error
+        return read_settings(cls, values, "setting of sight")
 
 
 class Readout(nn.Module):

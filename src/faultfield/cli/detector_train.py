@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.explain import BatchSize, Model, Rounds, Seed, Trajectories, load_detector
+from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector
 from faultfield.cli.options import mapping
 from faultfield.cli.threads import all_cores
 from faultfield.errors import DetectorError
@@ -52,7 +52,7 @@ def train(
         str | None,
         typer.Option(help="Type of the weights on disk: float32, float16 or bfloat16; as they are if not said."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
 ) -> None:
     """Train a detector; killed and run again, it goes on where it was."""
     from faultfield.detector.data import read_labelled
@@ -102,6 +102,8 @@ def evaluate(
     samples: Trajectories = 3,
     batch: BatchSize = 8,
     seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     judge_url: Annotated[
         str | None, typer.Option(help="OpenAI-compatible endpoint that judges reasons; offline slots by default.")
     ] = None,
@@ -110,7 +112,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
     """Measure a detector on labelled episodes: detection, ROUGE-L, judged reasons, and AHA's own numbers."""
-    from faultfield.detector import aha_scores, evaluation
+    from faultfield.detector import aha_scores, checkpoint, evaluation
     from faultfield.detector.baselines import load_baseline
     from faultfield.detector.data import read_conversations
     from faultfield.detector.endpoint import Endpoint
@@ -118,9 +120,10 @@ def evaluate(
 
     read = read_conversations(data)
     if baseline is None:
-        detector = load_detector(model, rounds, samples, batch, seed)
+        detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     else:
-        detector = load_baseline(baseline, model, url, name, shots, mapping(view, _RULE.format("view")))
+        shown = mapping(view, _RULE.format("view"))
+        detector = load_baseline(baseline, model, url, name, shots, shown, *checkpoint.placed(device, dtype))
     judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
     with Bars().task("Episodes", len(read.items)) as update:
         judged = evaluation.judge(detector, read.items, batch, update)

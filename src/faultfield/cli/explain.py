@@ -22,7 +22,9 @@ Model = Annotated[
 Rounds = Annotated[int, typer.Option(min=1, help="How often the model answers at most, told its answers before.")]
 Trajectories = Annotated[int, typer.Option("--samples", min=1, help="Answers side by side; the surest is kept.")]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Episodes judged at once.")]
-Seed = Annotated[int, typer.Option(help="Of the answers that are drawn.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the answers that are drawn.")]
+Device = Annotated[str, typer.Option(help="Where the model computes: cpu, cuda, or auto, a GPU where there is one.")]
+Dtype = Annotated[str, typer.Option(help="What it computes in: float32, bfloat16, or auto, bfloat16 on a GPU.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,12 +41,14 @@ def explain(
     ],
     model: Model = None,
     instruction: Annotated[
-        str | None, typer.Option(help="What the robot was asked to do, where the file does not say.")
+        str | None, typer.Option(help="What the robot was asked to do, over what a file or study says.")
     ] = None,
     rounds: Rounds = 4,
     samples: Trajectories = 3,
     batch: BatchSize = 8,
     seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     variation: Annotated[
         list[str] | None,
         typer.Option(help="Of a study only the episodes under it, such as '{table_color: red}'; again for more."),
@@ -86,7 +90,7 @@ def explain(
     opened = _open(studies, workers, problems)
     if not read and not opened:
         _nothing(problems)
-    detector = load_detector(model, rounds, samples, batch, seed)
+    detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
         with Bars().task("Episodes", len(read)) as update:
@@ -114,11 +118,14 @@ def explain(
         _print(key, verdict)
 
 
-def load_detector(model: Path | None, rounds: int, samples: int, batch: int, seed: int) -> Any:
+def load_detector(
+    model: Path | None, rounds: int, samples: int, batch: int, seed: int, device: str = "auto", dtype: str = "auto"
+) -> Any:
     """The detector in a directory, or the one that ships.
 
     Raises:
         CheckpointError: There is none, or it is damaged.
+        DetectorError: There is no such device here, or no such type.
     """
     from faultfield.detector import checkpoint
     from faultfield.detector.refine import Refiner
@@ -128,7 +135,8 @@ def load_detector(model: Path | None, rounds: int, samples: int, batch: int, see
     if model is None and not SHIPPED.is_dir():
         raise CheckpointError(f"There is no detector in '{SHIPPED}'; name the directory of one with --model.")
     how = Refinement(samples=samples, rounds=rounds, batch=batch, seed=seed)
-    return Refiner(checkpoint.load(SHIPPED if model is None else model), how)
+    device, dtype = checkpoint.placed(device, dtype)
+    return Refiner(checkpoint.load(SHIPPED if model is None else model, dtype, device), how)
 
 
 def verdict_json(key: str, verdict: Any) -> dict[str, Any]:
@@ -201,7 +209,8 @@ def _of_study(
     from faultfield.study import diagnose
     from faultfield.study import explain as stage
 
-    fingerprint = checkpoint.fingerprint(SHIPPED if model is None else model, detector.how, instruction)
+    computes = str(detector.model.text.dtype).removeprefix("torch.")
+    fingerprint = checkpoint.fingerprint(SHIPPED if model is None else model, detector.how, instruction, computes)
     said = stage.explain(
         study,
         detector,

@@ -200,6 +200,8 @@ def load_baseline(
     name: str = "default",
     shots: str | Path | None = None,
     view: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
 ) -> Prompted | FineTuned:
     """A baseline by its kind.
 
@@ -210,6 +212,8 @@ def load_baseline(
         name: Of the model at the endpoint.
         shots: A conversation file; its dense samples are the worked examples.
         view: Settings of what a prompted model is shown.
+        device: Where a model of one's own computes.
+        dtype: What it computes in.
 
     Raises:
         DetectorError: An unknown kind, or one that lacks its model or its endpoint.
@@ -222,10 +226,12 @@ def load_baseline(
     if kind == "fine-tuned":
         from faultfield.detector import checkpoint
 
-        return FineTuned(checkpoint.load(str(model)))
+        return FineTuned(checkpoint.load(str(model), dtype, device))
     found = () if shots is None else [each for each in explained(read_conversations(shots).items) if each.dense]
     examples = [Example(each.instruction, bool(each.failed), each.reason or "") for each in found]
-    teller: _Tells = EndpointTeller(Endpoint(str(url), name)) if kind == "endpoint" else LocalTeller.load(str(model))
+    teller: _Tells = (
+        EndpointTeller(Endpoint(str(url), name)) if kind == "endpoint" else LocalTeller.load(str(model), dtype, device)
+    )
     return Prompted(teller, Viewer.from_json(dict(view or {})), examples)
 
 

@@ -98,15 +98,39 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
     return model.to(device).eval()
 
 
-def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = None) -> str:
+def placed(device: str = "auto", dtype: str = "auto") -> tuple[str, str]:
+    """Device and type of the weights that a user asks for, `auto` made out: a GPU in bfloat16, a processor in float32.
+
+    Raises:
+        DetectorError: There is no such type or device here.
+    """
+    import torch
+
+    if dtype not in ("auto", "float32", "bfloat16"):
+        raise DetectorError(f"A detector computes in float32 or bfloat16, not '{dtype}'.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DetectorError(f"There is no device '{device}' here; take cpu, or auto.") from error
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    return device, dtype
+
+
+def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = None, dtype: str = "float32") -> str:
     """Sixteen hexadecimal digits of all that a verdict on a given episode depends on.
 
     Args:
         folder: Where the detector lies: its weights, words and settings.
         how: Samples, rounds and their like; how many clips are computed at once changes nothing.
         instruction: What it is told that the robot was asked to do, where that is not the episode's own.
+        dtype: What it computes in.
     """
     refined = {name: value for name, value in asdict(how).items() if name != "batch"} | {"instruction": instruction}
+    if dtype != "float32":
+        refined["dtype"] = dtype
     digest = hashlib.sha256(json.dumps(refined, sort_keys=True).encode())
     for file in sorted(each for each in Path(folder).iterdir() if each.suffix in _CONTENT):
         with file.open("rb") as stream:

@@ -75,6 +75,13 @@ def test_answers_are_written_as_ahas_scripts_read_them(tmp_path: Path) -> None:
     assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"7": "Yes", "lift-7": "No, it slipped", "007": "Yes"}
 
 
+def test_lines_and_other_names_of_the_roles_are_read(tmp_path: Path) -> None:
+    turns = [{"from": "user", "value": "Did it work?"}, {"from": "assistant", "value": "No, it slipped"}]
+    (tmp_path / "q.jsonl").write_text(json.dumps({"id": 4, "conversations": turns}) + "\n")
+    found = aha_scores.score(aha_scores.read_conversations(tmp_path / "q.jsonl"), {"4": "No, it slipped"})
+    assert (found.accuracy.value, found.rouge_l.value) == (1.0, 1.0)
+
+
 def test_the_first_of_two_answers_counts(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"question_id": 1, "text": "Yes"}\n\n{"question_id": "1", "text": "No"}\n')
     assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
@@ -87,6 +94,9 @@ def test_bad_files_are_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match="Line 2 of"):
         aha_scores.read_answers(tmp_path / "a.jsonl")
     (tmp_path / "q.json").write_text('{"id": 1}')
+    with pytest.raises(DetectorError, match="a list of conversations, not a dict"):
+        aha_scores.read_conversations(tmp_path / "q.json")
+    (tmp_path / "q.json").write_text("[1]")
     with pytest.raises(DetectorError, match="a list of LLaVA conversations"):
         aha_scores.read_conversations(tmp_path / "q.json")
     with pytest.raises(DetectorError, match="Conversation '9' has no answer"):

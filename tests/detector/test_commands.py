@@ -140,12 +140,25 @@ def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp
     code, _, err = shell(*common, settings)
     assert code == 0
     assert "5 steps on 4 samples (2 dense)" in err
+    # Nothing else taught its eyes.
+    assert json.loads((out / "training.json").read_text())["config"]["freeze_vision"] is False
     code, printed, _ = shell("detector", "eval", "--data", data, "--model", out, "--json", *QUICK)
     assert (code, json.loads(printed)["samples"]) == (0, 4)
     code, _, err = shell(*common, "{lr: fast}")
-    assert (code, "'lr' is a number" in err) == (2, True)
+    assert (code, "'lr' cannot be 'fast'" in err) == (2, True)
     code, _, err = shell(*common, "lr")
     assert (code, "YAML mapping" in err) == (2, True)
+
+
+def test_train_leaves_out_what_cannot_be_read(shell: Shell, data: Path, tmp_path: Path) -> None:
+    cut = data.parent / "images" / "s1.png"
+    cut.write_bytes(cut.read_bytes()[:-300])
+    settings = "{warm_up_epochs: 1, conditioned_epochs: 0, online_epochs: 0, batch: 3}"
+    how = ("--view", "{frames: 2, cell: 42}", "--settings", settings)
+    code, _, err = shell("detector", "train", "--data", data, "--out", tmp_path / "trained", *how)
+    assert code == 0
+    assert "Left out: " in err
+    assert "1 steps on 3 samples (2 dense)" in err
 
 
 def test_a_picture_of_one_frame_is_judged(shell: Shell, detector: Path, tmp_path: Path) -> None:

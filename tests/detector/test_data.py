@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faultfield.detector.data import as_clip, mask_reasons, read_any, read_conversations, read_labelled, read_split
+from faultfield.detector.data import (
+    as_clip,
+    looked_at,
+    mask_reasons,
+    read_any,
+    read_conversations,
+    read_labelled,
+    read_split,
+)
 from faultfield.errors import DetectorError
 from faultfield.faults.claims import Claim, parse
 from faultfield.faults.fault import Fault
@@ -75,6 +83,17 @@ def test_a_bad_sample_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
     assert len(read_conversations(file, labelled=False).items) == 3
     with pytest.raises(DetectorError, match="is damaged: "):
         read_split(tmp_path, "a")
+
+
+def test_pictures_that_cannot_be_read_are_left_out_before_a_training(tmp_path: Path) -> None:
+    read = read_conversations(pockets.conversations(tmp_path / "a.json", pockets.samples(4)))
+    cut = tmp_path / "images" / "s2.png"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    told: list[int] = []
+    seen = looked_at(read, told.append)
+    assert [each.id for each in seen.items] == ["s0", "s1", "s3"]
+    assert [problem.id for problem in seen.problems] == ["s2"]
+    assert told == [1, 2, 3, 4]
 
 
 def test_a_picture_is_a_collage_where_its_shape_says_so() -> None:

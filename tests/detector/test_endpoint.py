@@ -1,3 +1,6 @@
+import socketserver
+import threading
+
 import pytest
 
 from faultfield.detector.endpoint import Endpoint
@@ -38,6 +41,29 @@ def test_what_is_no_answer_is_said_in_one_sentence(said: object, times: int, sen
     with served(lambda body: said) as (url, seen), pytest.raises(DetectorError, match=sentence):
         Endpoint(url, "m", retries=2, wait=0.0).complete([])
     assert len(seen) == times
+
+
+def test_a_server_that_stops_in_the_middle_of_its_answer_is_asked_again() -> None:
+    tries: list[int] = []
+
+    class Broken(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            tries.append(1)
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"choices"')
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+            with pytest.raises(DetectorError, match=r"cannot be reached .* after 3 attempts"):
+                Endpoint(url, "m", retries=2, wait=0.0, timeout=5.0).complete([])
+        finally:
+            server.shutdown()
+            thread.join()
+    assert len(tries) == 3
 
 
 def test_no_server_and_no_address_are_said_in_one_sentence() -> None:

@@ -6,6 +6,7 @@ import pytest
 from faultfield.detector.evaluation import answers, judge, score
 from faultfield.detector.judge import Judgement
 from faultfield.errors import DetectorError
+from faultfield.faults.llava import Problem
 from faultfield.rollouts.clip import Clip
 from faultfield.rollouts.verdict import Verdict
 from tests.detector import pockets
@@ -71,6 +72,22 @@ def test_a_judge_may_abstain_and_sees_the_question() -> None:
     samples = pockets.samples(12)
     scores = score(samples, judge(Looks(), samples).verdicts, Shy())
     assert (scores.reason.value, scores.reason.count) == (0.5, 2)
+
+
+def test_a_judge_that_cannot_be_asked_costs_that_reason_alone() -> None:
+    class Away:
+        def judge(self, reason: str, reference: str, question: str = "") -> Judgement:
+            if "not close" in reference:
+                raise DetectorError("The endpoint is away.")
+            return Judgement(0.5, "")
+
+    samples, problems = pockets.samples(12), list[Problem]()
+    verdicts = judge(Looks(), samples).verdicts
+    scores = score(samples, verdicts, Away(), problems)
+    assert (scores.reason.value, scores.reason.count, scores.accuracy.count) == (0.5, 2, 12)
+    assert [problem.id for problem in problems] == [each.id for each in samples if each.dense and each.failed]
+    with pytest.raises(DetectorError, match="is away"):
+        score(samples, verdicts, Away())
 
 
 def test_answers_are_ahas_and_an_unreadable_one_is_left_as_it_was_said() -> None:

@@ -90,6 +90,7 @@ def test_a_bad_sample_is_told_and_the_rest_goes_on(folder: Path) -> None:
         ("nonsense", "Sample 12 of .* has no id"),
         (entry("empty"), "zero bytes"),
         (entry("text"), "no picture"),
+        (entry("long", image="A" * 5000), "AAA…' of the conversation 'long' is missing"),
     ]
     found = read(store(folder, [entry("a"), *(each for each, _ in bad)]))
     assert [item.id for item in found.items] == ["a"]

@@ -1,5 +1,6 @@
 """Commands that train a detector and measure it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -55,25 +56,36 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
 ) -> None:
     """Train a detector; killed and run again, it goes on where it was."""
-    from faultfield.detector.data import read_labelled
+    from faultfield.detector.data import looked_at, read_labelled
     from faultfield.detector.training import captioning, run
     from faultfield.detector.training.config import TrainingConfig
     from faultfield.detector.training.sight import SightConfig
 
-    base = TrainingConfig.paper() if paper else TrainingConfig()
+    shown = mapping(view, _RULE.format("view"))
+    base = TrainingConfig.paper(videos=shown.get("kind") == "video") if paper else TrainingConfig()
+    if model == "pocket" and sight is None:
+        # Eyes that nothing else teaches have to learn here.
+        base = replace(base, freeze_vision=False)
     config = base.updated({"method": method, "seed": seed, **mapping(settings, _RULE.format("settings"))})
     read = read_labelled(data) if split is None else read_labelled(data, split)
+    with Bars().task("Pictures", len(read.items)) as seen:
+        read = looked_at(read, seen)
     for problem in read.problems:
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
+    if not read.items:
+        raise DetectorError("Not one sample can be trained on.")
     with all_cores(), Bars().stages() as update:
         start, accelerator = (
-            run.begin(model, read.items, mapping(view, _RULE.format("view")), seed, captioning.sentences(sight)),
+            run.begin(model, read.items, shown, seed, captioning.sentences(sight)),
             run.make_accelerator(config),
         )
         if sight is not None and not (path / run.ABOUT).is_file():
             how = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
             run.open_eyes(start, sight, how, accelerator, Path(f"{path}.sight"), update)
-        about = run.train(start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update)
+        origin = {"model": model, "sight": None if sight is None else str(sight), "store": store}
+        about = run.train(
+            start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update, origin=origin
+        )
     last = about["last"] or {}
     told = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
     err.print(f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense){told}. It lies in {path}")
@@ -127,15 +139,15 @@ def evaluate(
     judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
     with Bars().task("Episodes", len(read.items)) as update:
         judged = evaluation.judge(detector, read.items, batch, update)
-    problems = [*read.problems, *judged.problems]
-    for problem in problems:
-        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     if not judged.verdicts:
         raise DetectorError("Nothing could be judged.")
-    scores = evaluation.score(read.items, judged.verdicts, judge)
     said = evaluation.answers(judged.verdicts)
     if answers is not None:
         aha_scores.write_answers(answers, said)
+    problems = [*read.problems, *judged.problems]
+    scores = evaluation.score(read.items, judged.verdicts, judge, problems)
+    for problem in problems:
+        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     kept = [entry for entry in aha_scores.read_conversations(data) if str(entry.get("id")) in judged.verdicts]
     aha = aha_scores.score(kept, dict(said))
     if as_json:

@@ -16,6 +16,7 @@ from faultfield import files
 from faultfield.detector.judge import Judge
 from faultfield.detector.metrics import UNDEFINED, Number, mean, numbers_json, rouge_l, wilson
 from faultfield.errors import DetectorError
+from faultfield.faults import llava
 
 
 @dataclass(frozen=True)
@@ -139,25 +140,22 @@ def read_conversations(path: str | Path) -> list[Mapping[str, Any]]:
     Raises:
         DetectorError: The file is missing or is something else.
     """
-    try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DetectorError(f"'{path}' is no readable JSON file.") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    entries = llava.entries(Path(path))
+    if not all(isinstance(entry, dict) for entry in entries):
         raise DetectorError(f"'{path}' must hold a list of LLaVA conversations.")
     return entries
 
 
 def _truth(entry: Mapping[str, Any], index: int) -> str:
     turns = _turns(entry)
-    said = [turn.get("value") for turn in turns if turn.get("from") == "gpt"]
+    said = [turn.get("value") for turn in turns if turn.get("from") in llava.MODEL]
     if not said or not isinstance(said[-1], str):
         raise DetectorError(f"Conversation '{entry.get('id', index)}' has no answer of 'gpt' to score against.")
     return said[-1]
 
 
 def _question(entry: Mapping[str, Any]) -> str:
-    return next((str(turn.get("value", "")) for turn in _turns(entry) if turn.get("from") == "human"), "")
+    return next((str(turn.get("value", "")) for turn in _turns(entry) if turn.get("from") in llava.HUMAN), "")
 
 
 def _turns(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

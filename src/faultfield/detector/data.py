@@ -1,7 +1,7 @@
 """Labelled and unlabelled episodes for the detector, whatever lies on disk; pictures are read when looked at."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,26 @@ def explained(samples: Sequence[Sample]) -> tuple[Sample, ...]:
         else replace(sample, reason=words[row % len(words)], claim=success)
         for row, sample in enumerate(samples)
     )
+
+
+def looked_at(samples: Samples, on_progress: Callable[[int], None] | None = None) -> Samples:
+    """The same without those whose pictures cannot be read, which become problems; better now than hours later.
+
+    Args:
+        samples: Whose pictures were only looked for.
+        on_progress: Told how many were read.
+    """
+    items: list[Sample] = []
+    problems = list(samples.problems)
+    for number, sample in enumerate(samples.items, 1):
+        try:
+            sample.clip()
+            items.append(sample)
+        except DetectorError as error:
+            problems.append(llava.Problem(sample.id, str(error)))
+        if on_progress is not None:
+            on_progress(number)
+    return Samples(tuple(items), tuple(problems))
 
 
 def read_any(path: str | Path, instruction: str | None = None) -> Samples:

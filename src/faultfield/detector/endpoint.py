@@ -1,5 +1,6 @@
 """Any server that speaks OpenAI's chat completions: one question, one answer."""
 
+import http.client
 import json
 import os
 import time
@@ -77,8 +78,8 @@ class Endpoint:
                 error.close()
                 if error.code not in _PASSING:
                     break
-            except (OSError, ValueError) as error:
-                # URLError is an OSError; a server that stops in the middle raises others of that family.
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                # URLError is an OSError; a server that stops in the middle of its answer raises one of http's own.
                 reason = f"cannot be reached ({getattr(error, 'reason', error)})"
             if attempt < self.retries:
                 time.sleep(self.wait * 2**attempt)

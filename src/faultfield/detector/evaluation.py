@@ -63,7 +63,12 @@ def judge(
     return Judged(order, tuple(problems))
 
 
-def score(samples: Sequence[Sample], verdicts: Mapping[str, Verdict], judge: Judge | None = None) -> Scores:
+def score(
+    samples: Sequence[Sample],
+    verdicts: Mapping[str, Verdict],
+    judge: Judge | None = None,
+    problems: list[Problem] | None = None,
+) -> Scores:
     """All numbers of verdicts on labelled samples.
 
     Detection counts every sample with a label; reasons count every sample with an annotated reason, whatever the
@@ -73,9 +78,10 @@ def score(samples: Sequence[Sample], verdicts: Mapping[str, Verdict], judge: Jud
         samples: Those without a verdict or without a label are left out.
         verdicts: By sample id.
         judge: Of the reasons; by default their claims are compared slot by slot.
+        problems: Takes the reasons that the judge could not be asked of, which count nowhere then.
 
     Raises:
-        DetectorError: None of them has both.
+        DetectorError: None of them has both; or what the judge raises, where there is nothing to take it.
     """
     judge = judge or SlotJudge()
     both = [sample for sample in samples if sample.id in verdicts and sample.failed is not None]
@@ -87,10 +93,14 @@ def score(samples: Sequence[Sample], verdicts: Mapping[str, Verdict], judge: Jud
         return scores
     said = [verdicts[sample.id].reason for sample, _ in dense]
     annotated = [reason for _, reason in dense]
-    judged = [
-        judge.judge(reason, reference, sample.instruction).score
-        for reason, (sample, reference) in zip(said, dense, strict=True)
-    ]
+    judged = []
+    for reason, (sample, reference) in zip(said, dense, strict=True):
+        try:
+            judged.append(judge.judge(reason, reference, sample.instruction).score)
+        except DetectorError as error:
+            if problems is None:
+                raise
+            problems.append(Problem(sample.id, f"The reason of '{sample.id}' was not judged: {error}"))
     known = np.array([each for each in judged if each is not None], dtype=np.float64)
     return replace(scores, rouge_l=mean(rouge_all(said, annotated)), reason=mean(known))
 

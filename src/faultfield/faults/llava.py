@@ -18,8 +18,8 @@ from faultfield.errors import DetectorError
 from faultfield.faults.pictures import check_picture
 from faultfield.faults.wording import answer, instruction_in
 
-_HUMAN = frozenset(("human", "user"))
-_MODEL = frozenset(("gpt", "assistant"))
+HUMAN = frozenset(("human", "user"))
+MODEL = frozenset(("gpt", "assistant"))
 _TAGS = re.compile(r"\s*<(?:image|video)>\s*")
 
 
@@ -95,7 +95,7 @@ def read(path: str | Path, *, labelled: bool = True, root: str | Path | None = N
     items: list[Conversation] = []
     problems: list[Problem] = []
     known: set[str] = set()
-    for number, entry in enumerate(_entries(file), 1):
+    for number, entry in enumerate(entries(file), 1):
         name = f"sample {number}"
         try:
             if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str | int) or entry["id"] == "":
@@ -133,7 +133,12 @@ def write(path: str | Path, items: Iterable[Conversation]) -> None:
     files.write_text(path, json.dumps(entries, indent=4, ensure_ascii=False) + "\n")
 
 
-def _entries(file: Path) -> list[Any]:
+def entries(file: Path) -> list[Any]:
+    """What a conversation file lists, unchecked: a JSON list, or a line each of a `.jsonl` file.
+
+    Raises:
+        DetectorError: The file is missing or is something else.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -142,12 +147,12 @@ def _entries(file: Path) -> list[Any]:
         raise DetectorError(f"'{file}' cannot be read as text.") from error
     try:
         lines = [line for line in text.splitlines() if line.strip()]
-        entries = [json.loads(line) for line in lines] if file.suffix == ".jsonl" else json.loads(text)
+        found = [json.loads(line) for line in lines] if file.suffix == ".jsonl" else json.loads(text)
     except ValueError as error:
         raise DetectorError(f"'{file}' is not valid JSON.") from error
-    if not isinstance(entries, list):
-        raise DetectorError(f"'{file}' must hold a list of conversations, not a {type(entries).__name__}.")
-    return entries
+    if not isinstance(found, list):
+        raise DetectorError(f"'{file}' must hold a list of conversations, not a {type(found).__name__}.")
+    return found
 
 
 def _conversation(name: str, entry: Mapping[str, Any], folders: list[Path], labelled: bool) -> Conversation:
@@ -186,7 +191,7 @@ def _turns(name: str, entry: Mapping[str, Any]) -> tuple[str, str | None]:
     said: dict[str, str] = {}
     for turn in turns if isinstance(turns, list) else ():
         role = turn.get("from") if isinstance(turn, Mapping) else None
-        who = "human" if role in _HUMAN else "model" if role in _MODEL else None
+        who = "human" if role in HUMAN else "model" if role in MODEL else None
         if who and isinstance(turn.get("value"), str):
             said.setdefault(who, turn["value"])
     if "human" not in said:
@@ -199,6 +204,11 @@ def _found(name: str, shown: str, kind: str, folders: list[Path]) -> Path:
     places = [folder / given for folder in folders]
     places += [folder / within / given.name for folder in folders for within in ("", f"{kind}s")]
     for place in places:
-        if place.is_file():
-            return place
+        try:
+            if place.is_file():
+                return place
+        except OSError:
+            # No path at all, such as a picture spelt out in letters.
+            break
+    shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
     raise DetectorError(f"The {kind} '{shown}' of the conversation '{name}' is missing.")

@@ -74,6 +74,11 @@ def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> No
     assert not steps
     with pytest.raises(CheckpointError, match="trained otherwise"):
         train(pockets.model(), pockets.samples(), replace(QUICK, seed=3), tmp_path, accelerator=_cpu(QUICK))
+    corrected = [replace(each, reason="It slipped.") if each.reason else each for each in pockets.samples()]
+    with pytest.raises(CheckpointError, match="trained otherwise"):
+        train(pockets.model(), corrected, QUICK, tmp_path, accelerator=_cpu(QUICK))
+    with pytest.raises(CheckpointError, match="trained otherwise"):
+        train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK), origin={"model": "another"})
 
 
 def test_what_a_frozen_tower_saw_serves_another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

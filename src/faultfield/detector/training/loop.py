@@ -1,7 +1,7 @@
 """The training loop on accelerate: one CPU, one GPU, or many processes that share the model."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,7 @@ class Loop:
         on_progress: Told what is done.
         on_step: Told of every gradient step.
         kept: Picture tokens by row that the same tower encoded before; added to where the tower stays as it is.
+        begun: What else a checkpoint must agree in, as JSON can hold it.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Loop:
         on_progress: Progress | None = None,
         on_step: Callable[[Step], None] | None = None,
         kept: dict[int, Tensor] | None = None,
+        begun: Mapping[str, Any] | None = None,
     ) -> None:
         self._course, self._config, self._accelerator = course, config, accelerator
         dense = [course.annotated(row) is not None for row in range(len(course))]
@@ -103,7 +105,7 @@ class Loop:
         self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept)
         # How often it is saved and how a batch is cut up does not change what is learned.
         decisive = {k: v for k, v in config.to_json().items() if k not in ("save_every", "micro_batch")}
-        run = {"config": decisive, "samples": _digest(course)}
+        run = {"config": decisive, "samples": _digest(course), **(begun or {})}
         self._checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
 
     @property

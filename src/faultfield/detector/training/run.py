@@ -1,5 +1,6 @@
 """From samples to a detector on disk."""
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -43,6 +44,7 @@ def train(
     on_progress: Progress | None = None,
     on_step: Callable[[Step], None] | None = None,
     seen: dict[str, Any] | None = None,
+    origin: Mapping[str, str | None] | None = None,
 ) -> Mapping[str, Any]:
     """Train a detector and write it; killed and called again, it goes on where it was.
 
@@ -56,6 +58,7 @@ def train(
         on_progress: Told what is done.
         on_step: Told of every gradient step.
         seen: Picture tokens by sample id, of an earlier training with the same frozen tower; what is encoded is added.
+        origin: What the model was made from, in the caller's words: a training that began elsewhere is another one.
 
     Returns:
         What `training.json` holds: the settings, how many samples and steps, and the last step's losses.
@@ -75,6 +78,8 @@ def train(
         "samples": len(samples),
         "dense": sum(sample.dense for sample in samples),
         "failed": sum(bool(sample.failed) for sample in samples),
+        "digest": _digest(samples, model.viewer),
+        "origin": dict(origin or {}),
     }
     if (finished := _finished(out, about)) is not None:
         return finished
@@ -89,7 +94,8 @@ def train(
     learner = Learner(model)
     seen = {} if seen is None else seen
     kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
-    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept)
+    begun = {name: about[name] for name in ("digest", "origin")}
+    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept, begun)
     steps = loop.run()
     seen.update({samples[row].id: tokens for row, tokens in kept.items()})
     state = loop.state()
@@ -202,6 +208,12 @@ def _sentences(samples: Sequence[Sample]) -> list[str]:
     asked = dict.fromkeys(sample.instruction for sample in samples)
     said = [sample.reason for sample in samples if sample.reason is not None]
     return [*asked, *said, *success_reasons()]
+
+
+def _digest(samples: Sequence[Sample], viewer: Viewer) -> str:
+    """Sixteen hexadecimal digits that change with what is asked, shown and learned."""
+    told = [(sample.id, sample.instruction, sample.failed, sample.reason) for sample in samples]
+    return hashlib.sha256(repr((told, viewer)).encode()).hexdigest()[:16]
 
 
 def _commonest(samples: Sequence[Sample]) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ TABLE is what `benchmarks/truth_table.py` wrote; a table of another policy or en
 Every rollout is the next unused episode of a row of the table, in an order drawn anew for each seed. Strategies with a
 model choose among the table's rows; those that propose freely (Sobol, grid) are brought to the nearest row that they
 did not ask for yet. One rule serves all: a variation is rolled out until it is verified, or until it has shown
-`--patience` more successes than failures; ours may then come back to it. Verified is what failed at least `--failures`
-times with a lower Wilson bound above the upper one of the nominal rate; two are distinct in different cells of
-`faultfield.variations.cells`, a partition that no strategy looks at.
+`--patience` more successes than failures. Ours may then come back to it, as may every rival with a model in a row
+of its own; ours is played without it too. All that learn are told the nominal episodes. Verified is what failed at
+least `--failures` times with a lower Wilson bound above the upper one of the nominal rate; two are distinct in
+different cells of `faultfield.variations.cells`, a partition that no strategy looks at.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from faultfield.search import GridSearch, SobolSearch, Strategy
 from faultfield.search.forest import ForestSearch
 from faultfield.search.level_set import LevelSetSearch
 from faultfield.search.map_elites import MapElitesSearch
+from faultfield.search.pool import PoolSearch
 from faultfield.search.verification import Verification, wilson
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
@@ -46,6 +48,11 @@ from table import TruthTable
 OURS = "hunt"
 VALUES, PROBE = "factor values", "factor values and probe"
 CEILING = ("hunt, told the truth", "every row's failure rate")
+NEVER, PLAIN = f"{OURS}, never coming back", f"{OURS}, without its prior"
+APART = (CEILING[0], NEVER, PLAIN)
+"""In the table alone: one that knows what cannot be known, and ours without a part."""
+
+BACK = ", coming back"
 
 Make = Callable[[int], Strategy]
 """A fresh strategy from a seed."""
@@ -58,25 +65,33 @@ def strategies(table: TruthTable, space: VariationSpace, failures_wanted: int) -
         ("Sobol", VALUES): lambda seed: Snapped(SobolSearch(space, seed), table),
         ("grid", VALUES): lambda seed: Snapped(GridSearch(space, seed), table),
     }
-    rows = {row.variation: row.features for row in table.rows}
-    for given, features in ((VALUES, None), (PROBE, lambda asked: np.stack([rows[v] for v in asked]))):
-        own: dict[str, Any] = {"pool": table.variations, "features": features}
-        found |= {
-            ("MAP-Elites", given): lambda seed, own=own: MapElitesSearch(space, seed, **own),
-            ("GP level set", given): lambda seed, own=own: LevelSetSearch(space, seed, **own),
-            ("GP upper bound", given): lambda seed, own=own: LevelSetSearch(space, seed, acquisition="ucb", **own),
-            ("forest", given): lambda seed, own=own: ForestSearch(space, seed, **own),
-        }
     views = TableViews(table, space)
     failures, episodes = table.nominal
     nominal = [Episode(NOMINAL, i, i >= failures, 1, table.policy, table.environment, "known") for i in range(episodes)]
+
+    def informed(strategy: PoolSearch) -> PoolSearch:
+        strategy.tell(nominal)
+        return strategy
+
+    for given, features in ((VALUES, None), (PROBE, views.probe)):
+        for back, wanted in (("", None), (BACK, failures_wanted)):
+            own: dict[str, Any] = {"pool": table.variations, "features": features, "failures": wanted}
+            found |= {
+                (f"MAP-Elites{back}", given): lambda seed, own=own: informed(MapElitesSearch(space, seed, **own)),
+                (f"GP level set{back}", given): lambda seed, own=own: informed(LevelSetSearch(space, seed, **own)),
+                (f"GP upper bound{back}", given): lambda seed, own=own: informed(
+                    LevelSetSearch(space, seed, acquisition="ucb", **own)
+                ),
+                (f"forest{back}", given): lambda seed, own=own: informed(ForestSearch(space, seed, **own)),
+            }
+    ours: dict[str, Any] = {"known": nominal, "pool": table.variations, "failures": failures_wanted}
     for given, estimator, prior in ((VALUES, Level, None), (PROBE, lambda: ProbeLine(views), ProbePrior(views))):
-        found[OURS, given] = lambda seed, e=estimator, p=prior: Hunt(
-            space, e, seed, prior=p, known=nominal, pool=table.variations, failures=failures_wanted
-        )
-    found[CEILING] = lambda seed: Hunt(
-        space, lambda: Truth(table), seed, known=nominal, pool=table.variations, failures=failures_wanted, spread=0.05
-    )
+        for name, back, first in ((OURS, True, prior), (NEVER, False, prior), (PLAIN, True, None)):
+            if name != PLAIN or prior is not None:
+                found[name, given] = lambda seed, e=estimator, p=first, again=back: Hunt(
+                    space, e, seed, prior=p, again=again, **ours
+                )
+    found[CEILING] = lambda seed: Hunt(space, lambda: Truth(table), seed, spread=0.05, **ours)
     return found
 
 
@@ -93,7 +108,8 @@ def compare(
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
     """One entry a strategy: its curves, int (seeds, budget), finds, false claims, seconds."""
-    made_from = [table.policy, [(r.variation.key, r.failed) for r in table.rows], str(rule), budget, batch]
+    seen = [(r.variation.key, r.failed, np.asarray(r.features).round(6).tolist()) for r in table.rows]
+    made_from = [table.policy, list(table.nominal), seen, str(rule), budget, batch, _program()]
     digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
     entries = []
     for (name, given), make in strategies(table, space, rule.failures).items():
@@ -119,6 +135,19 @@ def compare(
     return entries
 
 
+def _program() -> str:
+    """Changes with what the strategies are: their curves are not those of another version."""
+    import faultfield.diagnosis
+    import faultfield.search
+
+    digest = hashlib.sha256()
+    for package in (faultfield.search, faultfield.diagnosis):
+        for file in sorted(Path(package.__path__[0]).glob("*.py")):
+            digest.update(file.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.hexdigest()
+
+
 def result_of(
     entries: Sequence[Mapping[str, Any]], table: TruthTable, space: VariationSpace, rule: Verification, budget: int
 ) -> dict[str, Any]:
@@ -131,8 +160,8 @@ def result_of(
         "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
         "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
         "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,
-        "budget": budget, "apart": CEILING[0], "strategies": list(entries),
-        "summary": summary(entries, budget, OURS, VALUES, apart=CEILING[0]),
+        "budget": budget, "apart": list(APART), "strategies": list(entries),
+        "summary": summary(entries, budget, OURS, VALUES, apart=APART),
     }  # fmt: skip
 
 

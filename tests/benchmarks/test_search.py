@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import search
 from faultfield.errors import StudyError
+from faultfield.rollouts.episode import Episode
 from faultfield.search import RandomSearch, SobolSearch
 from faultfield.search.verification import Verification, wilson
 from faultfield.study import Silent, Study, StudyConfig
@@ -141,6 +142,23 @@ def test_whoever_is_told_the_truth_finds_more_than_who_is_told_nothing() -> None
     assert numbers["ratios"] == []
 
 
+def test_rivals_may_come_back_and_are_told_nominal_and_ours_is_played_without() -> None:
+    made = search.strategies(TABLE, SPACE, 2)
+    names = {name for name, given in made if given == search.PROBE}
+    assert {"forest", "forest, coming back", "hunt", search.NEVER, search.PLAIN} <= names
+    for name, given in made:
+        strategy = made[name, given](0)
+        if hasattr(strategy, "told") and not name.startswith("hunt"):
+            told = strategy.told()
+            assert [v.is_nominal for v in told.variations] == [True]
+            assert (told.failures[0], told.episodes[0]) == TABLE.nominal
+    variation = TABLE.variations[0]
+    for name, back in (("forest", False), ("forest, coming back", True), ("hunt", True), (search.NEVER, False)):
+        strategy = made[name, search.PROBE](0)
+        strategy.tell([Episode(variation, 0, True, 1, "p", "e", "hunt")])
+        assert strategy.again(variation) is back
+
+
 def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
     def entry(name: str, given: str, ends: list[int]) -> dict:
         return {"name": name, "given": given, "runs": [{"curve": [0, end]} for end in ends]}
@@ -150,7 +168,7 @@ def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
             entry("hunt", "p", [9, 9]), entry("random", "v", [2, 4]), entry("grid", "v", [1, 1]),
             entry("forest", "p", [6, 6]), entry("GP upper bound", "v", [4, 5]), entry("truth", "t", [10, 10]),
         ],
-        2, "hunt", "v", apart="truth",
+        2, "hunt", "v", apart=("truth",),
     )  # fmt: skip
     on_values, on_usual, on_both = found["ratios"]
     assert (on_values["at"][0]["best"], on_values["at"][0]["ratio"]) == ("GP upper bound", 2.0)

@@ -120,6 +120,14 @@ def test_what_was_known_before_is_learned_from_and_not_proposed_around():
     assert len(made[-1].seen) == len(known) + 1
 
 
+def test_failures_known_before_make_no_find_of_this_hunt():
+    """One that failed often before is as far from a find as any other, and no nearer than what is held for surer."""
+    often, sure = SPACE.variation({"texture": "wood"}), SPACE.variation({"light": 0.5})
+    known = [episode(often, seed < 6, seed) for seed in range(20)]
+    search = Hunt(SPACE, lambda: Fixed(lambda v: 0.95 if v == sure else 0.3), known=known, pool=[often, sure])
+    assert search.ask(1) == [sure]
+
+
 def test_it_repeats_with_the_seed():
     pool = SPACE.grid(5)
     runs = [hunted(lambda v: 0.4, lambda v: "light" in v, pool, seed=7) for _ in range(2)]

@@ -38,6 +38,18 @@ def test_proposals_are_new_candidates_and_repeat_with_the_seed(make):
 
 
 @pytest.mark.parametrize("make", ALL)
+def test_every_strategy_may_come_back_to_what_one_success_left(make):
+    """The campaign leaves a variation after an unlucky success; whoever has a model may ask for it once more."""
+    search = make(LINE, 0, pool=POOL[:3], start=1, failures=2)
+    first, second, third = search.ask(3)
+    search.tell([episode(first, False), *(episode(second, True, seed) for seed in range(2)), episode(third, True)])
+    # The second is a find, and the third begun: the campaign goes on with it by itself.
+    assert search.ask(3) == [first]
+    search.tell([episode(first, True, 1)])
+    assert search.ask(3) == []
+
+
+@pytest.mark.parametrize("make", ALL)
 def test_without_a_pool_proposals_lie_in_the_space(make):
     search = make(SPACE, 0, pool_size=40, start=4)
     for variation in played(search, lambda v: "texture" in v, rounds=3):

@@ -51,6 +51,7 @@ class Hunt(PoolSearch):
         pool, pool_size: As in `PoolSearch`.
         failures: Failed episodes that make a find, as in `Verification`.
         spread: By how much the estimator errs on one factor, a standard deviation on the logit scale.
+        again: Whether it may come back to a variation that was left after an unlucky success.
     """
 
     def __init__(
@@ -65,13 +66,15 @@ class Hunt(PoolSearch):
         pool_size: int = 256,
         failures: int = 2,
         spread: float = SPREAD,
+        again: bool = True,
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, start=0)
-        self._make, self._prior, self._failures, self._spread = estimator, prior, failures, spread
+        super().__init__(space, seed, pool=pool, pool_size=pool_size, start=0, failures=failures if again else None)
+        self._make, self._prior, self._wanted, self._spread = estimator, prior, failures, spread
         self._episodes = list(known)
         self._marks: dict[Variation, Floats] = {}
         if known:
             super().tell([episode for episode in known if not episode.variation.is_nominal])
+        self._before = dict(self._counts)
 
     def tell(self, episodes: Sequence[Episode]) -> None:
         """Keep the episodes; the next `ask` learns from them."""
@@ -81,11 +84,6 @@ class Hunt(PoolSearch):
     def ready(self) -> bool:
         """From the start: a prior knows something before the first rollout."""
         return True
-
-    def again(self, variation: Variation) -> bool:
-        """One that was left after more successes than failures may be worth another episode."""
-        failures, episodes = self._counts.get(variation, (0, 0))
-        return failures < self._failures and episodes > 2 * failures
 
     def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:
         """The largest score, again and again; what is proposed makes its like less worth."""
@@ -97,9 +95,10 @@ class Hunt(PoolSearch):
             self._logits(everywhere), self._spread**2 * self._covariance(seen, points),
             self._spread**2 * points.changed.sum(axis=1), told,
         )  # fmt: skip
-        failed = np.array([self._counts.get(v, (0, 0))[0] for v in candidates])
-        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** (self._failures - failed)
-        found = np.where(told.failures >= self._failures, told.failures / told.episodes, 0.0)
+        # A find is made of this hunt's own failures.
+        failed = np.array([self._counts.get(v, (0, 0))[0] - self._before.get(v, (0, 0))[0] for v in candidates])
+        chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** np.maximum(self._wanted - failed, 1)
+        found = np.where(told.failures >= self._wanted, told.failures / told.episodes, 0.0)
         likeness = alike(seen, asked) * found[:, None]
         # The likest one alone: a product over all would bury a factor under its first few failures.
         score = chance * (1.0 - likeness.max(axis=0, initial=0.0))

@@ -17,7 +17,7 @@ class ForestSearch(PoolSearch):
     Args:
         space: Every proposal lies in it.
         seed: Of the candidates and of the trees.
-        pool, pool_size, features, start: As in `PoolSearch`.
+        pool, pool_size, features, start, failures: As in `PoolSearch`.
         trees: How many.
         reach: How far a failure shadows its neighbourhood, in typical distances between candidates; 0 for not at all.
 
@@ -37,10 +37,11 @@ class ForestSearch(PoolSearch):
         pool_size: int = 256,
         features: Features | None = None,
         start: int = 10,
+        failures: int | None = None,
         trees: int = 100,
         reach: float = 1.0,
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start)
+        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start, failures=failures)
         self._trees, self._reach = trees, reach
 
     def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:

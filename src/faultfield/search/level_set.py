@@ -18,7 +18,7 @@ class LevelSetSearch(PoolSearch):
     Args:
         space: Every proposal lies in it.
         seed: Of the candidates.
-        pool, pool_size, features, start: As in `PoolSearch`.
+        pool, pool_size, features, start, failures: As in `PoolSearch`.
         level: The failure rate whose boundary is sought, 0–1.
         acquisition: `straddle`, or `ucb`, μ(x) + 1.96 σ(x), which seeks failures instead of their boundary.
 
@@ -38,10 +38,11 @@ class LevelSetSearch(PoolSearch):
         pool_size: int = 256,
         features: Features | None = None,
         start: int = 10,
+        failures: int | None = None,
         level: float = 0.5,
         acquisition: Literal["straddle", "ucb"] = "straddle",
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start)
+        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start, failures=failures)
         self._level = float(np.log(level / (1.0 - level)))
         self._acquisition = acquisition
 

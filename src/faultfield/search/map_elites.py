@@ -22,7 +22,7 @@ class MapElitesSearch(PoolSearch):
     Args:
         space: Every proposal lies in it.
         seed: Of the candidates and of the mutations.
-        pool, pool_size, features, start: As in `PoolSearch`.
+        pool, pool_size, features, start, failures: As in `PoolSearch`.
         sigma: Standard deviation of a mutation, per number.
 
     Raises:
@@ -38,9 +38,10 @@ class MapElitesSearch(PoolSearch):
         pool_size: int = 256,
         features: Features | None = None,
         start: int = 20,
+        failures: int | None = None,
         sigma: float = 0.5,
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start)
+        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start, failures=failures)
         try:
             import ribs  # noqa: F401
         except ImportError:

@@ -62,6 +62,8 @@ class PoolSearch(Strategy):
         pool_size: How many of the sequence are candidates at first; each further `ask` adds a sixteenth as many.
         features: Further numbers of each candidate.
         start: Variations proposed before the model is asked.
+        failures: Failed episodes that make a find, as in `Verification`. A variation that was left short of it, after
+            more successes than failures, may then be proposed again; when None, nothing is proposed twice.
     """
 
     def __init__(
@@ -73,12 +75,13 @@ class PoolSearch(Strategy):
         pool_size: int = 256,
         features: Features | None = None,
         start: int = 10,
+        failures: int | None = None,
     ) -> None:
         super().__init__(space, seed)
         self.rng = np.random.default_rng(seed)
         self._pool = None if pool is None else [space.validate(candidate) for candidate in pool]
         self._pool_size, self._start = pool_size, start
-        self._features = features
+        self._features, self._failures = features, failures
         self._scale: Floats | None = None
         self._sobol = SobolSearch(space, seed, order=2)
         self._drawn: list[Variation] = []
@@ -87,7 +90,7 @@ class PoolSearch(Strategy):
         self._rows: dict[Variation, Floats] = {}
 
     def ask(self, count: int) -> list[Variation]:
-        """`count` variations, none proposed before; fewer only where a given pool is used up."""
+        """`count` variations, none found or begun already; fewer only where a given pool is used up."""
         candidates = [v for v in self._candidates(count) if v not in self._asked or self.again(v)]
         count = min(count, len(candidates))
         if count == 0:
@@ -107,8 +110,11 @@ class PoolSearch(Strategy):
             self._counts[episode.variation] = (failures + (not episode.success), total + 1)
 
     def again(self, variation: Variation) -> bool:
-        """Whether a variation that was proposed before may be proposed again."""
-        return False
+        """Whether a variation that was proposed before may be proposed again: the model says whether it is worth it."""
+        if self._failures is None:
+            return False
+        failures, episodes = self._counts.get(variation, (0, 0))
+        return failures < self._failures and episodes > 2 * failures
 
     def ready(self) -> bool:
         """Whether enough was told for the model to choose."""
@@ -119,7 +125,7 @@ class PoolSearch(Strategy):
         """Which `count` of the candidates come next.
 
         Args:
-            candidates: n variations, none proposed before.
+            candidates: n variations that may be proposed.
             rows: Theirs, float64 (n, d).
             told: What was rolled out.
             count: From 1 to n.

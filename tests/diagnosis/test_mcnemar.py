@@ -8,7 +8,7 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from faultfield.diagnosis.mcnemar import Pairs, holm
+from faultfield.diagnosis.mcnemar import Pairs, holm, tarone_holm
 from faultfield.errors import FaultfieldError
 
 
@@ -79,3 +79,26 @@ def test_holm_is_its_definition() -> None:
 def test_no_pairs_are_refused(counts: tuple[int, int, int, int]) -> None:
     with pytest.raises(FaultfieldError, match="at least one pair"):
         Pairs(*counts)
+
+
+def test_tarone_leaves_out_only_what_can_never_be_significant() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        pairs = [Pairs(5, int(lost), int(gained), 5) for lost, gained in rng.integers(0, 9, (12, 2))]
+        p, least = [each.p() for each in pairs], [each.least_p() for each in pairs]
+        assert all(low <= value + 1e-12 for low, value in zip(least, p, strict=True))
+        found, plain = tarone_holm(p, least, 0.05), holm(p)
+        # All that Holm over all tests rejects is rejected here too.
+        assert all(new <= 0.05 for new, old in zip(found, plain, strict=True) if old <= 0.05)
+    assert tarone_holm([1.0, 1.0], [1.0, 1.0], 0.05) == [1.0, 1.0]
+
+
+def test_tarones_level_holds_where_few_pairs_differ() -> None:
+    """Luck alone, with few pairs that differ in each of thirty variations: whole comparisons rarely alarm."""
+    rng, alarms = np.random.default_rng(1), 0
+    for _ in range(1000):
+        differing = rng.integers(0, 8, 30)
+        lost = rng.binomial(differing, 0.5)
+        pairs = [Pairs(1, int(k), int(d - k), 1) for k, d in zip(lost, differing, strict=True)]
+        alarms += min(tarone_holm([x.p() for x in pairs], [x.least_p() for x in pairs], 0.2)) <= 0.2
+    assert alarms <= 235, "binomial(1000, 0.2) is above 235 three times in a thousand"

@@ -74,6 +74,11 @@ class Pairs:
         sides = "two-sided" if alternative == "two-sided" else "greater"
         return float(binomtest(self.lost, differing, 0.5, alternative=sides).pvalue)
 
+    def least_p(self, alternative: Alternative = "two-sided") -> float:
+        """The smallest p-value that this test could have, with as many pairs that differ, 0–1."""
+        sides = 2.0 if alternative == "two-sided" else 1.0
+        return float(min(1.0, sides * 0.5 ** (self.lost + self.gained)))
+
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Confidence interval of the difference: Newcombe 1998 for paired proportions, method 10.
 
@@ -121,3 +126,29 @@ def holm(p: Sequence[float]) -> list[float]:
     from statsmodels.stats.multitest import multipletests
 
     return [float(value) for value in multipletests(p, method="holm")[1]]
+
+
+def tarone_holm(p: Sequence[float], least: Sequence[float], alpha: float) -> list[float]:
+    """Holm's correction over the tests that can be significant at all (Tarone 1990); 1 for the others.
+
+    How small a p-value can be is known before its test is made: it rests on how many pairs differ, not on which way.
+    So the choice costs nothing of the level, and variations under which nothing differs do not drown a total loss under
+    another.
+
+    Args:
+        p: P-values, 0–1.
+        least: The smallest that each could be.
+        alpha: Level of significance of all tests together, 0–1.
+
+    Example:
+        >>> tarone_holm([0.002, 1.0, 1.0], [0.002, 1.0, 0.5], 0.05)
+        [0.002, 1.0, 1.0]
+    """
+    # With as many tests as there are, at the latest, no more than that can reach their share.
+    count = next(k for k in range(1, len(p) + 1) if sum(each <= alpha / k for each in least) <= k)
+    able = [index for index, each in enumerate(least) if each <= alpha / count]
+    adjusted = [1.0] * len(p)
+    if able:
+        for index, value in zip(able, holm([p[index] for index in able]), strict=True):
+            adjusted[index] = value
+    return adjusted

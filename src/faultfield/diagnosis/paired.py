@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from faultfield.diagnosis.mcnemar import Alternative, Pairs, holm
+from faultfield.diagnosis.mcnemar import Alternative, Pairs, tarone_holm
 from faultfield.errors import FaultfieldError
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.outcomes import Outcome, outcomes
@@ -19,7 +19,8 @@ class Change:
         variation: Which; None for all together.
         pairs: The counts.
         p: Of the exact McNemar test, 0–1.
-        adjusted: The same after Holm's correction for all tests of the comparison, 0–1.
+        adjusted: The same after the correction for all tests of the comparison, 0–1; 1 of a test that cannot be
+            significant.
         low, high: Interval of the difference in success.
         significant: Whether `adjusted` is at most the comparison's `alpha`.
     """
@@ -85,7 +86,12 @@ class Comparison:
         """Tests, correction and intervals, in words."""
         sides = "two-sided" if self.alternative == "two-sided" else "one-sided, for a drop"
         count = len(self.variations)
-        many = f", Holm's correction over {count} variations and all of them together" if count > 1 else ""
+        many = (
+            f", Holm's correction over those of {count} variations and of all of them together that can be "
+            "significant (Tarone 1990)"
+            if count > 1
+            else ""
+        )
         return (
             f"exact McNemar test, {sides}{many}, significant at {self.alpha:g}; "
             f"intervals {100 * self.level:g} % each, Newcombe 1998 for paired proportions"
@@ -114,8 +120,8 @@ def compare(
     """Compare the outcomes of two policies episode by episode.
 
     Episodes are paired by variation and seed: the same scene under the same change. Each variation is tested, and all
-    pairs together; Holm's correction runs over all of these tests, so that the chance of any false alarm in the whole
-    comparison is at most `alpha`. The test of all pairs together takes them as independent, though a seed's scene comes
+    pairs together; Holm's correction runs over those of these tests that can be significant (Tarone 1990), so that the
+    chance of any false alarm in the whole comparison is at most `alpha`. The test of all pairs together takes them as independent, though a seed's scene comes
     back in every variation: it speaks of these variations and scenes.
 
     Args:
@@ -140,7 +146,9 @@ def compare(
     changes = [_change(None, total, level, alternative)]
     changes += [_change(variation, pairs, level, alternative) for variation, pairs in shared.items()]
     # All of one variation are that variation: one test, not two.
-    adjusted = holm([change.p for change in changes]) if len(shared) > 1 else [change.p for change in changes]
+    adjusted = [change.p for change in changes]
+    if len(shared) > 1:
+        adjusted = tarone_holm(adjusted, [change.pairs.least_p(alternative) for change in changes], alpha)
     changes = [replace(change, adjusted=p, significant=p <= alpha) for change, p in zip(changes, adjusted, strict=True)]
     return Comparison(
         overall=changes[0],

@@ -159,18 +159,6 @@ def test_a_shift_moves_whole_pictures_and_repeats_their_rim() -> None:
     assert set(places) == {(y, x) for y in range(5) for x in range(5)}
 
 
-def test_a_zoom_keeps_the_middle_and_changes_distances_from_it() -> None:
-    still = Jitter(gain=(1.0, 1.0), channel=(1.0, 1.0), bias=0.0, zoom=0.3, moved=1.0)
-    disc = ((np.indices((41, 41)) - 20) ** 2).sum(axis=0) <= 100
-    before = torch.from_numpy(disc.astype(np.float32)).expand(300, 3, 41, 41)
-    after = still(before, np.random.default_rng(0))
-    assert after[:, :, 20, 20].min() == 1
-    assert torch.equal(after, after.flip(2))
-    radii = after[:, 0, 20].sum(dim=1).numpy() / 2
-    np.testing.assert_allclose([radii.min(), radii.max()], [7, 13], atol=0.8)
-    assert abs(radii.mean() - 10) < 0.5
-
-
 def test_refuses_what_cannot_be_trained(demos: Path, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="at least one step"):
         train(demos, tmp_path / "x", steps=0)

@@ -21,8 +21,7 @@ class Jitter:
             colour, and 0 for none.
         shift: Pixels by which the whole picture is moved at most, either way along both sides, its rim repeated: the
             camera stands elsewhere, so that only where things are beside each other tells what to do.
-        zoom: Share of its size by which the picture grows or shrinks at most about its middle: another lens.
-        moved: Share of the pictures that are moved and zoomed.
+        moved: Share of the pictures that are moved.
     """
 
     gain: tuple[float, float] = (0.5, 1.15)
@@ -30,7 +29,6 @@ class Jitter:
     bias: float = 0.1
     mix: float = 0.0
     shift: int = 0
-    zoom: float = 0.0
     moved: float = 0.7
 
     def __call__(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
@@ -42,32 +40,22 @@ class Jitter:
         factor = rng.uniform(*self.gain, (n, 1, 1, 1)) * rng.uniform(*self.channel, (n, 3, 1, 1))
         bias = rng.uniform(-self.bias, self.bias, (n, 3, 1, 1))
         pictures = (pictures * like(factor, pictures) + like(bias, pictures)).clamp(0.0, 1.0)
-        return self._elsewhere(pictures, rng) if self.shift or self.zoom else pictures
+        return self._elsewhere(pictures, rng) if self.shift else pictures
 
     def _elsewhere(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
         n, _, height, width = pictures.shape
-        by = rng.integers(-self.shift, self.shift + 1, (2, n))
-        moved = rng.random(n) < self.moved
-        by = by * moved
-        size = 1.0 + self.zoom * rng.uniform(-1.0, 1.0, n) * moved
-        rows, columns = (_places(length, by[axis], size) for axis, length in enumerate((height, width)))
-        index = np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]
-        place = tuple(torch.from_numpy(each).to(pictures.device) for each in index)
-        return pictures.permute(0, 2, 3, 1)[place].permute(0, 3, 1, 2)
-
-
-def _places(length: int, by: NDArray[np.int64], size: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Whence each pixel along an axis is taken, shape (n, length)."""
-    middle = (length - 1) / 2
-    found = middle + (np.arange(length) - middle) / size[:, None] + by[:, None]
-    return np.rint(found).astype(np.int64).clip(0, length - 1)
+        by = rng.integers(-self.shift, self.shift + 1, (2, n)) * (rng.random(n) < self.moved)
+        rows = (np.arange(height) + by[0, :, None]).clip(0, height - 1)[:, :, None]
+        columns = (np.arange(width) + by[1, :, None]).clip(0, width - 1)[:, None, :]
+        place = [torch.from_numpy(index).to(pictures.device) for index in (np.arange(n)[:, None, None], rows, columns)]
+        return pictures.permute(0, 2, 3, 1)[tuple(place)].permute(0, 3, 1, 2)
 
 
 PLAIN = Jitter()
 """What keeps a policy from living by exact colours, and little more."""
 
-STRONG = Jitter(gain=(0.4, 1.2), bias=0.2, mix=0.25, shift=4, zoom=0.15)
-"""For a policy that is to see through paint, light, camera places and lenses other than its demonstrations show."""
+STRONG = Jitter(gain=(0.4, 1.2), bias=0.2, mix=0.25, shift=4)
+"""For a policy that is to see through paint, light and places of the camera other than its demonstrations show."""
 
 
 def like(array: NDArray[Any], tensor: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from faultfield.field.config import FieldConfig
 from faultfield.field.quality import quality_table
 from faultfield.files import write_text
 from faultfield.study import Study, stages
-from pages import grid
+from pages import grid, run
 from paper_numbers import ELSEWHERE, TABLE_7
 
 
@@ -83,4 +83,4 @@ def page(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "embedding.py")

@@ -15,6 +15,7 @@ from faultfield.files import write_text
 from faultfield.study import Study
 from faultfield.study.ask import roll_out
 from faultfield.variations import NOMINAL
+from pages import run
 
 ROLES = ("policy", "expert", "blind")
 
@@ -54,4 +55,4 @@ def table(counted: dict[str, list[dict[str, Any]]], what: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "known.py")

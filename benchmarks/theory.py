@@ -26,6 +26,7 @@ from faultfield.search.config import PpoSettings, SearchConfig
 from faultfield.search.diagnostic import train_diagnostic
 from faultfield.search.mdp import VirtualMDP
 from faultfield.search.reward import entropy
+from pages import run
 from theory_figure import draw
 
 CHECKPOINTS = (10, 20, 40, 80, 160, 320)
@@ -261,4 +262,4 @@ def median(column: Any) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "theory.py")

@@ -32,7 +32,7 @@ from faultfield.rollouts.outcomes import Outcome
 from faultfield.study import stages
 from faultfield.study.directory import Study
 from faultfield.variations import Variation, VariationSpace
-from pages import machine
+from pages import machine, run
 from truth_roster import Settings, roster
 from truth_tables import markdown
 
@@ -265,4 +265,4 @@ def _tell(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "truth.py")

@@ -183,8 +183,11 @@ def main() -> None:
                 study, options.directories, options.counts, options.nominal, options.least, Bars()
             )  # fmt: skip
         else:
+            nominal = options.nominal or "100"
+            if not nominal.isdecimal():
+                raise StudyError(f"Without --from, --nominal is a number of episodes to roll out, not '{nominal}'.")
             table = build(
-                study, rows=options.rows, episodes=options.episodes, nominal=int(options.nominal or 100),
+                study, rows=options.rows, episodes=options.episodes, nominal=int(nominal),
                 seed=options.seed, space_seed=options.space_seed, progress=Bars(),
             )  # fmt: skip
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -78,3 +78,13 @@ def test_bad_input_is_one_sentence_and_exit_code_two(shell: Shell, before: Path,
         assert (code, out) == (2, "")
         assert message in err
         assert "Traceback" not in err
+
+
+def test_a_path_that_cannot_be_written_is_no_regression(
+    shell: Shell, before: Path, worse: Path, tmp_path: Path
+) -> None:
+    """Exit code 1 would say that the policy got worse."""
+    code, _, err = shell("compare", before, worse, "--fail-on-regression", "--junit", tmp_path)
+    assert (code, err.count("faultfield: ")) == (2, 1)
+    assert "directory" in err.lower()
+    assert "Traceback" not in err

@@ -46,7 +46,22 @@ def test_a_damaged_plan_is_said_so(tmp_path: Path) -> None:
             Plan.read(tmp_path, SPACE)
 
 
-@pytest.mark.parametrize("wrong", [{"share": 1.0}, {"share": -0.1}, {"steps": 0}, {"learning_rate": 0.0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"share": 1.0},
+        {"share": -0.1},
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"seed": -1},
+    ],
+)
 def test_settings_out_of_range(wrong: dict[str, float]) -> None:
     with pytest.raises(StudyError, match="share of original data from 0 to below 1"):
         Recipe(5, **wrong)  # type: ignore[arg-type]
+
+
+def test_every_round_can_show_a_variation() -> None:
+    with pytest.raises(StudyError, match="5 in 2 rounds leaves a round fewer demonstrations than a variation takes, 3"):
+        Recipe(5, rounds=2, least=3)

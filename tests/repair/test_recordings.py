@@ -49,6 +49,16 @@ def test_what_waits_in_the_spool_is_not_rolled_out_again(tmp_path: Path) -> None
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
 
 
+def test_another_seed_shows_other_scenes(tmp_path: Path) -> None:
+    expert = PolicySpec("tests.policies.halting:Halting")
+    first, second = (
+        {r.episode.seed for r in record_targets(tmp_path / str(seed), TARGETS, ENV, expert, seed=seed)}
+        for seed in (0, 1)
+    )
+    assert len(first) == len(second) == 5
+    assert not first & second
+
+
 def test_an_expert_that_cannot(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"succeeded in 0 of \d+ attempts under .*green"):
         list(record_targets(tmp_path, TARGETS, ENV, PolicySpec("tests.policies.halting:Never")))

@@ -204,6 +204,31 @@ def test_rounds_end_once_nothing_fails(study: Study, demos: Path, monkeypatch: p
     assert not (place(study, recipe) / "round-2").exists()
 
 
+def test_rounds_end_where_nothing_is_left_that_may_be_shown(
+    study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All known failures are mended in the first round; what is unseen still fails, and is not this mode's to show."""
+    from faultfield.study.repair import plan_of
+
+    known = {one.variation for one in plan_of(study, Recipe(8, "all", steps=20))[1] if one.group == "known"}
+
+    def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
+        return [SimpleNamespace(variation=job.variation, success=job.variation in known) for job in jobs]
+
+    monkeypatch.setattr("faultfield.study.rounds.rolled", told)
+    recipe = Recipe(8, "all", steps=20, rounds=2)
+    mended(study, recipe, original=demos)
+    assert not (place(study, recipe) / "round-2").exists()
+
+
+def test_a_plan_of_another_repair_is_not_compared_with(study: Study, demos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "here"
+    made = mended(study, original=demos, out=out)
+    after = str(made.after.arguments["checkpoint"])
+    with pytest.raises(StudyError, match="holds the repair of mode targeted, budget 6, seed 0, not of targeted, 6, 1"):
+        compare_with(study, after, Silent(), recipe=Recipe(6, steps=20, seed=1), out=out, comparing=FEW)
+
+
 def test_another_repair_in_the_same_place_is_refused(study: Study, demos: Path, tmp_path: Path) -> None:
     out = tmp_path / "here"
     mended(study, original=demos, out=out)

@@ -60,6 +60,7 @@ def test_yaml_and_python_spell_the_same_variation(space: VariationSpace) -> None
     [
         ({"cube_colour": "red"}, "did you mean 'cube_color'"),
         ({"zzz": 1}, "no factor 'zzz'"),
+        ({1: 2}, "no factor '1'"),
         ({"cube_color": "reddish"}, "not a colour name"),
         ({"cube_color": [0, 0, 1.5]}, "0–1"),
         ({"cube_color": [0, 0]}, "0–1"),

@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. One command a stage."""
 
+import os
 import sys
 import warnings
 
@@ -52,6 +53,15 @@ def main() -> None:
         app()
     except FaultfieldError as error:
         err.print(f"faultfield: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        # A path that cannot be read or written: the user's, as everything of our own has its own errors.
+        place = f"'{error.filename}': " if error.filename else ""
+        err.print(f"faultfield: {place}{error.strerror or error}.", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         err.print("Stopped. Run the same command again to go on where it stopped.")

@@ -1,13 +1,18 @@
 """The command that mends a policy where it fails, and shows what came of it."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.options import mapping
 from faultfield.cli.study import AsJson, StudyDirectory, Workers
+
+if TYPE_CHECKING:
+    from faultfield.repair.plan import Recipe
+    from faultfield.study.repair import Exported
 
 
 def register(app: typer.Typer) -> None:
@@ -96,7 +101,7 @@ def repair(
                 opened, recipe, Bars(), out=out_dir, original=original, comparing=comparing, form=form,
             )  # fmt: skip
             if isinstance(made, Exported):
-                _exported(made, str(study), budget, mode, as_json)
+                _exported(made, recipe, str(study), out_dir, as_json)
                 return
             found = made
         directory = out_dir or (opened.directory / REPAIRS / "after" if recipe is None else place(opened, recipe))
@@ -109,11 +114,11 @@ def repair(
         out.print(f"The mended policy: {found.after.arguments.get('checkpoint')}", soft_wrap=True)
 
 
-def _exported(made: object, study: str, budget: int | None, mode: str, as_json: bool) -> None:
-    from faultfield.study.repair import Exported
-
-    assert isinstance(made, Exported)
-    back = f"faultfield repair {study} --budget-episodes {budget} --mode {mode} --after CHECKPOINT"
+def _exported(made: "Exported", recipe: "Recipe", study: str, out_dir: Path | None, as_json: bool) -> None:
+    words = ["faultfield", "repair", study, "--budget-episodes", str(recipe.budget), "--mode", recipe.mode]
+    words += ["--seed", str(recipe.seed)] if recipe.seed else []
+    words += ["--out", str(out_dir)] if out_dir is not None else []
+    back = f"{shlex.join(words)} --after CHECKPOINT"
     if as_json:
         print_json({"exported": str(made.path), **made.counts, "then": back})
         return

@@ -121,8 +121,8 @@ def compare(
 
     Episodes are paired by variation and seed: the same scene under the same change. Each variation is tested, and all
     pairs together; Holm's correction runs over those of these tests that can be significant (Tarone 1990), so that the
-    chance of any false alarm in the whole comparison is at most `alpha`. The test of all pairs together takes them as independent, though a seed's scene comes
-    back in every variation: it speaks of these variations and scenes.
+    chance of any false alarm in the whole comparison is at most `alpha`. The test of all pairs together takes them as
+    independent, though a seed's scene comes back in every variation: it speaks of these variations and scenes.
 
     Args:
         before: Of one policy, at most one episode a variation and seed.

@@ -1,6 +1,7 @@
 """What a repair has decided before it begins, kept so that a run that was killed goes on with the same."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -51,7 +52,12 @@ class Recipe:
                 f"A repair has at least one round, and a demonstration and a step for each: {self.rounds} rounds do "
                 f"not fit a budget of {self.budget} and {self.steps} steps."
             )
-        if not 0 <= self.share < 1 or self.steps < 1 or self.learning_rate <= 0 or self.seed < 0:
+        if self.rounds > 1 and self.budget // self.rounds < self.least:
+            raise StudyError(
+                f"A budget of {self.budget} in {self.rounds} rounds leaves a round fewer demonstrations than a "
+                f"variation takes, {self.least}."
+            )
+        if not 0 <= self.share < 1 or self.steps < 1 or not 0 < self.learning_rate < math.inf or self.seed < 0:
             raise StudyError(
                 "A repair takes a share of original data from 0 to below 1, at least one step, a learning rate above 0 "
                 f"and a seed from 0 up, not {self.share}, {self.steps}, {self.learning_rate} and {self.seed}."

@@ -17,6 +17,9 @@ from faultfield.rollouts.worker import Job, Setting
 
 STAGE = "demonstration"
 
+_APART = 1_000_000
+"""Between the scenes of one seed and the next: more than a hundred targets need."""
+
 
 def record_targets(
     spool: Path,
@@ -24,6 +27,7 @@ def record_targets(
     env: EnvSpec,
     expert: PolicySpec,
     *,
+    seed: int = 0,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Recording]:
@@ -36,6 +40,7 @@ def record_targets(
         targets: What to demonstrate, and how often.
         env: The environment of the policy that is mended.
         expert: Who demonstrates.
+        seed: Of the scenes: another seed shows other ones.
         workers: Processes.
         on_progress: Called with (demonstrations kept, demonstrations wanted).
 
@@ -44,6 +49,7 @@ def record_targets(
     """
     setting = RecordingSetting(Setting.of(env, expert))
     wanted = sum(target.episodes for target in targets)
+    first = FIRST_SEED + _APART * seed % FIRST_SEED
     processes: Processes[Recording] | None = None
     worker = RecordingWorker()
     kept = 0
@@ -57,7 +63,7 @@ def record_targets(
                         f"{target.variation.to_json()}; it must succeed more often than not."
                     )
                 jobs = [
-                    Job(target.variation, FIRST_SEED + 10_000 * place + tried + i, STAGE)
+                    Job(target.variation, first + 10_000 * place + tried + i, STAGE)
                     for i in range(target.episodes - found)
                 ]
                 lacking = [job for job in jobs if _found(spool, job) is None]

@@ -113,7 +113,7 @@ def choose(
         raise StudyError(f"A variation takes at least one demonstration, not {least}.")
     if budget < least:
         raise StudyError(f"A budget of {budget} episodes is smaller than one variation, which takes {least}.")
-    failing = [one for one in pool if one.failure >= FAILING and one.mass > 0]
+    failing = choosable(pool)
     if not failing:
         raise StudyError(
             f"There is nothing to repair: the policy fails in {FAILING:.0%} of the episodes under no variation of the "
@@ -131,6 +131,12 @@ def choose(
     return [Target(one, number) for one, number in zip(taken, numbers, strict=True)]
 
 
+def choosable(pool: Sequence[Suspect], mode: str = "targeted") -> list[Suspect]:
+    """What fails and matters, and may be shown in a mode: in `all` the known ones alone."""
+    failing = [one for one in pool if one.failure >= FAILING and one.mass > 0]
+    return [one for one in failing if one.group == "known"] if mode == "all" else failing
+
+
 Rule = Callable[[Sequence[Suspect], Sequence[Suspect], int, VariationSpace, int], list[Suspect]]
 """Takes all suspects, those that fail, how many at most, the space and a seed."""
 
@@ -143,7 +149,7 @@ def _rule(mode: str) -> Rule:
     if mode == "random":
         return lambda pool, failing, most, space, seed: _random(pool, most, seed)
     if mode == "all":
-        return lambda pool, failing, most, space, seed: [one for one in failing if one.group == "known"]
+        return lambda pool, failing, most, space, seed: choosable(failing, mode)
     if match := re.fullmatch(r"worst-([1-9]\d*)", mode):
         count = int(match[1])
         return lambda pool, failing, most, space, seed: sorted(failing, key=_worst)[: min(count, most)]

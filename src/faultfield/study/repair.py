@@ -1,5 +1,7 @@
 """The mend of a study's policy: targeted demonstrations, fine-tuning, and the same episodes before and after."""
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,6 +127,13 @@ def compare_with(
     directory = default if out is None else Path(out)
     pool = suspects(_diagnosis(study), study.space)
     plan = Plan.read(directory, study.space) if (directory / PLAN_FILE).exists() else None
+    if plan is not None and recipe is not None:
+        own = plan.recipe
+        if (own.mode, own.budget, own.seed) != (recipe.mode, recipe.budget, recipe.seed):
+            raise StudyError(
+                f"{directory} holds the repair of mode {own.mode}, budget {own.budget}, seed {own.seed}, not of "
+                f"{recipe.mode}, {recipe.budget}, {recipe.seed}; give these, or its own directory as --out."
+            )
     return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
 
 
@@ -137,6 +146,9 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     diagnosis = _diagnosis(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
     first = recipe.part(0)
+    # What is left in later rounds is among this: a budget that does not suffice is told before anything is gathered.
+    last = recipe.part(recipe.rounds - 1)
+    choose(pool, last.mode, last.budget, study.space, last.seed, last.least)
     targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least)
     identity = study.identity
     return Plan(recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets)), pool
@@ -174,7 +186,7 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
         return Exported(path, {"demonstrations": plan.recipe.budget}, directory)
     with progress.task("Demonstrations", plan.recipe.budget) as update:
         recorded = recordings.record_targets(
-            spool, plan.targets, study.env_spec, expert_of(study), workers=workers_of(study),
+            spool, plan.targets, study.env_spec, expert_of(study), seed=plan.recipe.seed, workers=workers_of(study),
             on_progress=lambda done, total: update(done),
         )  # fmt: skip
         if form == "robomimic":
@@ -201,9 +213,11 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
         ("training", f"{recipe.steps} steps, learning rate {recipe.learning_rate:g}, seed {recipe.seed}"),
         ("measured on", f"reset seeds from {found.seeds[0]}; every variation in `../{RESULT}`"),
     ]
-    command = (
-        f"faultfield repair {study.directory} --budget-episodes {recipe.budget} --mode {recipe.mode} "
-        f"--per-variation {recipe.least} --steps {recipe.steps} --learning-rate {recipe.learning_rate:g} "
-        f"--share {recipe.share:g} --rounds {recipe.rounds} --seed {recipe.seed}"
-    )
+    words = [
+        "faultfield", "repair", str(study.directory), "--budget-episodes", str(recipe.budget), "--mode", recipe.mode,
+        "--per-variation", str(recipe.least), "--steps", str(recipe.steps), "--learning-rate",
+        f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--seed",
+        str(recipe.seed), *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
+    ]  # fmt: skip
+    command = shlex.join(words)
     mending.write_card(directory / CHECKPOINT, f"{study.name}, mended", facts, statement(found), command)

@@ -13,7 +13,7 @@ from faultfield.policies.teachers import RANDOMISED, teacher
 from faultfield.repair import mending
 from faultfield.repair.mending import Mender
 from faultfield.repair.plan import Plan, Recipe
-from faultfield.repair.targets import ANYWHERE, FAILING, Suspect, Target, choose
+from faultfield.repair.targets import ANYWHERE, FAILING, Suspect, Target, choosable, choose
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import cores
 from faultfield.rollouts.specs import PolicySpec
@@ -75,7 +75,7 @@ def mend_in_rounds(
         part = recipe.part(number)
         if number:
             left = checked(study, spec, pool, progress)
-            if all(one.failure < FAILING for one in left):
+            if not choosable(left, part.mode):
                 break
             targets = choose(left, part.mode, part.budget, study.space, part.seed, part.least)
         where = directory if recipe.rounds == 1 else directory / f"round-{number + 1}"

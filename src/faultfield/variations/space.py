@@ -57,7 +57,7 @@ class VariationSpace:
             VariationError: There is none; the text names the nearest.
         """
         if name not in self.factors:
-            near = difflib.get_close_matches(name, self.factors, n=1)
+            near = difflib.get_close_matches(str(name), self.factors, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else f"; it offers {', '.join(self.factors)}."
             raise VariationError(f"The environment has no factor '{name}'{hint}")
         return self.factors[name]

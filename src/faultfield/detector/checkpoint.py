@@ -168,7 +168,9 @@ def wrap(
     state = torch.random.get_rng_state()
     try:
         torch.manual_seed(seed)
-        head = DetectionHead(config.hidden_size, config.num_attention_heads, dropout=dropout)
+        # The paper's eight, where they fit; the decoder's own number always does.
+        heads = 8 if config.hidden_size % 8 == 0 else config.num_attention_heads
+        head = DetectionHead(config.hidden_size, heads, dropout=dropout)
     finally:
         torch.random.set_rng_state(state)
     return ArmorModel(backbone, head, _processor(str(name)), viewer).to(device).eval()

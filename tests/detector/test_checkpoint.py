@@ -55,7 +55,7 @@ def test_any_backbone_gets_a_fresh_head(saved: Path) -> None:
     state = armor.detector().core.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in model.core.state_dict().items())
     assert model.head.settings["hidden"] == 48
-    assert model.head.settings["heads"] == model.text.config.num_attention_heads
+    assert model.head.settings["heads"] == 8
     same, other = checkpoint.wrap(saved, seed=1), checkpoint.wrap(saved, seed=2)
     first, second, third = (each.head.projector[0].weight for each in (model, same, other))
     assert torch.equal(first, second)

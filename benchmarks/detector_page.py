@@ -128,26 +128,25 @@ def _kinds(names: Sequence[str], found: Scores) -> list[str]:
 
 def _rounds(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Table 3 and Fig. 3a: each round's score over inference seeds, and its entropies."""
-    told = [row for result in results for row in result.get("rounds", [])]
-    if not told:
+    trainings = [result["rounds"] for result in results if result.get("rounds")]
+    if not trainings:
         return []
     head = ["round", "detection", "reason", "entropy of the detection", "of the reason", "answers"]
     rows = []
-    for number in sorted({row["round"] for row in told}):
-        of = [row for row in told if row["round"] == number]
-        values = [[row["accuracy"]["value"], row["reason"]["value"]] for row in of]
-        middle, off = np.mean(values, axis=0), np.std(values, axis=0)
-        rows.append([
-            str(number + 1),
-            *(f"{m:.3f} ± {s:.3f}" for m, s in zip(middle, off, strict=True)),
-            *(f"{np.mean([row[name] for row in of]):.3f}" for name in ("detection_entropy", "reason_entropy")),
-            f"{len(of)} × {of[0]['accuracy']['count']}",
-        ])  # fmt: skip
+    for number in sorted({row["round"] for told in trainings for row in told}):
+        of = [[row for row in told if row["round"] == number] for told in trainings]
+        every = [row for told in of for row in told]
+        row = [str(number + 1)]
+        for what in ("accuracy", "reason"):
+            values = [[each[what]["value"] for each in told] for told in of]
+            row.append(f"{np.mean(values):.3f} ± {np.mean([np.std(each) for each in values]):.3f}")
+        row += [f"{np.mean([each[name] for each in every]):.3f}" for name in ("detection_entropy", "reason_entropy")]
+        rows.append([*row, f"{len(every)} × {every[0]['accuracy']['count']}"])
     return [
         "## Table 3: rounds, seen tasks",
         "",
-        "The best answer after each round; mean and standard deviation over trainings and inference seeds; entropies "
-        "in nats, of the round's surest.",
+        "The best answer after each round: mean, ± the standard deviation over the inference seeds of a training (as "
+        "the paper's), averaged over trainings; entropies in nats, of the round's surest.",
         "",
         *pages.grid(head, rows),
         "",

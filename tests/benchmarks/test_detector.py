@@ -112,3 +112,19 @@ def test_every_share_of_the_reasons_is_compared_within_itself() -> None:
     assert text.count("− this |") == 2
     assert text.count("| sft-d, transfer, 50% of the dense | +0.000 [") == 1
     assert set(bench.VARIANTS) >= {each["variant"] for each in results}
+
+
+def test_the_spread_of_a_round_is_that_of_one_trainings_inference_seeds() -> None:
+    def row(seed: int, value: float) -> dict[str, object]:
+        number = {"value": value, "count": 5}
+        return {
+            "seed": seed, "round": 0, "accuracy": number, "reason": number, "detection_entropy": 0.1,
+            "reason_entropy": 0.2,
+        }  # fmt: skip
+
+    results = [
+        {**_result("armor", 0, "1 1"), "rounds": [row(0, 0.9), row(1, 0.9)]},
+        {**_result("armor", 1, "1 1"), "rounds": [row(0, 0.5), row(1, 0.3)]},
+    ]
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert "| 1 | 0.650 ± 0.050 | 0.650 ± 0.050 | 0.100 | 0.200 | 4 × 5 |" in text

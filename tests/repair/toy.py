@@ -72,12 +72,9 @@ def untaught(directory: Path) -> Path:
     return directory
 
 
-def study(
-    directory: Path, checkpoint: Path | None = None, *, fails: bool = True, policy: str = "tests.toy:PointPolicy"
-) -> Study:
+def study(directory: Path, checkpoint: Path | None = None, *, fails: bool = True, policy: str | None = None) -> Study:
     """A diagnosed study of a checkpoint, or of another policy; its diagnosis says what everybody knows of the toy."""
-    if checkpoint is not None:
-        policy = "faultfield.policies.bc:VisualBC"
+    policy = policy or ("tests.toy:PointPolicy" if checkpoint is None else "faultfield.policies.bc:VisualBC")
     arguments = f"checkpoint: {checkpoint}" if checkpoint is not None else ""
     made = Study(StudyConfig.parse(TEXT.format(policy=policy, arguments=arguments), "here"), directory)
     write_diagnosis(made, fails=fails)

@@ -1,5 +1,7 @@
 """A repair of the toy: it mends what it was shown, forgets nothing, goes on when killed, and says what is wrong."""
 
+import hashlib
+import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +11,12 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from faultfield.errors import FaultfieldError, PolicyError, StudyError
 from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
+from faultfield.repair.mending import first_of
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.rollouts.ledger import Ledger
@@ -227,6 +231,43 @@ def test_a_plan_of_another_repair_is_not_compared_with(study: Study, demos: Path
     after = str(made.after.arguments["checkpoint"])
     with pytest.raises(StudyError, match="holds the repair of mode targeted, budget 6, seed 0, not of targeted, 6, 1"):
         compare_with(study, after, Silent(), recipe=Recipe(6, steps=20, seed=1), out=out, comparing=FEW)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("robomimic") is None, reason="robomimic is not installed")
+def test_a_policy_of_robomimics_is_trained_further_by_its_own_code(
+    demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faultfield.exports.robomimic import training_file
+    from faultfield.policies import robomimic_training
+
+    monkeypatch.setattr(robomimic_training, "EPOCH", 2)
+    before = tmp_path / "before"
+    robomimic_training.train(training_file([demos], tmp_path), before, "bc-rnn", steps=2)
+    study = toy.study(tmp_path / "study", before, policy="faultfield.policies.robomimic:Robomimic")
+    made = mended(study, Recipe(budget=6, steps=4, share=0.5), original=demos)
+    after = Path(str(made.after.arguments["checkpoint"]))
+    told = json.loads((after / CONFIG).read_text())
+    assert (told["algorithm"], told["steps"]) == ("bc-rnn", 4)
+    assert told["begun_from"] == hashlib.sha256((before / "model.pth").read_bytes()).hexdigest()
+    old, new = (torch.load(each / "model.pth", weights_only=True)["model"] for each in (before, after))
+    assert old.keys() == new.keys()
+    assert any(not torch.equal(old[name], new[name]) for name in old)
+    shown = made.group("demonstrated")
+    assert shown is not None
+    assert shown.after.episodes > 0
+    assert not (after / "demonstrations.hdf5").exists()
+    with pytest.raises(PolicyError, match="give them with --original FILE"):
+        repair(study, Recipe(budget=7, steps=2), Silent())
+
+
+def test_whole_demonstrations_make_up_the_share(demos: Path) -> None:
+    whole = Demonstrations.load(demos)
+    some = first_of(whole, 40, seed=0)
+    lengths = np.bincount(some.episodes)
+    assert len(some) >= 40 > len(some) - lengths.max()
+    assert (lengths > 0).all()
+    assert set(first_of(whole, 0, seed=0).episodes.tolist()) == {0}, "one at least"
+    assert len(first_of(whole, 1e9, seed=0)) == len(whole)
 
 
 def test_another_repair_in_the_same_place_is_refused(study: Study, demos: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from faultfield.envs.base import Observation
+from faultfield.envs.base import IMAGE_PREFIX, Observation
 from faultfield.errors import CheckpointError, PolicyError, SetupError
 from faultfield.policies.base import Actions
 from faultfield.policies.network import one_thread
@@ -81,6 +81,12 @@ class Robomimic:
             raise PolicyError(f"The policy in '{self._path}' wants {wants}, which no environment of ours gives.")
         self._frames: deque[dict[str, NDArray[np.float32]]] = deque(maxlen=int(config["train"].get("frame_stack", 1)))
         self.seed(0)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Whose pictures it sees, by our names."""
+        pictures = (our_name(name) for name, shape in self._shapes.items() if len(shape) == 3)
+        return tuple(name.removeprefix(IMAGE_PREFIX) for name in pictures)
 
     def seed(self, seed: int) -> None:
         """Begin the random numbers of a policy that draws."""

@@ -17,7 +17,7 @@ from torch import nn
 from faultfield import files
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import load_checkpoint
-from faultfield.policies.robomimic import CHECKPOINT, importing
+from faultfield.policies.robomimic import CHECKPOINT, importing, read_checkpoint
 from faultfield.policies.training import STATE_FLOOR, weights_digest
 
 ALGORITHMS = ("bc-rnn", "bc-transformer", "bcq")
@@ -45,6 +45,8 @@ def train(
     seed: int = 0,
     jitter: bool = True,
     eye: str | Path | None = None,
+    begin: str | Path | None = None,
+    learning_rate: float = _LEARNING_RATE,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> float:
     """Train a checkpoint that robomimic and `Robomimic` load; killed and called again, it goes on where it was.
@@ -63,6 +65,8 @@ def train(
         jitter: Whether colours are changed at random.
         eye: A `VisualBC` checkpoint with whose convolutions every picture encoder begins; at random where None. Windows
             and replayed rewards teach an eye far more slowly than single pictures do.
+        begin: Directory of a checkpoint of the same algorithm to train further, with its own configuration.
+        learning_rate: At the start.
         on_progress: Called with (batch, batches).
 
     Returns:
@@ -71,8 +75,8 @@ def train(
     Raises:
         SetupError: robomimic is not installed.
         PolicyError: The file is missing or is not one of robomimic's, holds no picture and state or no success, or
-            the loss is no longer finite.
-        CheckpointError: The checkpoint of the eye is missing or damaged.
+            the loss is no longer finite, or the checkpoint to begin with is of another algorithm or sees other things.
+        CheckpointError: The checkpoint of the eye, or to begin with, is missing or damaged.
     """
     if algorithm not in ALGORITHMS:
         raise PolicyError(f"There is no recipe for '{algorithm}'; known are {', '.join(ALGORITHMS)}.")
@@ -83,7 +87,9 @@ def train(
     settings = {
         "algorithm": algorithm, "data_sha256": hashlib.sha256(source.read_bytes()).hexdigest(), "steps": epochs * EPOCH,
         "seed": seed, "jitter": jitter, **({} if eye is None else {"eye": weights_digest(eye)}),
+        **({} if begin is None else {"begun_from": _digest_of(begin), "learning_rate": learning_rate}),
     }  # fmt: skip
+    before = None if begin is None else read_checkpoint(Path(begin) / CHECKPOINT)
     convolutions = None if eye is None else load_checkpoint(eye)[1].eye
     progress = Path(out) / PROGRESS
     progress.parent.mkdir(parents=True, exist_ok=True)
@@ -93,8 +99,12 @@ def train(
 
         import faultfield.policies._robomimic_core  # noqa: F401  (registers PocketCore)
 
-        config = configuration(algorithm, names, epochs=epochs, jitter=jitter, scaling=_scaling(source, algorithm))
+        if before is None:
+            config = configuration(algorithm, names, epochs=epochs, jitter=jitter, scaling=_scaling(source, algorithm))
+        else:
+            config = _configured(before, algorithm)
         with config.values_unlocked():
+            _pace(config, epochs, learning_rate)
             config.train.data, config.train.seed = str(source), seed
             config.train.hdf5_filter_key = None if algorithm == "bcq" else "success"
         obs_utils.initialize_obs_utils_with_config(config)
@@ -102,6 +112,8 @@ def train(
         loader = _loader(config, shapes["all_obs_keys"])
         torch.manual_seed(seed)
         model = _model(config, shapes)
+        if before is not None:
+            _go_on_from(model, before, Path(str(begin)))
         if convolutions is not None:
             _open_eyes(model, convolutions)
         loss = math.nan
@@ -149,7 +161,6 @@ def configuration(
     config = config_factory("bcq" if algorithm == "bcq" else "bc")
     with config.values_unlocked():
         config.train.cuda = False
-        config.train.num_epochs, config.experiment.epoch_every_n_steps = epochs, EPOCH
         config.train.hdf5_cache_mode = "low_dim"
         config.experiment.rollout.enabled = False
         modalities = config.observation.modalities.obs
@@ -161,11 +172,59 @@ def configuration(
             state = config.observation.encoder.low_dim
             state.core_class = "PocketState"
             state.core_kwargs.mean, state.core_kwargs.scale = list(scaling[0]), list(scaling[1])
-        for rate in (part.learning_rate for part in config.algo.optim_params.values()):
-            rate.initial, rate.decay_factor = _LEARNING_RATE, 0.3
-            rate.epoch_schedule = sorted({round(share * epochs) for share in (0.6, 0.85)} - {0})
+        _pace(config, epochs, _LEARNING_RATE)
         {"bc-rnn": _recurrent, "bc-transformer": _transformer, "bcq": _bcq}[algorithm](config)
     return config
+
+
+def _pace(config: Any, epochs: int, rate: float) -> None:
+    """So many epochs, over which the learning rate falls."""
+    config.train.num_epochs, config.experiment.epoch_every_n_steps = epochs, EPOCH
+    for each in (part.learning_rate for part in config.algo.optim_params.values()):
+        each.initial, each.decay_factor = rate, 0.3
+        each.epoch_schedule = sorted({round(share * epochs) for share in (0.6, 0.85)} - {0})
+
+
+def _configured(stored: Mapping[str, Any], algorithm: str) -> Any:
+    """The configuration that a checkpoint was trained with.
+
+    Raises:
+        PolicyError: It is of another algorithm.
+    """
+    from robomimic.config import config_factory
+
+    told = json.loads(stored["config"])
+    if algorithm_of(told) != algorithm:
+        raise PolicyError(f"The checkpoint to begin with is a {algorithm_of(told)} and not a {algorithm}.")
+    config = config_factory(str(stored["algo_name"]))
+    with config.values_unlocked():
+        config.update(told)
+    return config
+
+
+def algorithm_of(config: Mapping[str, Any]) -> str:
+    """Which of `ALGORITHMS` a configuration of robomimic's is of; else its own name for it.
+
+    Example:
+        >>> algorithm_of({"algo_name": "bc", "algo": {"rnn": {"enabled": True}}})
+        'bc-rnn'
+    """
+    name, parts = str(config["algo_name"]), config.get("algo", {})
+    if name != "bc":
+        return name
+    return next((f"bc-{kind}" for kind in ("rnn", "transformer") if parts.get(kind, {}).get("enabled")), name)
+
+
+def _go_on_from(model: Any, stored: Mapping[str, Any], path: Path) -> None:
+    try:
+        model.deserialize(stored["model"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise PolicyError(f"The policy in '{path}' sees or does other things than the demonstrations show.") from error
+
+
+def _digest_of(directory: str | Path) -> str:
+    path = Path(directory) / CHECKPOINT
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _recurrent(config: Any) -> None:

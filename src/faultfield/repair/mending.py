@@ -1,16 +1,22 @@
 """Fine-tuning: which policies can be mended here, and the card of what comes of it."""
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from faultfield import files
 from faultfield.errors import StudyError
 from faultfield.policies.bc import CONFIG, VisualBC
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Recipe
 from faultfield.rollouts.specs import PolicySpec
 
 VISUAL_BC = "faultfield.policies.bc:VisualBC"
+ROBOMIMIC = "faultfield.policies.robomimic:Robomimic"
 
 OnProgress = Callable[[int, int], None]
 
@@ -43,6 +49,8 @@ def mender_of(spec: PolicySpec) -> Mender | None:
 
     Another trainer plugs in here: a function of `Mender`'s shape for its policies' type.
     """
+    if spec.type == ROBOMIMIC:
+        return mend_robomimic if _robomimic_algorithm(spec) else None
     return {VISUAL_BC: mend_visual_bc}.get(spec.type)
 
 
@@ -54,7 +62,6 @@ def mend_visual_bc(
 
     Where all demonstrations say where things are, that guides the eye: it learns from far fewer.
     """
-    from faultfield.policies.demonstrations import Demonstrations
     from faultfield.policies.jitter import STRONG
     from faultfield.policies.training import train
 
@@ -76,16 +83,80 @@ def mend_visual_bc(
     return mended
 
 
+def mend_robomimic(
+    spec: PolicySpec, targeted: Sequence[Path], original: Path | None, out: Path, recipe: Recipe,
+    on_progress: OnProgress,
+) -> PolicySpec:  # fmt: skip
+    """Train a checkpoint of robomimic's further, by its own code and configuration, on one HDF5 file of everything.
+
+    robomimic draws rows evenly, so of the original demonstrations as many are taken as make up their share.
+    """
+    from faultfield.exports.robomimic import from_demonstrations
+    from faultfield.policies.robomimic_training import train
+
+    mended = PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(out)})
+    if (out / CONFIG).is_file():
+        return mended
+    shown = [Demonstrations.load(path) for path in targeted]
+    if original is not None and recipe.share > 0:
+        rows = recipe.share / (1.0 - recipe.share) * sum(len(each) for each in shown)
+        shown.append(first_of(Demonstrations.load(original), rows, recipe.seed))
+    data = out / "demonstrations.hdf5"
+    out.mkdir(parents=True, exist_ok=True)
+    joined = Demonstrations.join(shown)
+    # All are of one task, which was checked; how each says so in words does not matter here.
+    from_demonstrations(data, replace(joined, recipe=joined.recipe[:1]))
+    train(
+        data, out, str(_robomimic_algorithm(spec)), steps=recipe.steps, seed=recipe.seed,
+        begin=spec.arguments["checkpoint"], learning_rate=recipe.learning_rate, on_progress=on_progress,
+    )  # fmt: skip
+    # All of it lies in the files that it was made of.
+    data.unlink()
+    return mended
+
+
+def first_of(demos: Demonstrations, rows: float, seed: int) -> Demonstrations:
+    """Whole demonstrations in an order drawn from the seed, until there are so many rows; at least one."""
+    numbers, lengths = np.unique(demos.episodes, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(numbers))
+    ends = np.cumsum(lengths[order])
+    kept = numbers[order[: int(np.searchsorted(ends, rows)) + 1]]
+    inside = np.isin(demos.episodes, kept)
+    return replace(
+        demos,
+        pictures=demos.pictures[inside],
+        states=demos.states[inside],
+        actions=demos.actions[inside],
+        episodes=np.unique(demos.episodes[inside], return_inverse=True)[1].astype(np.int64),
+        truths=None if demos.truths is None else demos.truths[inside],
+    )
+
+
+def _robomimic_algorithm(spec: PolicySpec) -> str | None:
+    """What the checkpoint of a robomimic policy can be trained further by here; None where it cannot."""
+    from faultfield.policies import robomimic
+    from faultfield.policies.robomimic_training import ALGORITHMS, algorithm_of
+
+    directory = Path(spec.arguments.get("checkpoint", ""))
+    if not (directory / robomimic.CHECKPOINT).is_file():
+        return None
+    algorithm = algorithm_of(json.loads(robomimic.read_checkpoint(directory / robomimic.CHECKPOINT)["config"]))
+    # What it sees must be what demonstrations keep: one camera's pictures.
+    return algorithm if algorithm in ALGORITHMS and camera_of(spec) is not None else None
+
+
 def camera_of(spec: PolicySpec) -> str | None:
-    """Whose pictures a `VisualBC` policy sees."""
+    """The one camera whose pictures a `VisualBC` or robomimic policy sees."""
+    from faultfield.policies.robomimic import Robomimic
+
     policy = spec.build()
+    if isinstance(policy, Robomimic):
+        return policy.cameras[0] if len(policy.cameras) == 1 else None
     return policy.architecture.camera if isinstance(policy, VisualBC) else None
 
 
 def training_of(spec: PolicySpec) -> dict[str, Any]:
     """How a `VisualBC` checkpoint says that it was trained; empty where it does not."""
-    import json
-
     try:
         config = json.loads((Path(spec.arguments["checkpoint"]) / CONFIG).read_text(encoding="utf-8"))
         return dict(config.get("training") or {})

@@ -57,7 +57,7 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read the output has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(141)
     except OSError as error:
         # A path that cannot be read or written: the user's, as everything of our own has its own errors.
         place = f"'{error.filename}': " if error.filename else ""

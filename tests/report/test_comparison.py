@@ -64,7 +64,7 @@ def test_the_table_says_what_got_worse_first_and_what_was_not_compared() -> None
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("Significantly worse over all and under 1 of 2 variations: success 100% before")
     (red,) = [line for line in lines if "color red" in line]
-    assert red.split()[2:] == ["10/10", "0/10", "-100", "-100", "to", "-61", "10", "0", "0.004", "worse"]
+    assert red.split()[2:] == ["10/10", "0/10", "-100", "-100", "to", "-61", "10", "0", "0.002", "worse"]
     assert lines.index(red) < next(i for i, line in enumerate(lines) if line.strip().startswith("nominal"))
     assert any("color gone" in line for line in lines[lines.index("Only before, so not compared:") :])
     assert all(len(line) <= 80 for line in lines[1:-1]), "it fits a narrow terminal"

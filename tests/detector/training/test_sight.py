@@ -112,7 +112,7 @@ def test_what_cannot_be_learned_from_is_said_in_one_sentence(tmp_path: Path) -> 
     odd.save(tmp_path / "rows.npz")
     with pytest.raises(DetectorError, match="no 3 x 2 cells"):
         open_eyes(model, tmp_path / "rows.npz", CONFIG, _accelerator())
-    with pytest.raises(DetectorError, match="settings of sight"):
+    with pytest.raises(DetectorError, match="no setting of sight 'steps'"):
         SightConfig.updated({"steps": 3})
 
 

@@ -20,6 +20,7 @@ from faultfield.policies.bc import Architecture, save_checkpoint
 from faultfield.policies.checkpoints import kind_of
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.robomimic import Robomimic, read_checkpoint
+from faultfield.policies.robomimic_config import ALGORITHMS
 from faultfield.policies.robomimic_names import observation_name, our_name
 from tests.shell import Shell
 
@@ -75,7 +76,7 @@ def file(demos: Demonstrations, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
-@pytest.fixture(scope="module", params=training.ALGORITHMS)
+@pytest.fixture(scope="module", params=ALGORITHMS)
 def trained(request: pytest.FixtureRequest, file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
@@ -293,7 +294,7 @@ def test_bcq_does_not_take_actions_for_states(demos: Demonstrations, tmp_path: P
 
 
 @needs_robomimic
-@pytest.mark.parametrize("algorithm", training.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_it_begins_with_the_eye_of_another_policy(
     algorithm: str, demos: Demonstrations, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,5 @@
 """The command line: parses, calls, prints. One command a stage."""
 
-import os
 import sys
 import warnings
 
@@ -54,10 +53,6 @@ def main() -> None:
     except FaultfieldError as error:
         err.print(f"faultfield: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except OSError as error:
         # A path that cannot be read or written: the user's, as everything of our own has its own errors.
         place = f"'{error.filename}': " if error.filename else ""

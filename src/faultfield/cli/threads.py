@@ -27,9 +27,11 @@ def all_cores() -> Iterator[None]:
     """
     import torch
 
+    from faultfield.rollouts.pool import cores
+
     before = torch.get_num_threads()
     if not _CHOSEN:
-        torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        torch.set_num_threads(cores())
     try:
         yield
     finally:

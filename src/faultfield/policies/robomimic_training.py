@@ -6,7 +6,7 @@ import json
 import math
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,11 @@ from faultfield import files
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import load_checkpoint
 from faultfield.policies.robomimic import CHECKPOINT, importing, read_checkpoint
+from faultfield.policies.robomimic_config import ALGORITHMS, configuration, configured, pace
 from faultfield.policies.training import STATE_FLOOR, weights_digest
-
-ALGORITHMS = ("bc-rnn", "bc-transformer", "bcq")
 
 EPOCH = 100
 """Batches of an epoch; progress is kept at the end of each."""
-
-FRAMES = 10
-"""Steps that a recurrent policy is unrolled over and a transformer looks back on."""
 
 PROGRESS = "training.partial"
 """Networks and optimisers of a training that is under way; gone when it is done."""
@@ -100,11 +96,11 @@ def train(
         import faultfield.policies._robomimic_core  # noqa: F401  (registers PocketCore)
 
         if before is None:
-            config = configuration(algorithm, names, epochs=epochs, jitter=jitter, scaling=_scaling(source, algorithm))
+            config = configuration(algorithm, names, jitter=jitter, scaling=_scaling(source, algorithm))
         else:
-            config = _configured(before, algorithm)
+            config = configured(before, algorithm)
         with config.values_unlocked():
-            _pace(config, epochs, learning_rate)
+            pace(config, epochs, EPOCH, learning_rate)
             config.train.data, config.train.seed = str(source), seed
             config.train.hdf5_filter_key = None if algorithm == "bcq" else "success"
         obs_utils.initialize_obs_utils_with_config(config)
@@ -139,82 +135,6 @@ def train(
     return loss
 
 
-def configuration(
-    algorithm: str,
-    names: Mapping[str, list[str]],
-    *,
-    epochs: int,
-    jitter: bool,
-    scaling: tuple[Sequence[float], Sequence[float]] | None = None,
-) -> Any:
-    """A small network that two cores train in minutes, as a configuration of robomimic's.
-
-    Args:
-        algorithm: One of `ALGORITHMS`.
-        names: Names of the observations by modality, `low_dim` and `rgb`.
-        epochs: The learning rate falls to 0.3 and to 0.09 of itself after 60 and 85 % of these.
-        jitter: Whether colours are changed at random.
-        scaling: Mean and scale of the state; None leaves it as it is.
-    """
-    from robomimic.config import config_factory
-
-    config = config_factory("bcq" if algorithm == "bcq" else "bc")
-    with config.values_unlocked():
-        config.train.cuda = False
-        config.train.hdf5_cache_mode = "low_dim"
-        config.experiment.rollout.enabled = False
-        modalities = config.observation.modalities.obs
-        modalities.low_dim, modalities.rgb = names["low_dim"], names["rgb"]
-        encoder = config.observation.encoder.rgb
-        encoder.core_class = "PocketCore"
-        encoder.core_kwargs.feature_dimension, encoder.core_kwargs.jitter = 64, jitter
-        if scaling is not None:
-            state = config.observation.encoder.low_dim
-            state.core_class = "PocketState"
-            state.core_kwargs.mean, state.core_kwargs.scale = list(scaling[0]), list(scaling[1])
-        _pace(config, epochs, _LEARNING_RATE)
-        {"bc-rnn": _recurrent, "bc-transformer": _transformer, "bcq": _bcq}[algorithm](config)
-    return config
-
-
-def _pace(config: Any, epochs: int, rate: float) -> None:
-    """So many epochs, over which the learning rate falls."""
-    config.train.num_epochs, config.experiment.epoch_every_n_steps = epochs, EPOCH
-    for each in (part.learning_rate for part in config.algo.optim_params.values()):
-        each.initial, each.decay_factor = rate, 0.3
-        each.epoch_schedule = sorted({round(share * epochs) for share in (0.6, 0.85)} - {0})
-
-
-def _configured(stored: Mapping[str, Any], algorithm: str) -> Any:
-    """The configuration that a checkpoint was trained with.
-
-    Raises:
-        PolicyError: It is of another algorithm.
-    """
-    from robomimic.config import config_factory
-
-    told = json.loads(stored["config"])
-    if algorithm_of(told) != algorithm:
-        raise PolicyError(f"The checkpoint to begin with is a {algorithm_of(told)} and not a {algorithm}.")
-    config = config_factory(str(stored["algo_name"]))
-    with config.values_unlocked():
-        config.update(told)
-    return config
-
-
-def algorithm_of(config: Mapping[str, Any]) -> str:
-    """Which of `ALGORITHMS` a configuration of robomimic's is of; else its own name for it.
-
-    Example:
-        >>> algorithm_of({"algo_name": "bc", "algo": {"rnn": {"enabled": True}}})
-        'bc-rnn'
-    """
-    name, parts = str(config["algo_name"]), config.get("algo", {})
-    if name != "bc":
-        return name
-    return next((f"bc-{kind}" for kind in ("rnn", "transformer") if parts.get(kind, {}).get("enabled")), name)
-
-
 def _go_on_from(model: Any, stored: Mapping[str, Any], path: Path) -> None:
     try:
         model.deserialize(stored["model"])
@@ -225,31 +145,6 @@ def _go_on_from(model: Any, stored: Mapping[str, Any], path: Path) -> None:
 def _digest_of(directory: str | Path) -> str:
     path = Path(directory) / CHECKPOINT
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
-def _recurrent(config: Any) -> None:
-    config.train.batch_size, config.train.seq_length = 8, FRAMES
-    config.algo.actor_layer_dims = ()
-    rnn = config.algo.rnn
-    rnn.enabled, rnn.horizon, rnn.hidden_dim, rnn.num_layers = True, FRAMES, 128, 2
-
-
-def _transformer(config: Any) -> None:
-    config.train.batch_size, config.train.frame_stack = 8, FRAMES
-    config.algo.actor_layer_dims = ()
-    transformer = config.algo.transformer
-    transformer.enabled, transformer.context_length, transformer.supervise_all_steps = True, FRAMES, True
-    transformer.embed_dim, transformer.num_layers, transformer.num_heads = 128, 2, 4
-
-
-def _bcq(config: Any) -> None:
-    config.train.batch_size = 32
-    critic = config.algo.critic
-    # Every sample is a picture more to encode: robomimic repeats the observation before its encoders.
-    critic.num_action_samples, critic.num_action_samples_rollout = 2, 8
-    critic.layer_dims = (256, 256)
-    vae = config.algo.action_sampler.vae
-    vae.encoder_layer_dims = vae.decoder_layer_dims = (256, 256)
 
 
 def _names(path: Path) -> dict[str, list[str]]:

@@ -135,7 +135,7 @@ def first_of(demos: Demonstrations, rows: float, seed: int) -> Demonstrations:
 def _robomimic_algorithm(spec: PolicySpec) -> str | None:
     """What the checkpoint of a robomimic policy can be trained further by here; None where it cannot."""
     from faultfield.policies import robomimic
-    from faultfield.policies.robomimic_training import ALGORITHMS, algorithm_of
+    from faultfield.policies.robomimic_config import ALGORITHMS, algorithm_of
 
     directory = Path(spec.arguments.get("checkpoint", ""))
     if not (directory / robomimic.CHECKPOINT).is_file():

@@ -146,9 +146,10 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     diagnosis = _diagnosis(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
     first = recipe.part(0)
-    # What is left in later rounds is among this: a budget that does not suffice is told before anything is gathered.
-    last = recipe.part(recipe.rounds - 1)
-    choose(pool, last.mode, last.budget, study.space, last.seed, last.least)
+    if recipe.rounds > 1:
+        # What later rounds show is among this: a budget that does not suffice is told before anything is gathered.
+        last = recipe.part(recipe.rounds - 1)
+        choose(pool, last.mode, last.budget, study.space, last.seed, last.least)
     targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least)
     identity = study.identity
     return Plan(recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets)), pool

@@ -1,7 +1,7 @@
 """Distinct verified failures found per real rollout: every strategy replayed on one cached truth table.
 
     python benchmarks/search.py STUDY TABLE [--seeds 5] [--budget 200] [--batch 4] [--failures 2] [--patience 1]
-        [--only NAME ...] [--out docs/results/search] [--cache runs/search]
+        [--only NAME ...] [--virtual-steps 50000] [--out docs/results/search] [--cache runs/search]
     python benchmarks/search.py --quick [--out DIR/search]
 
 TABLE is what `benchmarks/truth_table.py` wrote; a table of another policy or environment than STUDY's is refused.
@@ -13,7 +13,9 @@ did not ask for yet. One rule serves all: a variation is rolled out until it is 
 `--patience` more successes than failures. Ours may then come back to it, as may every rival with a model in a row
 of its own; ours is played without it too. All that learn are told the nominal episodes. Verified is what failed at
 least `--failures` times with a lower Wilson bound above the upper one of the nominal rate; two are distinct in
-different cells of `faultfield.variations.cells`, a partition that no strategy looks at.
+different cells of `faultfield.variations.cells`, a partition that no strategy looks at. RoboMD's diagnostic policy
+learns a field of pictures and is trained in it anew, `--virtual-steps` long, whenever something is asked; 0 leaves it
+out, as `--quick` does.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+import pictured
 from faultfield.diagnosis.hunting import Hunt
 from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.files import write_text
@@ -40,13 +43,14 @@ from faultfield.search.verification import Verification, wilson
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
 from pages import machine, run, tell
+from pictured import Gallery
 from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
 from search_pages import draw, markdown, summary
 from surfaces import made_up_space, surface
 from table import TruthTable
 
 OURS = "hunt"
-VALUES, PROBE = "factor values", "factor values and probe"
+VALUES, PROBE, PICTURES = "factor values", "factor values and probe", "pictures"
 CEILING = ("hunt, told the truth", "every row's failure rate")
 NEVER, PLAIN = f"{OURS}, never coming back", f"{OURS}, without its prior"
 APART = (CEILING[0], NEVER, PLAIN)
@@ -54,11 +58,15 @@ APART = (CEILING[0], NEVER, PLAIN)
 
 BACK = ", coming back"
 
+DIAGNOSTIC = "diagnostic policy (RoboMD)"
+
 Make = Callable[[int], Strategy]
 """A fresh strategy from a seed."""
 
 
-def strategies(table: TruthTable, space: VariationSpace, failures_wanted: int) -> dict[tuple[str, str], Make]:
+def strategies(
+    table: TruthTable, space: VariationSpace, failures_wanted: int, gallery: Gallery | None = None
+) -> dict[tuple[str, str], Make]:
     """Name and what it is given to a factory; what has no model is the same with and without features."""
     found: dict[tuple[str, str], Make] = {
         ("random", VALUES): lambda seed: Shuffled(space, table, seed),
@@ -91,6 +99,8 @@ def strategies(table: TruthTable, space: VariationSpace, failures_wanted: int) -
                 found[name, given] = lambda seed, e=estimator, p=first, again=back: Hunt(
                     space, e, seed, prior=p, again=again, **ours
                 )
+    if gallery is not None:
+        found[DIAGNOSTIC, PICTURES] = lambda seed: gallery.search(table, nominal, seed)
     found[CEILING] = lambda seed: Hunt(space, lambda: Truth(table), seed, spread=0.05, **ours)
     return found
 
@@ -105,14 +115,17 @@ def compare(
     batch: int,
     only: Sequence[str] = (),
     cache: Path | None = None,
+    gallery: Gallery | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
     """One entry a strategy: its curves, int (seeds, budget), finds, false claims, seconds."""
     seen = [(r.variation.key, r.failed, np.asarray(r.features).round(6).tolist()) for r in table.rows]
     made_from = [table.policy, list(table.nominal), seen, str(rule), budget, batch, _program()]
+    if gallery is not None:
+        made_from += [str(gallery.config), str(gallery.bank.config)]
     digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
     entries = []
-    for (name, given), make in strategies(table, space, rule.failures).items():
+    for (name, given), make in strategies(table, space, rule.failures, gallery).items():
         if only and name not in only:
             continue
         runs = []
@@ -138,18 +151,25 @@ def compare(
 def _program() -> str:
     """Changes with what the strategies are: their curves are not those of another version."""
     import faultfield.diagnosis
+    import faultfield.field
     import faultfield.search
 
     digest = hashlib.sha256()
-    for package in (faultfield.search, faultfield.diagnosis):
+    for package in (faultfield.search, faultfield.diagnosis, faultfield.field):
         for file in sorted(Path(package.__path__[0]).glob("*.py")):
             digest.update(file.read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for program in (__file__, pictured.__file__):
+        digest.update(Path(program).read_bytes())
     return digest.hexdigest()
 
 
 def result_of(
-    entries: Sequence[Mapping[str, Any]], table: TruthTable, space: VariationSpace, rule: Verification, budget: int
+    entries: Sequence[Mapping[str, Any]],
+    table: TruthTable,
+    space: VariationSpace,
+    rule: Verification,
+    budget: int,
+    steps: int = 0,
 ) -> dict[str, Any]:
     """Everything that the page and the picture say."""
     from faultfield.variations.cells import cells
@@ -160,7 +180,7 @@ def result_of(
         "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
         "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
         "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,
-        "budget": budget, "apart": list(APART), "strategies": list(entries),
+        "budget": budget, "virtual_steps": steps, "apart": list(APART), "strategies": list(entries),
         "summary": summary(entries, budget, OURS, VALUES, apart=APART),
     }  # fmt: skip
 
@@ -175,6 +195,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--failures", type=int, default=2)
     parser.add_argument("--patience", type=int, default=1)
+    parser.add_argument("--virtual-steps", type=int, default=50_000)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=Path("docs/results/search"))
     parser.add_argument("--cache", type=Path, default=Path("runs/search"))
@@ -182,20 +203,23 @@ def main() -> None:
     if not options.quick and options.table is None:
         parser.error("give STUDY and TABLE, or --quick")
     cache: Path | None = options.cache
+    gallery: Gallery | None = None
     if options.quick:
         space = made_up_space()
         table = surface(space, rows=120, share=0.15, episodes=20)
-        options.seeds, options.budget, cache = 2, 40, None
+        options.seeds, options.budget, options.virtual_steps, cache = 2, 40, 0, None
     else:
         study = Study.open(options.study, options.cache / "study")
         space = study.space
         table = TruthTable.read(options.table, space).belongs_to(study.identity, options.table)
+        if options.virtual_steps:
+            gallery = Gallery.of(study, options.virtual_steps)
     rule = Verification(wilson(*table.nominal)[1], options.failures, options.patience, table.least)
     entries = compare(
         table, space, rule, seeds=options.seeds, budget=options.budget, batch=options.batch, only=options.only,
-        cache=cache, tell=tell,
+        cache=cache, gallery=gallery, tell=tell,
     )  # fmt: skip
-    result = result_of(entries, table, space, rule, options.budget)
+    result = result_of(entries, table, space, rule, options.budget, options.virtual_steps)
     write_text(options.out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
     write_text(options.out.with_suffix(".md"), markdown(result, options.out.name))
     draw(result, options.out.with_suffix(".png"))

@@ -122,11 +122,15 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         "read off two Lift policies that are older than the hardened one and may be the demo's, whose table may "
         "flatter it.",
         "- All strategies that learn are told the nominal episodes.",
-        "- The diagnostic policy in the loop (`--strategy diagnostic`) is not among them: it needs an embedding of "
-        "pictures, which the table does not keep.",
         "- GP upper bound is the GP of the level set with another acquisition, μ + 1.96 σ; it is there because a level "
         "set looks for the boundary and not for failures.",
     ]
+    if result.get("virtual_steps"):
+        notes.append(
+            "- RoboMD's diagnostic policy in the loop (`--strategy diagnostic`) is given pictures of the rows and what "
+            "was rolled out, no numbers: before each proposal a field is learned from them and a policy trained in it "
+            f"over {result['virtual_steps']} virtual steps."
+        )
     tried = max(np.mean([r["tried"] for r in e["runs"]]) for e in result["strategies"]) / result["rows"]
     if tried > 2 / 3:
         notes.append(

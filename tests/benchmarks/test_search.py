@@ -16,6 +16,7 @@ from faultfield.search import RandomSearch, SobolSearch
 from faultfield.search.verification import Verification, wilson
 from faultfield.study import Silent, Study, StudyConfig
 from faultfield.variations.cells import cell_of
+from pictured import Gallery
 from replay import Shuffled, Snapped, TableViews, curve, false_claims, replay
 from search_pages import markdown, summary
 from surfaces import dense, made_up_space, surface
@@ -131,6 +132,27 @@ def test_ours_finds_more_than_chance_and_the_page_says_so(tmp_path: Path) -> Non
     assert "| hunt | factor values and probe |" in page
     assert "60 variations of policy `made-up`" in page
     json.dumps(result)
+
+
+def test_the_diagnostic_policy_plays_on_pictures_of_the_rows(tmp_path: Path) -> None:
+    study = Study(StudyConfig.parse(TEXT, "here"), tmp_path / "study")
+    table = build(study, rows=12, episodes=4, nominal=6, seed=900, space_seed=0, progress=Silent())
+    rule = Verification(wilson(*table.nominal)[1], failures=2, most=table.least)
+    gallery = Gallery.of(study, 300)
+    settings = {"seeds": 2, "budget": 12, "batch": 4, "only": (search.DIAGNOSTIC,)}
+    (entry,) = search.compare(table, study.space, rule, gallery=gallery, **settings)  # type: ignore[arg-type]
+    assert entry["given"] == search.PICTURES
+    assert [len(each["curve"]) for each in entry["runs"]] == [12, 12]
+    strategy = gallery.search(table, study.ledger.episodes("known"), 0)
+    asked = strategy.ask(3)
+    assert set(asked) <= set(table.variations)
+    strategy.tell([Episode(asked[0], 1, False, 1, "p", "e", "hunt")])
+    # The picture is of that row: its second stored state, as it looks under the variation.
+    (kept,) = [e for e in strategy.episodes if e.variation == asked[0]]
+    shots = gallery.bank.views.pictures([asked[0]])[0]
+    np.testing.assert_array_equal(kept.initial["first"], shots[1 % len(shots)])
+    assert len(strategy.ask(2)) == 2
+    assert search.compare(table, study.space, rule, **settings) == []  # type: ignore[arg-type]
 
 
 def test_whoever_is_told_the_truth_finds_more_than_who_is_told_nothing() -> None:

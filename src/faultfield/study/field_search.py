@@ -22,7 +22,12 @@ class FieldSearch(DiagnosticSearch):
         known: Episodes from before, of two outcomes at least where a field is to be had from the start.
         seed: Of the pool, the training and the draws.
         config: How the diagnostic policy learns.
-        pool_size: Candidates, of one or two factors, from a Sobol sequence.
+        pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
+        pool_size: How many of the sequence.
+
+    Attributes:
+        bank: As given.
+        episodes: Everything that was told.
     """
 
     def __init__(
@@ -32,20 +37,22 @@ class FieldSearch(DiagnosticSearch):
         known: Sequence[Episode] = (),
         seed: int = 0,
         config: SearchConfig | None = None,
+        pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
     ) -> None:
-        pool = SobolSearch(space, seed, order=2).ask(pool_size)
+        if pool is None:
+            pool = SobolSearch(space, seed, order=2).ask(pool_size)
         super().__init__(space, self._place, seed, config, pool)
-        self._bank = bank
-        self._episodes: list[Episode] = []
+        self.bank = bank
+        self.episodes: list[Episode] = []
         if known:
             self.tell(known)
 
     def tell(self, episodes: Sequence[Episode]) -> None:
         """Keep the episodes: the next `ask` learns a field and a policy from all of them."""
         super().tell(episodes)
-        self._episodes.extend(episodes)
+        self.episodes.extend(episodes)
 
     def _place(self, variations: Sequence[Variation]) -> NDArray[np.float32]:
-        embedded = self._bank.embed(self._bank.field(self._episodes), variations)
+        embedded = self.bank.embed(self.bank.field(self.episodes), variations)
         return embedded.astype(np.float32)

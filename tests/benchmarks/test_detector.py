@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -56,6 +57,26 @@ def test_fewer_samples_have_as_many_steps_in_every_phase() -> None:
     assert found == pytest.approx(_steps(_samples(), CONFIG), abs=1)
     plain = bench.shared_out(_samples(), _samples(), CONFIG.updated({"method": "sft-d"}), (1, 0, 0))
     assert sum(_steps(_samples(), plain).values()) == pytest.approx(sum(found.values()), abs=2)
+
+
+def test_what_frozen_eyes_saw_is_kept_for_the_same_eyes_and_data_alone(tmp_path: Path) -> None:
+    eyes, data, file = tmp_path / "eyes", tmp_path / "data", tmp_path / "runs" / "seen.safetensors"
+    for place, name in ((eyes, "model.safetensors"), (data, "info.json")):
+        place.mkdir()
+        (place / name).write_text("as it was")
+    kept = bench.Kept(file, eyes, data, {"bf16": True})
+    assert kept.seen == {}
+    # Rows of one tensor, as the tower gives them.
+    kept.seen |= dict(zip("ab", torch.split(torch.arange(6.0).view(6, 1), [2, 4]), strict=True))
+    kept.write()
+    again = bench.Kept(file, eyes, data, {"bf16": True})
+    assert {name: tokens.tolist() for name, tokens in again.seen.items()} == {
+        "a": [[0], [1]], "b": [[2], [3], [4], [5]]
+    }  # fmt: skip
+    assert bench.Kept(file, eyes, data, {}).seen == {}
+    (data / "info.json").write_text("made anew")
+    assert bench.Kept(file, eyes, data, {"bf16": True}).seen == {}
+    assert bench.Kept(file, tmp_path, data, {"bf16": True}).seen == {}
 
 
 def _result(variant: str, seed: int, right: str) -> dict[str, object]:

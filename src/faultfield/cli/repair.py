@@ -42,6 +42,14 @@ def repair(
         int,
         typer.Option(help="Parts of the budget and the steps; between them, a look at where the policy still fails."),
     ] = 1,
+    looks: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Further looks (colours, textures, light, camera of other targets) that each demonstration is "
+            "pictured under: costs pictures, no demonstrations.",
+        ),
+    ] = 0,
     original: Annotated[
         Path | None,
         typer.Option(help="The demonstrations it was trained on (.npz); by default made again by its own recipe."),
@@ -89,7 +97,9 @@ def repair(
         raise StudyError("Say how many demonstrations may be gathered: --budget-episodes N.")
     told = mapping(weights, "The weights must be a YAML mapping such as '{table_color: 2}'")
     recipe = (
-        None if budget is None else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds)
+        None
+        if budget is None
+        else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds, looks)
     )
     comparing = Comparing(episodes, nominal)
     with Study.open(study, None, workers) as opened:

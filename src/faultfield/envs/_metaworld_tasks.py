@@ -38,10 +38,11 @@ class Task:
             Color("robot_color", "Change the robot color to {}.", nominal=(0.5, 0.1, 0.1)),
             Color("light_color", "Change the light color to {}.", nominal=(1.0, 1.0, 1.0)),
             Continuous("light_intensity", "Change the light to {} of its brightness.", low=0.1, high=2.0, nominal=1.0,
-                       percent=True),
-            Continuous("camera_shift", "Shift the camera by {}.", low=-0.2, high=0.2, nominal=0.0, size=3, unit="m"),
+                       percent=True, looks_only=True),
+            Continuous("camera_shift", "Shift the camera by {}.", low=-0.2, high=0.2, nominal=0.0, size=3, unit="m",
+                       looks_only=True),
             Continuous("camera_fov", "Change the camera's field of view to {}.", low=20.0, high=100.0, nominal=fov,
-                       unit="degrees"),
+                       unit="degrees", looks_only=True),
             *(self._physics(thing) if self.loose else ()),
         )  # fmt: skip
 

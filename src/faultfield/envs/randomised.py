@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import plugins
-from faultfield.envs.base import VariableEnv
+from faultfield.envs.base import CanObserve, Snapshot, VariableEnv
 from faultfield.errors import EnvError
 from faultfield.variations import NOMINAL, Variation
 
@@ -60,6 +60,19 @@ class Randomised(VariableEnv):
         """The environment's own step."""
         observation, reward, terminated, truncated, info = self.inner.step(action)
         return observation, float(reward), terminated, truncated, info
+
+    def snapshot(self) -> Snapshot:
+        """The environment's own."""
+        return self._observable().snapshot()
+
+    def observe(self, snapshot: Snapshot, variation: Variation) -> dict[str, NDArray[Any]]:
+        """The environment's own."""
+        return self._observable().observe(snapshot, variation)
+
+    def _observable(self) -> CanObserve:
+        if not isinstance(self.inner, CanObserve):
+            raise EnvError(f"{type(self.inner).__name__} has no observe(snapshot, variation), and so no other looks.")
+        return self.inner
 
     def close(self) -> None:
         """Close the environment."""

@@ -4,7 +4,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Attempt:
         states: Proprioception, float32 (steps, state_dim).
         actions: What the expert would do, float32 (steps, action_dim).
         truths: Where everything is, float32 (steps, truth_dim); truth_dim is 0 where the environment does not tell.
+        looks: The same steps as they look under other variations, uint8 (looks, steps, height, width, 3).
     """
 
     success: bool
@@ -31,6 +32,7 @@ class Attempt:
     states: NDArray[np.float32]
     actions: NDArray[np.float32]
     truths: NDArray[np.float32]
+    looks: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 0, 3), np.uint8))
 
 
 class AttemptStore:
@@ -53,7 +55,7 @@ class AttemptStore:
         """Attempt number `index`, or None where it was not kept or its file is damaged."""
         try:
             with np.load(self._file(index), allow_pickle=False) as kept:
-                rows = (kept[name] for name in ("pictures", "states", "actions", "truths"))
+                rows = (kept[name] for name in ("pictures", "states", "actions", "truths", "looks"))
                 return Attempt(bool(kept["success"]), *rows)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
@@ -68,6 +70,7 @@ class AttemptStore:
                 states=attempt.states,
                 actions=attempt.actions,
                 truths=attempt.truths,
+                looks=attempt.looks,
             )
 
     def clear(self) -> None:

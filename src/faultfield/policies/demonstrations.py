@@ -22,7 +22,8 @@ class Demonstrations:
         pictures: uint8 (n, height, width, 3).
         states: Proprioception, float32 (n, state_dim).
         actions: What the expert would do, before any noise, float32 (n, action_dim).
-        episodes: Which demonstration a row belongs to, int64 (n,), counted from 0.
+        episodes: Which demonstration a row belongs to, int64 (n,), counted from 0; pictured under another look it is
+            another one here.
         recipe: How they were gathered, one entry a file.
         truths: What the environment tells of where everything is, float32 (n, truth_dim): for the eye to learn from,
             never for the policy to see. None where it does not tell, or where files without are among those joined.
@@ -37,6 +38,12 @@ class Demonstrations:
 
     def __len__(self) -> int:
         return len(self.actions)
+
+    @property
+    def count(self) -> int:
+        """How many the expert gave: those that were pictured under several looks count once."""
+        again = sum(int(entry["looks_each"]) * int(entry["episodes"]) for entry in self.recipe if "looks" in entry)
+        return int(self.episodes.max()) + 1 - again
 
     def save(self, path: str | Path) -> None:
         """Write one `.npz` file, whole or not at all."""

@@ -10,10 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield import plugins
-from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Observation, VariableEnv, images_of
+from faultfield.envs.base import (
+    IMAGE_PREFIX,
+    PRIVILEGED,
+    STATE,
+    CanObserve,
+    Observation,
+    Snapshot,
+    VariableEnv,
+    images_of,
+)
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Policy, check_actions, load_policy
+from faultfield.variations import NOMINAL
 
 FIRST_SEED = 2**30
 """Demonstrations begin from reset seeds at or above this, so that an evaluation from small seeds sees new episodes."""
@@ -39,6 +49,10 @@ class Demonstrator:
         self._camera: str | None = recipe["camera"]
         space = self._env.variation_space
         self._under = [space.variation(target["variation"]) for target in recipe.get("under", ())]
+        self._looks = [space.variation(look) for look in recipe.get("looks", ())]
+        self._looks_each: int = recipe.get("looks_each", 0)
+        if self._looks_each and not isinstance(self._env, CanObserve):
+            raise PolicyError(f"The environment '{recipe['environment']}' cannot picture a state under another look.")
         self._noise, self._pushed, self._seed = recipe["noise"], recipe["pushed"], recipe["seed"]
 
     def attempt(self, index: int) -> Attempt:
@@ -49,7 +63,7 @@ class Demonstrator:
         observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)), options=options)
         picture = self._find_picture(observation)
         self._expert.reset()
-        pictures, states, actions, truths = [], [], [], []
+        pictures, states, actions, truths, snapshots = [], [], [], [], []
         over = False
         for command in self._push(rng):
             if not over:
@@ -62,6 +76,8 @@ class Demonstrator:
             states.append(observation[STATE])
             actions.append(action)
             truths.append(observation.get(PRIVILEGED, np.empty(0, np.float32)))
+            if self._looks_each:
+                snapshots.append(self._snapshot())
             executed = action.copy()
             if self._learner is not None and len(actions) <= handover:
                 executed = check_actions(self._learner.infer(observation))[0]
@@ -70,7 +86,24 @@ class Demonstrator:
             over = terminated or truncated
         # What a push alone brought to its end shows nothing of the expert.
         shown = bool(info["success"]) and len(actions) > 0
-        return Attempt(shown, np.array(pictures), np.array(states), np.array(actions), np.array(truths))
+        seen = np.array(pictures)
+        looks = self._repainted(index, snapshots, picture) if shown and self._looks_each else seen[:0][None][:0]
+        return Attempt(shown, seen, np.array(states), np.array(actions), np.array(truths), looks)
+
+    def _snapshot(self) -> Snapshot:
+        assert isinstance(self._env, CanObserve)
+        return self._env.snapshot()
+
+    def _repainted(self, index: int, snapshots: Sequence[Snapshot], picture: str) -> NDArray[np.uint8]:
+        """The steps of an attempt under some of the looks, uint8 (looks, steps, height, width, 3)."""
+        assert isinstance(self._env, CanObserve)
+        space = self._env.variation_space
+        own = self._under[index // STRIDE] if self._under else getattr(self._env, "variation", NOMINAL)
+        drawn = np.random.default_rng([self._seed, index, 1]).choice(len(self._looks), self._looks_each, replace=False)
+        return np.array([
+            [self._env.observe(snapshot, space.seen_as(own, self._looks[which]))[picture] for snapshot in snapshots]
+            for which in drawn
+        ])  # fmt: skip
 
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)

@@ -20,6 +20,8 @@ def gather(
     *,
     episodes: int | None = None,
     under: Sequence[tuple[Variation, int]] = (),
+    looks: Sequence[Variation] = (),
+    looks_each: int = 0,
     seed: int = 0,
     noise: float = 0.3,
     pushed: float = 0.5,
@@ -43,6 +45,9 @@ def gather(
         path: The `.npz` file to write.
         episodes: Successful demonstrations to keep; failures are discarded and replaced.
         under: In place of `episodes`: variations, each once, and how many demonstrations to keep under each.
+        looks: Variations as which each demonstration may be pictured as well: what they change beyond the picture is
+            left out (`VariationSpace.seen_as`). The expert does not act again, and what it did stays the same.
+        looks_each: How many of them, drawn for each demonstration; it has rows of its own for every one.
         seed: Fixes everything random.
         noise: Standard deviation of what is added to the executed position deltas, in units of the action.
         pushed: Share of episodes that begin with a random push of 2–8 steps that are not recorded.
@@ -65,9 +70,19 @@ def gather(
         StudyError: A name cannot be imported.
     """
     wanted = [number for _, number in under] or [episodes or 0]
-    if (under and episodes is not None) or min(wanted) < 1 or workers < 1 or noise < 0 or not 0 <= pushed <= 1:
-        raise PolicyError("Demonstrations need episodes and workers of at least 1, noise ≥ 0 and pushed in 0–1.")
+    if (
+        (under and episodes is not None)
+        or min(wanted) < 1
+        or workers < 1
+        or noise < 0
+        or not 0 <= pushed <= 1
+        or looks_each < 0
+    ):
+        raise PolicyError(
+            "Demonstrations need episodes and workers of at least 1, noise ≥ 0, pushed in 0–1, looks ≥ 0."
+        )
     settings = dict(environment_arguments or {})
+    looks_each = min(looks_each, len(looks))
     chosen = teacher(environment, settings) if expert is None else Teacher(expert, expert_arguments or {})
     recipe = {
         "expert": chosen.type,
@@ -80,6 +95,7 @@ def gather(
         "pushed": pushed,
         "seed": seed,
         **({"under": [{"variation": v.to_json(), "episodes": number} for v, number in under]} if under else {}),
+        **({"looks": [look.to_json() for look in looks], "looks_each": looks_each} if looks_each else {}),
     }
     store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
     try:
@@ -88,13 +104,14 @@ def gather(
     except PolicyError:
         store.clear()
         raise
+    takes = [(pictures, a) for a in kept for pictures in (a.pictures, *a.looks)]
     demos = Demonstrations(
-        np.concatenate([a.pictures for a in kept]),
-        np.concatenate([a.states for a in kept]),
-        np.concatenate([a.actions for a in kept]),
-        np.repeat(np.arange(len(kept)), [len(a.actions) for a in kept]),
+        np.concatenate([pictures for pictures, _ in takes]),
+        np.concatenate([a.states for _, a in takes]),
+        np.concatenate([a.actions for _, a in takes]),
+        np.repeat(np.arange(len(takes)), [len(a.actions) for _, a in takes]),
         ({**recipe, "episodes": len(kept), "attempts": tried},),
-        np.concatenate([a.truths for a in kept]) if kept[0].truths.shape[1] else None,
+        np.concatenate([a.truths for _, a in takes]) if kept[0].truths.shape[1] else None,
     )
     demos.save(path)
     store.clear()

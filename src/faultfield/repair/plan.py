@@ -34,6 +34,7 @@ class Recipe:
         weights: How much a factor matters, by name.
         rounds: The budget and the steps are spent in so many parts. After each but the last the mended policy is rolled
             out a little, and the next part goes where it still fails.
+        looks: Under how many of the targets' looks (colours, light, camera) each demonstration is pictured as well.
     """
 
     budget: int
@@ -45,6 +46,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weights: Mapping[str, float] = field(default_factory=dict)
     rounds: int = 1
+    looks: int = 0
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or 1 < self.rounds > min(self.budget, self.steps):
@@ -57,6 +59,8 @@ class Recipe:
                 f"A budget of {self.budget} in {self.rounds} rounds leaves a round fewer demonstrations than a "
                 f"variation takes, {self.least}."
             )
+        if self.looks < 0:
+            raise StudyError(f"A demonstration is pictured under 0 or more further looks, not {self.looks}.")
         if not 0 <= self.share < 1 or self.steps < 1 or not 0 < self.learning_rate < math.inf or self.seed < 0:
             raise StudyError(
                 "A repair takes a share of original data from 0 to below 1, at least one step, a learning rate above 0 "

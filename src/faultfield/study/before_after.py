@@ -126,5 +126,4 @@ def _data(path: Path | None) -> DataSet | None:
     if path is None:
         return None
     demos = Demonstrations.load(path)
-    count = int(demos.episodes.max()) + 1
-    return DataSet(file=str(path), demonstrations=count, steps=len(demos), bytes=path.stat().st_size)
+    return DataSet(file=str(path), demonstrations=demos.count, steps=len(demos), bytes=path.stat().st_size)

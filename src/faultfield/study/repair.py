@@ -205,7 +205,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     targeted = found.targeted
     under = f"{len(found.targets)} variations" if found.targets else "random variations of the whole space"
     mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
-    means = f"mode {recipe.mode}, rounds {recipe.rounds}"
+    means = f"mode {recipe.mode}, rounds {recipe.rounds}, {recipe.looks} further looks each"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
         ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),
@@ -217,7 +217,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     words = [
         "faultfield", "repair", str(study.directory), "--budget-episodes", str(recipe.budget), "--mode", recipe.mode,
         "--per-variation", str(recipe.least), "--steps", str(recipe.steps), "--learning-rate",
-        f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--seed",
+        f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--looks",
+        str(recipe.looks), "--seed",
         str(recipe.seed), *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
     ]  # fmt: skip
     command = shlex.join(words)

@@ -18,9 +18,11 @@ from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import cores
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
+from faultfield.search.sobol import SobolSearch
 from faultfield.study.before_after import REPAIR_SEED, REPAIRS, rolled
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
+from faultfield.variations import Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
 
@@ -119,6 +121,7 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
         where = {"environment": RANDOMISED, "environment_arguments": varied, "episodes": total}
     else:
         where["under"] = [(t.variation, t.episodes) for t in targets]
+    looks = _looks(study, targets, recipe)
     with progress.task("Demonstrations", total) as update:
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -126,10 +129,21 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
             gather(
                 path, seed=recipe.seed, workers=workers_of(study), expert=expert.type,
                 expert_arguments=expert.arguments, camera=mending.camera_of(study.policy_spec),
-                on_progress=lambda done, total: update(done), **where,
+                looks=looks, looks_each=recipe.looks, on_progress=lambda done, total: update(done), **where,
             )  # fmt: skip
         update(total)
     return path
+
+
+def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[Variation]:
+    """The looks of the targets, each once; of the whole space, as many as there are demonstrations."""
+    anywhere = recipe.mode == ANYWHERE
+    shown = (
+        SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)
+        if anywhere
+        else [t.variation for t in targets]
+    )
+    return [look for look in dict.fromkeys(map(study.space.look, shown)) if not look.is_nominal]
 
 
 def expert_of(study: Study) -> PolicySpec:

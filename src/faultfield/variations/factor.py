@@ -24,12 +24,15 @@ class Factor(ABC):
         template: An English sentence with `{}` for the value ("Change the cube color to {}.").
         unit: Of its numbers; empty where there is none.
         visible: False where the camera cannot see it (friction, mass): then no picture can tell it apart.
+        looks_only: True where pictures change and nothing else (colours, light, camera): what was done under one value
+            can be pictured under any other. Sizes change what must be done as well.
     """
 
     name: str
     template: str
     unit: str = field(default="", kw_only=True)
     visible: bool = field(default=True, kw_only=True)
+    looks_only: bool = field(default=False, kw_only=True)
 
     @property
     @abstractmethod
@@ -109,8 +112,10 @@ class Color(Factor):
     Attributes:
         nominal: The colour that stands nearest to the nominal look, the origin of `encode`.
         names: What `grid` offers.
+        looks_only: True unless told otherwise.
     """
 
+    looks_only: bool = field(default=True, kw_only=True)
     nominal: tuple[float, float, float] = (0.5, 0.5, 0.5)
     names: tuple[str, ...] = ("red", "green", "blue", "gray", "black", "white", "yellow", "cyan", "magenta", "orange",
                               "purple", "brown", "tan", "pink", "olive", "teal")  # fmt: skip

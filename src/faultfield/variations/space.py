@@ -82,6 +82,15 @@ class VariationSpace:
         """
         return self.variation(variation)
 
+    def look(self, variation: Variation) -> Variation:
+        """The part of a variation that changes pictures and nothing else."""
+        return self.variation({name: value for name, value in variation.items() if self.factor(name).looks_only})
+
+    def seen_as(self, variation: Variation, look: Variation) -> Variation:
+        """A variation that looks like another: its own colours, light and camera give way to those of `look`."""
+        kept = {name: value for name, value in variation.items() if not self.factor(name).looks_only}
+        return self.variation({**kept, **self.look(look)})
+
     def grid(self, count: int, names: Sequence[str] | None = None, order: int = 1) -> list[Variation]:
         """All variations of exactly `order` factors at once, about `count` values each.
 

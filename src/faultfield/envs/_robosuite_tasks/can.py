@@ -81,7 +81,7 @@ PICK_PLACE_CAN = PickPlaceCan(
             Slab(BIN, edges=1.0),
         ),
         *CAMERA,
-        (Categorical("bin_texture", "Cover the bin with {}.", choices=TEXTURES), Texture(walls(BIN))),
+        (Categorical("bin_texture", "Cover the bin with {}.", choices=TEXTURES, looks_only=True), Texture(walls(BIN))),
         (friction("can_friction", "can"), Friction((CAN, BIN, "bin2"))),
         (mass("can_mass", "can"), Mass(CAN)),
     ),

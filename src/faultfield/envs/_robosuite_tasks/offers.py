@@ -28,7 +28,7 @@ TABLE_SIZE: Offer = (
 )  # fmt: skip
 
 TABLE_TEXTURE: Offer = (
-    Categorical("table_texture", "Cover the table with {}.", choices=TEXTURES),
+    Categorical("table_texture", "Cover the table with {}.", choices=TEXTURES, looks_only=True),
     Texture(plate("table")),
 )
 
@@ -41,24 +41,25 @@ LIGHTS: tuple[Offer, ...] = (
     (Color("light_color", "Change the light color to {}.", nominal=(1.0, 1.0, 1.0)), LightColor()),
     (
         Continuous("light_intensity", "Change the light to {} of its brightness.", low=0.1, high=2.0, nominal=1.0,
-                   percent=True),
+                   percent=True, looks_only=True),
         LightIntensity(),
     ),
     (
         Direction("light_direction", "Let the light shine along {}.", low=-1.0, high=1.0, nominal=(-0.2, -0.2, -1.0),
-                  size=3),
+                  size=3, looks_only=True),
         LightDirection(),
     ),
 )  # fmt: skip
 
 CAMERA: tuple[Offer, ...] = (
     (
-        Continuous("camera_shift", "Shift the camera by {}.", low=-0.2, high=0.2, nominal=0.0, size=3, unit="m"),
+        Continuous("camera_shift", "Shift the camera by {}.", low=-0.2, high=0.2, nominal=0.0, size=3, unit="m",
+                   looks_only=True),
         CameraShift(),
     ),
     (
         Continuous("camera_fov", "Change the camera's field of view to {}.", low=20.0, high=90.0, nominal=45.0,
-                   unit="degrees"),
+                   unit="degrees", looks_only=True),
         CameraView(),
     ),
 )  # fmt: skip

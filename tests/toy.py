@@ -39,7 +39,8 @@ class PointReach(VariableEnv):
         self.horizon = horizon
         self.variation_space = VariationSpace([
             Color("goal_color", "Change the goal color to {}.", nominal=(1.0, 0.0, 0.0)),
-            Continuous("brightness", "Dim the picture to {}.", low=0.1, high=1.0, nominal=1.0, percent=True),
+            Continuous("brightness", "Dim the picture to {}.", low=0.1, high=1.0, nominal=1.0, percent=True,
+                       looks_only=True),
             Continuous("wind", "Let the wind blow at {}.", low=0.0, high=2.0, nominal=0.0, visible=False),
         ])  # fmt: skip
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)

@@ -15,6 +15,7 @@ from faultfield.policies.experts import LiftExpert
 from tests.toy import PointReach
 
 SMALL = {"size": 32}
+TOY = "tests.repair.toy"
 
 
 class Lazy:
@@ -37,6 +38,12 @@ class Choosy(LiftExpert):
         if self._refuses is None:
             self._refuses = bool(observation[PRIVILEGED][1] > 0.0)
         return Lazy().infer(observation) if self._refuses else super().infer(observation)
+
+
+class Unseen(PointReach):
+    """A toy that cannot picture a stored state."""
+
+    observe = None  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +232,38 @@ def test_as_many_under_each_variation_as_were_asked_for(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"in 0 of 15 attempts under \{'goal_color': 'green'\}"):
         gather(tmp_path / "x.npz", under=under, **{**whose, "expert": "tests.policies.halting:Never"})  # type: ignore[arg-type]
     assert not (tmp_path / "x.npz.attempts").exists()
+
+
+def test_a_demonstration_is_pictured_under_other_looks_and_stays_the_same(tmp_path: Path) -> None:
+    env = PointReach()
+    space = env.variation_space
+    under = [(space.variation({"goal_color": "green", "wind": 0.2}), 2), (space.variation({"brightness": 0.5}), 1)]
+    looks = [space.variation(values) for values in ({"goal_color": "blue"}, {"brightness": 0.4}, {"wind": 2.0})]
+    how = {"under": under, "environment": f"{TOY}:GripReach", "expert": f"{TOY}:GripExpert", "seed": 4}
+    plain = gather(tmp_path / "plain.npz", **how)
+    both = gather(tmp_path / "both.npz", looks=looks[:2], looks_each=2, **how)
+    assert (plain.count, both.count, len(both)) == (3, 3, 3 * len(plain))
+    assert int(both.episodes.max()) + 1 == 9
+    assert both.recipe[0]["looks_each"] == 2
+    for number in range(3):
+        own = plain.episodes == number
+        takes = [both.episodes == 3 * number + take for take in range(3)]
+        np.testing.assert_array_equal(both.pictures[takes[0]], plain.pictures[own])
+        for take in takes:
+            for what in ("states", "actions", "truths"):
+                np.testing.assert_array_equal(getattr(both, what)[take], getattr(plain, what)[own])
+    # The toy's goal is of the colour of the look, or nominal where the look does not change it.
+    seen = {tuple(np.unique(both.pictures[both.episodes == take].reshape(-1, 3), axis=0)[-1] > 60) for take in (1, 2)}
+    assert len(seen) == 2
+    again = gather(tmp_path / "again.npz", looks=looks[:2], looks_each=2, workers=2, **how)
+    assert same(again, both)
+    assert gather(tmp_path / "few.npz", looks=looks[:1], looks_each=5, **how).recipe[0]["looks_each"] == 1
+
+
+def test_looks_need_an_environment_that_pictures_states(tmp_path: Path) -> None:
+    space = PointReach().variation_space
+    with pytest.raises(PolicyError, match="cannot picture a state under another look"):
+        gather(
+            tmp_path / "demos.npz", episodes=1, environment="tests.policies.test_demos:Unseen", looks_each=1,
+            looks=[space.variation({"brightness": 0.4})], expert=f"{TOY}:GripExpert",
+        )  # fmt: skip

@@ -5,6 +5,7 @@ import importlib.util
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,6 +47,26 @@ def mended(study: Study, recipe: Recipe = SHORT, **settings: object) -> Repair:
     made = repair(study, recipe, Silent(), comparing=FEW, **settings)  # type: ignore[arg-type]
     assert isinstance(made, Repair)
     return made
+
+
+@pytest.mark.parametrize("mode", ["targeted", "anywhere"])
+def test_further_looks_cost_no_demonstrations(mode: str, demos: Path, study: Study) -> None:
+    made = mended(study, replace(SHORT, mode=mode, looks=3), original=demos)
+    assert made.targeted is not None
+    shown = Demonstrations.load(place(study, SHORT).with_name(f"{mode}-6") / DEMONSTRATIONS)
+    (told,) = shown.recipe
+    assert made.targeted.demonstrations == told["episodes"] == 6
+    assert int(shown.episodes.max()) + 1 == 6 * 4
+    assert (made.targeted.steps, made.settings["looks"]) == (len(shown), 3)
+    if mode == "targeted":
+        # What is shown under one of the failing colours may look like the others.
+        assert {"goal_color": "green"} in told["looks"]
+        assert all(set(look) == {"goal_color"} for look in told["looks"])
+    else:
+        assert all("wind" not in look for look in told["looks"])
+    card = (place(study, SHORT).with_name(f"{mode}-6") / CHECKPOINT / "README.md").read_text()
+    assert "3 further looks each" in card
+    assert "--looks 3" in card
 
 
 @pytest.mark.slow

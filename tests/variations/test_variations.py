@@ -127,3 +127,16 @@ def test_two_factors_of_one_name_are_refused() -> None:
 def test_color_names_are_css_but_green_is_the_simulators() -> None:
     assert color_rgb("green") == (0.0, 1.0, 0.0)
     assert color_rgb("tan") == pytest.approx((210 / 255, 180 / 255, 140 / 255), abs=1e-4)
+
+
+def test_a_look_is_what_pictures_alone_tell() -> None:
+    space = VariationSpace([
+        Color("cup_color", "Make the cup {}.", nominal=(1.0, 0.0, 0.0)),
+        Continuous("light", "Dim to {}.", low=0.1, high=2.0, nominal=1.0, looks_only=True),
+        Continuous("size", "Scale to {}.", low=0.5, high=2.0, nominal=1.0),
+    ])  # fmt: skip
+    small_and_blue = space.variation({"size": 0.5, "cup_color": "blue"})
+    assert dict(space.look(small_and_blue)) == {"cup_color": "blue"}
+    dark_and_big = space.variation({"light": 0.2, "size": 2.0})
+    assert dict(space.seen_as(small_and_blue, dark_and_big)) == {"size": 0.5, "light": 0.2}
+    assert space.seen_as(small_and_blue, small_and_blue) == small_and_blue

@@ -28,14 +28,6 @@ def test_the_task_at_hand_is_never_told_its_own_annotation() -> None:
     assert detection.ids == (21, 18, *words)
 
 
-def test_a_conditioned_step_may_rehearse_what_the_warm_up_taught() -> None:
-    told = lesson("conditioned", [DENSE], COURSE, [True])
-    warm = lesson("warm-up", [DENSE], COURSE, [True])
-    both = lesson("conditioned", [DENSE], COURSE, [True], rehearse=True)
-    assert both.parts == told.parts + warm.parts
-    assert both.failed == told.failed + warm.failed
-
-
 def test_online_rounds_are_told_the_answers_before_them_and_add_up() -> None:
     answers = [[Answer(True, (30,)), Answer(False, (33, 34))], [Answer(False, ()), Answer(True, (31,))]]
     taught = lesson("online", [DENSE, SPARSE], COURSE, [True, False], answers)

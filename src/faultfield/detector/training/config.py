@@ -37,8 +37,6 @@ class TrainingConfig:
         warm_up_epochs: Passes over all samples, conditioned on nothing (Algorithm 1, line 1), or of captions. Plain
             fine-tuning has no phases, and passes over its samples as often as the three have passes together (B.2).
         conditioned_epochs: Passes over dense samples, conditioned on the annotation (line 2).
-        rehearse: Whether a step of that second phase also learns both tasks conditioned on nothing, as in the first:
-            a small model unlearns to look while it is told. They share the sample's opening, so it costs little.
         online_epochs: Passes over all samples, conditioned on the model's own answers (lines 3–10).
         rounds: T, how often the model answers in the online phase.
         batch: Samples in one gradient step, over all processes.
@@ -67,7 +65,6 @@ class TrainingConfig:
     method: Method = "armor"
     warm_up_epochs: float = 5.5
     conditioned_epochs: float = 3.5
-    rehearse: bool = True
     online_epochs: float = 0.5
     rounds: int = 3
     batch: int = 8
@@ -102,7 +99,6 @@ class TrainingConfig:
         return cls(
             warm_up_epochs=2.0,
             conditioned_epochs=1.0,
-            rehearse=False,
             online_epochs=10.0,
             rounds=3,
             batch=16 if videos else 64,

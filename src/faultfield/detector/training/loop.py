@@ -224,7 +224,7 @@ class Loop:
             answers = self._run(lambda learner: answer_rounds(learner.model, openings, features, prompts, rounds, how))
         whole = self._accelerator.num_processes > 1
         which = int(np.random.default_rng([self._config.seed, _DRAWS, *key]).integers(2**62))
-        return lesson(phase.name, rows, self._course, detects, answers, whole, which, self._config.rehearse)
+        return lesson(phase.name, rows, self._course, detects, answers, whole, which)
 
     def _pass(self, rows: list[int], each: Lesson) -> Sums:
         device = self._accelerator.device

@@ -89,7 +89,6 @@ def lesson(
     answers: Sequence[Sequence[Answer]] = (),
     whole: bool = False,
     draw: int = 0,
-    rehearse: bool = False,
 ) -> Lesson:
     """The parts of a batch.
 
@@ -102,7 +101,6 @@ def lesson(
         whole: Whether both losses must be there, if with weight 0: processes that share a model have to use the same
             parameters in every step.
         draw: Which captions are learned.
-        rehearse: Whether the conditioned phase also teaches what the warm-up does.
     """
     found = _Parts(script)
     rounds = 1
@@ -115,8 +113,6 @@ def lesson(
                 found.learn(place, prompt, answer)
         elif phase == CONDITIONED:
             _conditioned(found, place, row, detects[place])
-            if rehearse:
-                found.both(place, row, NOTHING)
         elif phase == ONLINE:
             rounds = len(answers) + 1
             for before in (NOTHING, *(_said(script, each[place]) for each in answers)):

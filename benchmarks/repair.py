@@ -1,6 +1,6 @@
 """How demonstrations are best spent on mending a policy (RoboMD, Tables 5 and 11): ours against random, a few, and all.
 
-    python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 0] [--seeds 1]
+    python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--seeds 1]
         [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
         [--share 0.3] [--original FILE] [--episodes 5]
         [--nominal 50] [--workers N] [--work STUDY/repairs] [--out docs/results/repair]
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=60)
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=1, help="of `targeted`; the others choose once")
-    parser.add_argument("--looks", type=int, default=0, help="further looks that each demonstration is pictured under")
+    parser.add_argument("--looks", type=int, default=4, help="further looks that each demonstration is pictured under")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--modes", nargs="*", default=list(MODES))
     parser.add_argument("--per-variation", type=int, default=1)

@@ -49,7 +49,7 @@ def repair(
             help="Further looks (colours, textures, light, camera of other targets) that each demonstration is "
             "pictured under: costs pictures, no demonstrations.",
         ),
-    ] = 0,
+    ] = 4,
     original: Annotated[
         Path | None,
         typer.Option(help="The demonstrations it was trained on (.npz); by default made again by its own recipe."),

@@ -34,7 +34,8 @@ class Recipe:
         weights: How much a factor matters, by name.
         rounds: The budget and the steps are spent in so many parts. After each but the last the mended policy is rolled
             out a little, and the next part goes where it still fails.
-        looks: Under how many of the targets' looks (colours, light, camera) each demonstration is pictured as well.
+        looks: Under how many of the targets' looks (colours, light, camera) each demonstration is pictured as well,
+            where the environment can picture a stored state.
     """
 
     budget: int
@@ -46,7 +47,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weights: Mapping[str, float] = field(default_factory=dict)
     rounds: int = 1
-    looks: int = 0
+    looks: int = 4
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or 1 < self.rounds > min(self.budget, self.steps):

@@ -205,7 +205,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
     targeted = found.targeted
     under = f"{len(found.targets)} variations" if found.targets else "random variations of the whole space"
     mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
-    means = f"mode {recipe.mode}, rounds {recipe.rounds}, {recipe.looks} further looks each"
+    means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
         ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),

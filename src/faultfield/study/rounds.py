@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faultfield.envs.base import CanObserve
 from faultfield.files import folder
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
@@ -136,7 +137,12 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
 
 
 def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[Variation]:
-    """The looks of the targets, each once; of the whole space, as many as there are demonstrations."""
+    """The looks of the targets, each once; of the whole space, as many as there are demonstrations.
+
+    None where stored states cannot be pictured.
+    """
+    if not isinstance(study.env, CanObserve):
+        return []
     anywhere = recipe.mode == ANYWHERE
     shown = (
         SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)

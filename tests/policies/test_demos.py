@@ -238,10 +238,10 @@ def test_a_demonstration_is_pictured_under_other_looks_and_stays_the_same(tmp_pa
     env = PointReach()
     space = env.variation_space
     under = [(space.variation({"goal_color": "green", "wind": 0.2}), 2), (space.variation({"brightness": 0.5}), 1)]
-    looks = [space.variation(values) for values in ({"goal_color": "blue"}, {"brightness": 0.4}, {"wind": 2.0})]
+    looks = [(space.variation({"goal_color": "blue"}), 1.0), (space.variation({"brightness": 0.4}), 3.0)]
     how = {"under": under, "environment": f"{TOY}:GripReach", "expert": f"{TOY}:GripExpert", "seed": 4}
     plain = gather(tmp_path / "plain.npz", **how)
-    both = gather(tmp_path / "both.npz", looks=looks[:2], looks_each=2, **how)
+    both = gather(tmp_path / "both.npz", looks=looks, looks_each=2, **how)
     assert (plain.count, both.count, len(both)) == (3, 3, 3 * len(plain))
     assert int(both.episodes.max()) + 1 == 9
     assert both.recipe[0]["looks_each"] == 2
@@ -255,7 +255,7 @@ def test_a_demonstration_is_pictured_under_other_looks_and_stays_the_same(tmp_pa
     # The toy's goal is of the colour of the look, or nominal where the look does not change it.
     seen = {tuple(np.unique(both.pictures[both.episodes == take].reshape(-1, 3), axis=0)[-1] > 60) for take in (1, 2)}
     assert len(seen) == 2
-    again = gather(tmp_path / "again.npz", looks=looks[:2], looks_each=2, workers=2, **how)
+    again = gather(tmp_path / "again.npz", looks=looks, looks_each=2, workers=2, **how)
     assert same(again, both)
     assert gather(tmp_path / "few.npz", looks=looks[:1], looks_each=5, **how).recipe[0]["looks_each"] == 1
 
@@ -265,5 +265,5 @@ def test_looks_need_an_environment_that_pictures_states(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="cannot picture a state under another look"):
         gather(
             tmp_path / "demos.npz", episodes=1, environment="tests.policies.test_demos:Unseen", looks_each=1,
-            looks=[space.variation({"brightness": 0.4})], expert=f"{TOY}:GripExpert",
+            looks=[(space.variation({"brightness": 0.4}), 1.0)], expert=f"{TOY}:GripExpert",
         )  # fmt: skip

@@ -49,7 +49,9 @@ class Demonstrator:
         self._camera: str | None = recipe["camera"]
         space = self._env.variation_space
         self._under = [space.variation(target["variation"]) for target in recipe.get("under", ())]
-        self._looks = [space.variation(look) for look in recipe.get("looks", ())]
+        self._looks = [space.variation(look["variation"]) for look in recipe.get("looks", ())]
+        weights = np.array([look["weight"] for look in recipe.get("looks", ())], dtype=np.float64)
+        self._likely = weights / weights.sum() if len(weights) else weights
         self._looks_each: int = recipe.get("looks_each", 0)
         if self._looks_each and not isinstance(self._env, CanObserve):
             raise PolicyError(f"The environment '{recipe['environment']}' cannot picture a state under another look.")
@@ -99,7 +101,8 @@ class Demonstrator:
         assert isinstance(self._env, CanObserve)
         space = self._env.variation_space
         own = self._under[index // STRIDE] if self._under else getattr(self._env, "variation", NOMINAL)
-        drawn = np.random.default_rng([self._seed, index, 1]).choice(len(self._looks), self._looks_each, replace=False)
+        rng = np.random.default_rng([self._seed, index, 1])
+        drawn = rng.choice(len(self._looks), self._looks_each, replace=False, p=self._likely)
         return np.array([
             [self._env.observe(snapshot, space.seen_as(own, self._looks[which]))[picture] for snapshot in snapshots]
             for which in drawn

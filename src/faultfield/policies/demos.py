@@ -20,7 +20,7 @@ def gather(
     *,
     episodes: int | None = None,
     under: Sequence[tuple[Variation, int]] = (),
-    looks: Sequence[Variation] = (),
+    looks: Sequence[tuple[Variation, float]] = (),
     looks_each: int = 0,
     seed: int = 0,
     noise: float = 0.3,
@@ -45,9 +45,10 @@ def gather(
         path: The `.npz` file to write.
         episodes: Successful demonstrations to keep; failures are discarded and replaced.
         under: In place of `episodes`: variations, each once, and how many demonstrations to keep under each.
-        looks: Variations as which each demonstration may be pictured as well: what they change beyond the picture is
-            left out (`VariationSpace.seen_as`). The expert does not act again, and what it did stays the same.
-        looks_each: How many of them, drawn for each demonstration; it has rows of its own for every one.
+        looks: Variations as which each demonstration may be pictured as well, each with a weight above 0: what they
+            change beyond the picture is left out (`VariationSpace.seen_as`). The expert does not act again, and what
+            it did stays the same.
+        looks_each: How many of them, drawn by weight for each demonstration; it has rows of its own for every one.
         seed: Fixes everything random.
         noise: Standard deviation of what is added to the executed position deltas, in units of the action.
         pushed: Share of episodes that begin with a random push of 2–8 steps that are not recorded.
@@ -95,7 +96,11 @@ def gather(
         "pushed": pushed,
         "seed": seed,
         **({"under": [{"variation": v.to_json(), "episodes": number} for v, number in under]} if under else {}),
-        **({"looks": [look.to_json() for look in looks], "looks_each": looks_each} if looks_each else {}),
+        **(
+            {"looks": [{"variation": v.to_json(), "weight": weight} for v, weight in looks], "looks_each": looks_each}
+            if looks_each
+            else {}
+        ),
     }
     store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
     try:

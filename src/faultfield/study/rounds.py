@@ -23,7 +23,7 @@ from faultfield.search.sobol import SobolSearch
 from faultfield.study.before_after import REPAIR_SEED, REPAIRS, rolled
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
-from faultfield.variations import Variation
+from faultfield.variations import NOMINAL, Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
 
@@ -136,20 +136,23 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
     return path
 
 
-def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[Variation]:
-    """The looks of the targets, each once; of the whole space, as many as there are demonstrations.
+def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, int]]:
+    """The looks of the targets, weighed by their demonstrations; of the whole space, as many as there are of these.
 
     None where stored states cannot be pictured.
     """
     if not isinstance(study.env, CanObserve):
         return []
-    anywhere = recipe.mode == ANYWHERE
-    shown = (
-        SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)
-        if anywhere
-        else [t.variation for t in targets]
-    )
-    return [look for look in dict.fromkeys(map(study.space.look, shown)) if not look.is_nominal]
+    if recipe.mode == ANYWHERE:
+        shown = [(v, 1) for v in SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)]
+    else:
+        shown = [(t.variation, t.episodes) for t in targets]
+    weights: dict[Variation, int] = {}
+    for variation, number in shown:
+        look = study.space.look(variation)
+        weights[look] = weights.get(look, 0) + number
+    weights.pop(NOMINAL, None)
+    return list(weights.items())
 
 
 def expert_of(study: Study) -> PolicySpec:

@@ -41,7 +41,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         "",
         *_data(report),
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
-        *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)[:2]),
+        *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
         *_transfer(found),
         *_kinds([name for name in ("sft-d", OURS) if name in found], found),
         *_rounds(found.get(OURS, [])),

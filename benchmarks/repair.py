@@ -166,7 +166,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"{result['nominal']} nominal; the same for every row. Rates with Wilson's interval (95 %) over the episodes, "
         "of several seeds of training pooled. “Ours − this”: mean success over the variations, interval by bootstrap "
         "over these.", "",
-        "| fine-tuned on | seeds | variations | demonstrations | steps | MB | all variations | known | unseen | "
+        "| fine-tuned on | seeds | variations | demonstrations | pictures | MB | all variations | known | unseen | "
         "not demonstrated | nominal | ours − this, points |",
         "|---|" + "---:|" * 11,
     ]  # fmt: skip

@@ -54,3 +54,13 @@ def test_what_is_wrong_is_said() -> None:
         Randomised(TOY, share=1.5)
     with pytest.raises(VariationError, match="no factor 'brightnes'"):
         Randomised(TOY, factors=["brightnes"])
+
+
+def test_it_pictures_stored_states_as_the_inner_environment_does() -> None:
+    env, plain = Randomised(TOY), PointReach()
+    env.reset(seed=1)
+    dark = env.variation_space.variation({"brightness": 0.3})
+    for name, array in plain.observe(env.snapshot(), dark).items():
+        np.testing.assert_array_equal(env.observe(env.snapshot(), dark)[name], array)
+    with pytest.raises(EnvError, match="Unseen has no observe"):
+        Randomised("tests.policies.test_demos:Unseen").snapshot()

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any, Self
 
@@ -88,9 +89,8 @@ class Demonstrator:
             over = terminated or truncated
         # What a push alone brought to its end shows nothing of the expert.
         shown = bool(info["success"]) and len(actions) > 0
-        seen = np.array(pictures)
-        looks = self._repainted(index, snapshots, picture) if shown and self._looks_each else seen[:0][None][:0]
-        return Attempt(shown, seen, np.array(states), np.array(actions), np.array(truths), looks)
+        made = Attempt(shown, np.array(pictures), np.array(states), np.array(actions), np.array(truths))
+        return replace(made, looks=self._repainted(index, snapshots, picture)) if shown and self._looks_each else made
 
     def _snapshot(self) -> Snapshot:
         assert isinstance(self._env, CanObserve)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from faultfield.diagnosis.fields import FieldBank
 from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.states import StateBank
 from faultfield.search.config import SearchConfig
 from faultfield.study import Silent, Study, stages
 from faultfield.study.field_search import FieldSearch
+from faultfield.study.hunt import views_on
 from table import TruthTable
 
 
@@ -43,9 +43,7 @@ class Gallery:
     def of(cls, study: Study, steps: int) -> "Gallery":
         """The study's, rolled out under nominal conditions where it was not; with so many virtual steps a policy."""
         nominal = stages.collect_nominal(study, Silent())
-        if not (study.directory / "states.npz").exists():
-            StateBank.choose(nominal).save(study.directory / "states.npz")
-        return cls(stages.make_bank(study, stages.make_views(study)), replace(study.config.search, steps=steps))
+        return cls(stages.make_bank(study, views_on(study, nominal)), replace(study.config.search, steps=steps))
 
     def search(self, table: TruthTable, nominal: Sequence[Episode], seed: int) -> PicturedSearch:
         """The diagnostic policy in the loop, among the rows, told the nominal episodes."""

@@ -121,13 +121,12 @@ def compare(
     """One entry a strategy: its curves, int (seeds, budget), finds, false claims, seconds."""
     seen = [(r.variation.key, r.failed, np.asarray(r.features).round(6).tolist()) for r in table.rows]
     made_from = [table.policy, list(table.nominal), seen, str(rule), budget, batch, _program()]
-    if gallery is not None:
-        made_from += [str(gallery.config), str(gallery.bank.config)]
-    digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
     entries = []
     for (name, given), make in strategies(table, space, rule.failures, gallery).items():
         if only and name not in only:
             continue
+        learned = [] if gallery is None or given != PICTURES else [str(gallery.config), str(gallery.bank.config)]
+        digest = hashlib.sha256(json.dumps(made_from + learned).encode()).hexdigest()[:12]
         runs = []
         for seed in range(seeds):
             file = None if cache is None else cache / f"{name}-{given}-{digest}-{seed}.json".replace(" ", "_")

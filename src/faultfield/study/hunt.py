@@ -183,15 +183,15 @@ def _built(
 ) -> Strategy:
     seed = study.config.rollouts.seed
     if make is Hunt:
-        return _ours(study, _views(study, nominal), known, estimator, failures)
+        return _ours(study, views_on(study, nominal), known, estimator, failures)
     if make is FieldSearch:
-        bank = stages.make_bank(study, _views(study, nominal))
+        bank = stages.make_bank(study, views_on(study, nominal))
         return FieldSearch(study.space, bank, known, seed, study.config.search)
     extra: dict[str, Any] = {}
     if with_probe:
         if "features" not in inspect.signature(make).parameters:
             raise StudyError(f"The strategy {make.__name__} takes no features; leave --with-probe out.")
-        extra["features"] = _views(study, nominal).probe
+        extra["features"] = views_on(study, nominal).probe
     try:
         strategy = make(study.space, seed, **extra)
     except TypeError as error:
@@ -216,7 +216,7 @@ def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str |
     return Hunt(study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures)
 
 
-def _views(study: Study, nominal: Sequence[Episode]) -> Views:
+def views_on(study: Study, nominal: Sequence[Episode]) -> Views:
     """Views on states of this hunt's nominal episodes; the same as a fit would choose."""
     if not (study.directory / "states.npz").exists():
         StateBank.choose(nominal).save(study.directory / "states.npz")

@@ -109,6 +109,17 @@ def test_a_study_of_another_policy_is_refused(cli: Cli, study: Path, study_file:
     assert "--out" in message
 
 
+def test_a_studied_directory_takes_no_other_policy(cli: Cli, study: Path) -> None:
+    message = cli("run", study, "--policy", "tests.toy:PointPolicy", code=2).stderr
+    assert "give the study's file" in message
+
+
+def test_a_policy_that_is_not_there_is_named(cli: Cli, study_file: Path, tmp_path: Path) -> None:
+    message = cli("run", study_file, "--policy", "models/nowhere", "--out", tmp_path / "out", code=2).stderr
+    assert "models/nowhere" in message
+    assert "Traceback" not in message
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

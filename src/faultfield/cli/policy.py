@@ -117,19 +117,18 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Nominal success over fresh episodes, with its Wilson interval (95 %)."""
-    from faultfield.policies.checkpoints import kind_of
+    from faultfield.policies.checkpoints import named
     from faultfield.rollouts.outcomes import outcomes
     from faultfield.rollouts.pool import run_many
     from faultfield.rollouts.specs import EnvSpec, PolicySpec
     from faultfield.rollouts.worker import Job
     from faultfield.variations import NOMINAL
 
-    is_name = ":" in policy and not Path(policy).exists()
-    spec = PolicySpec(policy) if is_name else PolicySpec(kind_of(policy), {"checkpoint": policy})
+    env = EnvSpec(environment, mapping(env_args, _ENV))
     jobs = [Job(NOMINAL, s, "check") for s in range(seed, seed + episodes)]
     with Bars().task("Nominal rollouts", episodes) as update:
         finished = []
-        for episode in run_many(jobs, EnvSpec(environment, mapping(env_args, _ENV)), spec, workers=workers):
+        for episode in run_many(jobs, env, PolicySpec(*named(policy)), workers=workers):
             finished.append(episode)
             update(len(finished))
     outcome = outcomes(finished)[0]

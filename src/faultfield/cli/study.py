@@ -11,11 +11,16 @@ from faultfield.cli.console import Bars, err, out, print_json
 StudyPath = Annotated[Path, typer.Argument(help="A study file (.yaml), or the directory of a study already begun.")]
 StudyDirectory = Annotated[Path, typer.Argument(help="The directory of a study that was run.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="Directory of the study; by default runs/<name of the study file>.")
+    Path | None,
+    typer.Option("--out", help="Directory of the study; by default runs/<name of the study file>, and of --policy."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
 Variations = Annotated[
     Path, typer.Option(help="YAML list of mappings such as {table_color: [0.2, 0.5, 0.1], light_intensity: 0.4}.")
+]
+PolicyName = Annotated[
+    str | None,
+    typer.Option(help="Study this policy in place of the file's: a checkpoint (VisualBC, robomimic), or module:Class."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
@@ -27,7 +32,13 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def run(study: StudyPath, out_dir: Out = None, workers: Workers = None, as_json: AsJson = False) -> None:
+def run(
+    study: StudyPath,
+    out_dir: Out = None,
+    policy: PolicyName = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
     """All stages: roll out, learn, search, diagnose, verify, report.
 
     Killed at any moment and run again, it goes on where it was and ends with the same result.
@@ -35,7 +46,7 @@ def run(study: StudyPath, out_dir: Out = None, workers: Workers = None, as_json:
     from faultfield.report.summary import print_worst
     from faultfield.study import Study, run_all
 
-    with Study.open(study, out_dir, workers) as opened:
+    with Study.open(study, out_dir, workers, policy) as opened:
         diagnosis = run_all(opened, Bars())
     if as_json:
         print_json(diagnosis.model_dump(mode="json"))

@@ -1,6 +1,7 @@
-"""What kind of policy lies at a path."""
+"""What kind of policy lies at a path, and which policy a word on the command line means."""
 
 from pathlib import Path
+from typing import Any
 
 VISUAL_BC = "faultfield.policies.bc:VisualBC"
 ROBOMIMIC = "faultfield.policies.robomimic:Robomimic"
@@ -15,3 +16,17 @@ def kind_of(checkpoint: str | Path) -> str:
     """
     path = Path(checkpoint)
     return ROBOMIMIC if path.suffix == ".pth" or (path / "model.pth").is_file() else VISUAL_BC
+
+
+def named(policy: str) -> tuple[str, dict[str, Any]]:
+    """What builds the policy that somebody named, `module:Class` and arguments: a checkpoint's path, or `module:Class`.
+
+    Example:
+        >>> named("models/lift-bc")
+        ('faultfield.policies.bc:VisualBC', {'checkpoint': 'models/lift-bc'})
+        >>> named("my_robot:Policy")
+        ('my_robot:Policy', {})
+    """
+    if ":" in policy and not Path(policy).exists():
+        return policy, {}
+    return kind_of(policy), {"checkpoint": policy}

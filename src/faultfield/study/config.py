@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from faultfield.errors import StudyError
 from faultfield.field.config import FieldConfig
+from faultfield.policies.checkpoints import named
 from faultfield.search.config import SearchConfig
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
@@ -148,6 +149,11 @@ class StudyConfig(_Strict):
         except (OSError, UnicodeDecodeError) as error:
             raise StudyError(f"The study file {path} cannot be read: {error}.") from error
         return cls.parse(text, str(path))
+
+    def of_policy(self, policy: str) -> "StudyConfig":
+        """The same study of another policy: a checkpoint's path, or `module:Class`."""
+        name, arguments = named(policy)
+        return self.model_copy(update={"policy": PluginConfig(type=name, **arguments)})
 
     def to_yaml(self) -> str:
         """The whole study with every default spelled out."""

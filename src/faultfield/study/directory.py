@@ -50,11 +50,19 @@ class Study:
         write_text(self.directory / "identity.json", json.dumps(self.identity, indent=2) + "\n")
 
     @classmethod
-    def open(cls, path: str | Path, out: str | Path | None = None, workers: int | None = None) -> "Study":
-        """The study that `path` names: a study file (kept in `out`, by default `runs/<name>`), or a study's directory.
+    def open(
+        cls, path: str | Path, out: str | Path | None = None, workers: int | None = None, policy: str | None = None
+    ) -> "Study":
+        """The study that `path` names.
+
+        Args:
+            path: A study file, or a study's directory.
+            out: Directory for a study file; by default `runs/<its name>`, with `-<the policy's>` if one is given.
+            workers: Processes that roll out; None takes the study's setting.
+            policy: Studied in place of the file's: a checkpoint's path, or `module:Class`.
 
         Raises:
-            StudyError: There is nothing there, or it is no study.
+            StudyError: There is nothing there, or it is no study, or a directory was given another policy.
         """
         path = Path(path)
         if path.is_dir():
@@ -64,10 +72,18 @@ class Study:
                 )
             if out is not None and Path(out) != path:
                 raise StudyError(f"{path} is already a study's directory; leave --out out.")
+            if policy is not None:
+                raise StudyError(f"{path} is the study of one policy already; for another, give the study's file.")
             return cls(StudyConfig.read(path / STUDY_FILE), path, workers)
         if not path.exists():
             raise StudyError(f"There is no study at {path}; give a study file (.yaml) or a study's directory.")
-        return cls(StudyConfig.read(path), out if out is not None else Path("runs") / path.stem, workers)
+        config, name = StudyConfig.read(path), path.stem
+        if policy is not None:
+            config, name = (
+                config.of_policy(policy),
+                f"{name}-{Path(policy.rpartition(':')[2]).name.removesuffix('.pth')}",
+            )
+        return cls(config, out if out is not None else Path("runs") / name, workers)
 
     def __enter__(self) -> Self:
         return self

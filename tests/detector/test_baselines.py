@@ -86,6 +86,10 @@ def test_a_local_model_is_asked_through_its_own_chat_template(tmp_path: Any) -> 
     assert math.isnan(verdict.failure_probability)
     with pytest.raises(CheckpointError, match="no image-text model"):
         LocalTeller.load(str(tmp_path / "none"))
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="no image-text model"):
+        LocalTeller.load(str(tmp_path))
     teller._processor.chat_template = None
     with pytest.raises(DetectorError, match="no chat template"):
         LocalTeller(model.core, teller._processor)

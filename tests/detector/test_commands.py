@@ -125,6 +125,17 @@ def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, 
     assert printed["scores"]["reason"]["count"] == 2
 
 
+def test_eval_scores_the_rest_of_a_file_with_bad_entries(shell: Shell, detector: Path, data: Path) -> None:
+    entries = json.loads(data.read_text())
+    twice = {**entries[0], "conversations": entries[0]["conversations"][:1]}
+    data.write_text(json.dumps([*entries, None, twice]))
+    code, out, _ = shell("detector", "eval", "--data", data, "--model", detector, "--json", *QUICK)
+    assert code == 0
+    printed = json.loads(out)
+    assert (printed["samples"], len(printed["problems"])) == (4, 2)
+    assert printed["aha"]["accuracy"]["count"] == 4
+
+
 def test_eval_needs_labels(shell: Shell, detector: Path, data: Path) -> None:
     entries = [{**each, "conversations": each["conversations"][:1]} for each in json.loads(data.read_text())]
     data.write_text(json.dumps(entries))
@@ -148,6 +159,15 @@ def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp
     assert (code, "'lr' cannot be 'fast'" in err) == (2, True)
     code, _, err = shell(*common, "lr")
     assert (code, "YAML mapping" in err) == (2, True)
+    code, _, err = shell(*common, settings, "--model", out)
+    assert (code, "leave --view out" in err) == (2, True)
+
+
+def test_a_wrong_type_to_store_is_said_before_anything_is_trained(shell: Shell, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trained"
+    code, _, err = shell("detector", "train", "--data", data, "--out", out, "--store", "fp16")
+    assert (code, "not 'fp16'" in err) == (2, True)
+    assert not out.exists()
 
 
 def test_train_leaves_out_what_cannot_be_read(shell: Shell, data: Path, tmp_path: Path) -> None:

@@ -8,14 +8,13 @@ import pytest
 from faultfield.detector.data import (
     as_clip,
     looked_at,
-    mask_reasons,
     read_any,
     read_conversations,
     read_labelled,
     read_split,
 )
 from faultfield.errors import DetectorError
-from faultfield.faults.claims import Claim, parse
+from faultfield.faults.claims import parse
 from faultfield.faults.fault import Fault
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
@@ -42,10 +41,6 @@ def test_a_generated_directory_knows_more_than_its_conversations(tmp_path: Path)
     assert len(samples) == 6
     assert {each.task for each in samples.values()} == {"Lift"}
     assert {key for key, each in samples.items() if each.dense} == {"s0", "s3"}
-    # A failure's claim is its fault, a success's that it succeeded whatever fault was tried, a sparse one's nothing.
-    assert samples["s0"].claim == Claim("no_grasp", "cube", None, None, "grasp")
-    assert samples["s3"].claim == Claim("success")
-    assert samples["s1"].claim is None
     assert samples["s1"].failed is False
     assert samples["s0"].instruction == pockets.INSTRUCTION
 
@@ -136,16 +131,7 @@ def test_where_every_failure_is_explained_a_bare_yes_is_all_there_is_to_say(tmp_
     assert all(each.dense for each in read)
     told = [each for each in read if not each.failed]
     assert len({each.reason for each in told}) == 2
-    assert all(parse(each.reason or "").kind == "success" and each.claim == Claim("success") for each in told)
+    assert all(parse(each.reason or "").kind == "success" for each in told)
     mixed = [replace(bare[0], reason=None), *bare[1:]]
     kept = read_labelled([pockets.conversations(tmp_path / "mixed.json", mixed)]).items
     assert [each.dense for each in kept] == [each.dense for each in mixed]
-
-
-def test_reasons_can_be_withheld_to_change_the_ratio() -> None:
-    samples = pockets.samples(12)
-    few = mask_reasons(samples, 2, seed=0)
-    assert sum(each.dense for each in few) == 2
-    assert [each.failed for each in few] == [each.failed for each in samples]
-    assert mask_reasons(samples, 2, seed=0) == few
-    assert mask_reasons(samples, 99, seed=0) == tuple(samples)

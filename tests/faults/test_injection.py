@@ -11,7 +11,7 @@ from faultfield.errors import FaultError
 from faultfield.faults.fault import AXES, KINDS, Fault, axis_of
 from faultfield.faults.injection import Faulty, faulty, inject
 from faultfield.faults.record import Take, take
-from faultfield.faults.task import FORWARD_Y, FaultTask, available, draw, option_of
+from faultfield.faults.task import FORWARD_Y, FaultTask, draw, option_of
 from faultfield.policies.base import CallablePolicy
 from tests.faults.toy import HEIGHT, Expert, PickAndPlace, pick
 
@@ -138,8 +138,8 @@ def test_a_phase_is_left_out() -> None:
 
 def test_everything_available_can_be_drawn_and_run() -> None:
     rng = np.random.default_rng(0)
-    assert {option.kind for option in available(TASK)} == set(TASK.kinds()) <= set(KINDS)
-    for option in available(TASK):
+    assert {option.kind for option in TASK.options} == set(TASK.kinds()) <= set(KINDS)
+    for option in TASK.options:
         for _ in range(3):
             fault = option.draw(rng)
             assert option.delays[0] <= fault.delay <= option.delays[1]

@@ -146,6 +146,15 @@ def test_no_video_at_all(tmp_path: Path) -> None:
     assert_one_sentence(tmp_path / "sound.wav", "no video stream")
 
 
+def test_a_video_that_changes_its_size_midway(tmp_path: Path) -> None:
+    for name, height in (("a", 48), ("b", 96)):
+        write(tmp_path / f"{name}.ts", ramp(12, height), fps=10, codec="mpeg2video")
+    joined = tmp_path / "joined.mpg"
+    joined.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    assert_one_sentence(joined, "changes its size midway")
+    assert read(joined, size=32)[0].shape[1:] == (32, 32, 3), "resized they go together"
+
+
 def test_a_codec_that_nobody_knows(film: Path) -> None:
     data = film.read_bytes()
     broken = film.with_name("odd.mp4")

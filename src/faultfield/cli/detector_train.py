@@ -12,6 +12,9 @@ from faultfield.cli.options import mapping
 from faultfield.cli.threads import all_cores
 from faultfield.errors import DetectorError
 
+_PAPER_CELL = 320
+"""Height and width of the paper's videos, pixels (B.1)."""
+
 _RULE = "The {} must be a YAML mapping such as '{{seed: 0}}'"
 
 
@@ -34,12 +37,16 @@ def train(
         list[str] | None, typer.Option(help="Splits of a data directory; train-sparse and train-dense by default.")
     ] = None,
     method: Annotated[str, typer.Option(help="armor, sft-d or sft-s+d.")] = "armor",
-    paper: Annotated[bool, typer.Option("--paper", help="The paper's settings (Table 5), not the pocket's.")] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="Train as the paper does (Table 5), not the pocket.")] = False,
     settings: Annotated[
         str, typer.Option(help="Settings over these as YAML, for instance '{lr: 1.0e-4, rounds: 2, lora: {rank: 8}}'.")
     ] = "{}",
     view: Annotated[
-        str, typer.Option(help="What a fresh model is shown, as YAML, for instance '{kind: video, frames: 8}'.")
+        str,
+        typer.Option(
+            help="What a fresh model is shown, as YAML, for instance '{kind: video, frames: 8}'; "
+            "with --paper a video's pictures have 320 pixels."
+        ),
     ] = "{}",
     sight: Annotated[
         Path | None,
@@ -56,17 +63,27 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Of weights, order and draws.")] = 0,
 ) -> None:
     """Train a detector; killed and run again, it goes on where it was."""
+    from faultfield.detector import checkpoint
     from faultfield.detector.data import looked_at, read_labelled
     from faultfield.detector.training import captioning, run
     from faultfield.detector.training.config import TrainingConfig
     from faultfield.detector.training.sight import SightConfig
+    from faultfield.detector.views import Viewer
 
     shown = mapping(view, _RULE.format("view"))
-    base = TrainingConfig.paper(videos=shown.get("kind") == "video") if paper else TrainingConfig()
+    own = checkpoint.viewer_of(model)
+    if own is not None and shown:
+        raise DetectorError(f"The detector '{model}' is shown what it was trained on; leave --view out.")
+    videos = (own or Viewer.from_json(shown)).kind == "video"
+    if paper and videos:
+        shown = {"cell": _PAPER_CELL, **shown}
+    base = TrainingConfig.paper(videos) if paper else TrainingConfig()
     if model == "pocket" and sight is None:
         # Eyes that nothing else teaches have to learn here.
         base = replace(base, freeze_vision=False)
     config = base.updated({"method": method, "seed": seed, **mapping(settings, _RULE.format("settings"))})
+    eyes = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
+    checkpoint.check_type(store)
     read = read_labelled(data) if split is None else read_labelled(data, split)
     with Bars().task("Pictures", len(read.items)) as seen:
         read = looked_at(read, seen)
@@ -75,14 +92,11 @@ def train(
     if not read.items:
         raise DetectorError("Not one sample can be trained on.")
     with all_cores(), Bars().stages() as update:
-        start, accelerator = (
-            run.begin(model, read.items, shown, seed, captioning.sentences(sight)),
-            run.make_accelerator(config),
-        )
+        accelerator = run.make_accelerator(config)
+        start = run.begin(model, read.items, shown, seed, captioning.sentences(sight))
         if sight is not None and not (path / run.ABOUT).is_file():
-            how = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
-            run.open_eyes(start, sight, how, accelerator, Path(f"{path}.sight"), update)
-        origin = {"model": model, "sight": None if sight is None else str(sight), "store": store}
+            run.open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
+        origin = {"model": model} if sight is None else {"model": model, "sight": str(sight), "eyes": repr(eyes)}
         about = run.train(
             start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update, origin=origin
         )
@@ -148,8 +162,7 @@ def evaluate(
     scores = evaluation.score(read.items, judged.verdicts, judge, problems)
     for problem in problems:
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
-    kept = [entry for entry in aha_scores.read_conversations(data) if str(entry.get("id")) in judged.verdicts]
-    aha = aha_scores.score(kept, dict(said))
+    aha = aha_scores.score(aha_scores.read_judged(data, judged.verdicts), dict(said))
     if as_json:
         print_json(
             {

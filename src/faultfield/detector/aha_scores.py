@@ -5,7 +5,7 @@ side. What stands before the first comma is the verdict, and must be the bare wo
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def score(
     """AHA's numbers.
 
     Args:
-        conversations: LLaVA entries, the last `gpt` turn of each being the truth.
+        conversations: LLaVA entries, the first answer of `gpt` in each being the truth.
         answers: Text by question id.
         judge: Of whole answers; its score is left out where it cannot decide.
 
@@ -146,12 +146,25 @@ def read_conversations(path: str | Path) -> list[Mapping[str, Any]]:
     return entries
 
 
+def read_judged(path: str | Path, judged: Container[str]) -> list[Mapping[str, Any]]:
+    """The entries of a LLaVA file whose ids were judged, of two with one id the first: what else it holds is a problem.
+
+    Raises:
+        DetectorError: The file is missing or is something else.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for entry in llava.entries(Path(path)):
+        if isinstance(entry, Mapping) and str(entry.get("id")) in judged:
+            found.setdefault(str(entry["id"]), entry)
+    return list(found.values())
+
+
 def _truth(entry: Mapping[str, Any], index: int) -> str:
     turns = _turns(entry)
     said = [turn.get("value") for turn in turns if turn.get("from") in llava.MODEL]
-    if not said or not isinstance(said[-1], str):
+    if not said or not isinstance(said[0], str):
         raise DetectorError(f"Conversation '{entry.get('id', index)}' has no answer of 'gpt' to score against.")
-    return said[-1]
+    return said[0]
 
 
 def _question(entry: Mapping[str, Any]) -> str:

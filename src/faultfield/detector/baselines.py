@@ -120,12 +120,13 @@ class LocalTeller:
         Raises:
             CheckpointError: It cannot be read, or is no such model.
         """
+        from safetensors import SafetensorError
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         try:
             model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, use_safetensors=True)
             processor = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(f"'{name}' is no image-text model that transformers can load.") from error
         return cls(model.to(device).eval(), processor)
 

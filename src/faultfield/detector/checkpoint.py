@@ -40,9 +40,8 @@ def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> Non
     import torch
     from safetensors.torch import save_file
 
+    check_type(dtype)
     if dtype is not None:
-        if dtype not in ("float32", "float16", "bfloat16"):
-            raise DetectorError(f"Weights are stored as float32, float16 or bfloat16, not '{dtype}'.")
         model = deepcopy(model).to(getattr(torch, dtype))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +57,16 @@ def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> Non
     if model.reasons:
         settings["reasons"] = list(model.reasons)
     files.write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
+
+
+def check_type(dtype: str | None) -> None:
+    """Refuse what weights cannot be stored as; None is as they are.
+
+    Raises:
+        DetectorError: There is no such type.
+    """
+    if dtype not in (None, "float32", "float16", "bfloat16"):
+        raise DetectorError(f"Weights are stored as float32, float16 or bfloat16, not '{dtype}'.")
 
 
 def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> ArmorModel:
@@ -96,6 +105,21 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         ) from error
     model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer, reasons)
     return model.to(device).eval()
+
+
+def viewer_of(name: str) -> Viewer | None:
+    """What a detector's directory says that it is shown; None of a name that is no detector's.
+
+    Raises:
+        CheckpointError: Its settings are damaged.
+    """
+    file = Path(name) / SETTINGS
+    if not file.is_file():
+        return None
+    try:
+        return Viewer.from_json(json.loads(file.read_text(encoding="utf-8"))["viewer"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"The settings {file} are damaged.") from error
 
 
 def placed(device: str = "auto", dtype: str = "auto") -> tuple[str, str]:

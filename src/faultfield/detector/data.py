@@ -10,8 +10,6 @@ import numpy as np
 
 from faultfield.errors import DetectorError
 from faultfield.faults import collage, llava
-from faultfield.faults.claims import Claim, parse
-from faultfield.faults.fault import Fault
 from faultfield.faults.pictures import read_picture
 from faultfield.faults.wording import success_reasons
 from faultfield.rollouts.clip import CAMERAS, Clip
@@ -38,7 +36,6 @@ class Sample:
         instruction: What the robot was asked to do.
         failed: Whether it failed; None where nobody said.
         reason: Why, in words (a dense sample), or None (a sparse one).
-        claim: The same in slots, from the data's own fields where it has them, else read from the words.
         task: Which task it is of; empty where that is unknown.
         image: A collage or another picture.
         video: A video, in the place of a picture.
@@ -51,7 +48,6 @@ class Sample:
     instruction: str
     failed: bool | None = None
     reason: str | None = None
-    claim: Claim | None = None
     task: str = ""
     image: Path | None = None
     video: Path | None = None
@@ -122,24 +118,13 @@ def read_conversations(path: str | Path, *, labelled: bool = True) -> Samples:
     """
     read = llava.read(path, labelled=labelled)
     folder = Path(path).parent
-    columns, known = _columns(folder), _known(folder)
-    items = []
-    for each in read.items:
-        about = known.get(each.id, _Known())
-        claim = about.claim if each.reason is not None and about.claim is not None else _claim(each.failed, each.reason)
-        items.append(
-            Sample(
-                each.id,
-                each.instruction,
-                each.failed,
-                each.reason,
-                claim,
-                about.task,
-                each.image,
-                each.video,
-                columns,
-            )
+    columns, tasks = _columns(folder), _tasks(folder)
+    items = (
+        Sample(
+            each.id, each.instruction, each.failed, each.reason, tasks.get(each.id, ""), each.image, each.video, columns
         )
+        for each in read.items
+    )
     return Samples(tuple(items), read.problems)
 
 
@@ -191,11 +176,9 @@ def explained(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     failures = [sample for sample in samples if sample.failed]
     if not failures or not all(sample.dense for sample in failures):
         return tuple(samples)
-    words, success = success_reasons(), Claim.of(None)
+    words = success_reasons()
     return tuple(
-        sample
-        if sample.dense or sample.failed is None
-        else replace(sample, reason=words[row % len(words)], claim=success)
+        sample if sample.dense or sample.failed is None else replace(sample, reason=words[row % len(words)])
         for row, sample in enumerate(samples)
     )
 
@@ -253,39 +236,16 @@ DEFAULT_INSTRUCTION = "Do the task."
 """What is asked of an episode of which nobody says what it was about."""
 
 
-def mask_reasons(samples: Sequence[Sample], dense: int, seed: int) -> tuple[Sample, ...]:
-    """The same samples with reasons left to `dense` of them at most, drawn at random.
-
-    For the ratio of sparse to dense data (ARMOR, Table 7).
-    """
-    rows = [row for row, sample in enumerate(samples) if sample.dense]
-    kept = set(np.random.default_rng(seed).permutation(rows)[:dense].tolist())
-    return tuple(
-        sample if row in kept else replace(sample, reason=None, claim=None) for row, sample in enumerate(samples)
-    )
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What a recipe's own line says of a sample beyond its conversation."""
-
-    task: str = ""
-    claim: Claim | None = None
-
-
-def _known(folder: Path) -> dict[str, _Known]:
-    """Task and fault by id, from `samples.jsonl` where there is one."""
+def _tasks(folder: Path) -> dict[str, str]:
+    """Task by id, from `samples.jsonl` where there is one."""
     file = folder / "samples.jsonl"
     if not file.is_file():
         return {}
-    found: dict[str, _Known] = {}
+    found: dict[str, str] = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
             entry = json.loads(line)
-            fault = Fault.from_json(entry["fault"]) if entry["failed"] and entry.get("fault") else None
-            # A failure without a fault says nothing of why; a fault that still succeeded is a success.
-            unknown = entry["failed"] and fault is None
-            found[str(entry["id"])] = _Known(str(entry["task"]), None if unknown else Claim.of(fault))
+            found[str(entry["id"])] = str(entry["task"])
         except (ValueError, KeyError, TypeError):
             # The last line may be cut short by a kill; what it says is in no conversation then.
             continue
@@ -298,9 +258,3 @@ def _columns(folder: Path) -> int | None:
         return int(json.loads((folder / "info.json").read_text(encoding="utf-8"))["recipe"]["columns"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _claim(failed: bool | None, reason: str | None) -> Claim | None:
-    if reason is None:
-        return None
-    return Claim.of(None) if failed is False else parse(reason)

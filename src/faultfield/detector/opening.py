@@ -70,7 +70,6 @@ class Scribe:
         if not after:
             raise DetectorError("The model's chat template drops a part of the prompt; take a Qwen2.5-VL's own.")
         self._after = after
-        self._endings: dict[tuple[Task, Said], tuple[int, ...]] = {}
         end = self.tokenizer.eos_token_id
         turn = after.split("\n")[0]
         ids = self._ids(turn)

@@ -122,11 +122,6 @@ class FaultTask:
         return tuple(dict.fromkeys(option.kind for option in self.options))
 
 
-def available(task: FaultTask) -> tuple[Option, ...]:
-    """All faults that a task allows, but for which way and how strongly."""
-    return task.options
-
-
 def draw(task: FaultTask, rng: np.random.Generator, kind: str | None = None, strength: float = 1.0) -> Fault:
     """A fault at random: first its kind, so that kinds with many phases are no more frequent, then the rest.
 

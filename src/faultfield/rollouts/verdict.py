@@ -1,10 +1,6 @@
 """The detector's answer on an episode: failed or not, why, how sure, and how it came to it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from faultfield.errors import DetectorError
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -56,37 +52,3 @@ class Verdict:
     def of(cls, rounds: tuple[Round, ...], best: int) -> "Verdict":
         """The verdict that a round gives."""
         return cls(**vars(rounds[best]), rounds=rounds)
-
-    def to_json(self, id: str) -> dict[str, Any]:
-        """Plain values as `faultfield explain --json` prints them.
-
-        Args:
-            id: Name of the episode or clip.
-        """
-        return {
-            "id": id,
-            "failed": self.failed,
-            "failure_probability": self.failure_probability,
-            "reason": self.reason,
-            "detection_entropy": self.detection_entropy,
-            "reason_entropy": self.reason_entropy,
-            "rounds": [asdict(each) for each in self.rounds],
-        }
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Verdict":
-        """What `to_json` made.
-
-        Raises:
-            DetectorError: A field is missing or of another kind.
-        """
-        try:
-            numbers = ("failure_probability", "detection_entropy", "reason_entropy")
-            own = {name: float(values[name]) for name in numbers}
-            rounds = tuple(
-                Round(**{name: float(each[name]) for name in numbers}, reason=str(each["reason"]))
-                for each in values["rounds"]
-            )
-            return cls(**own, reason=str(values["reason"]), rounds=rounds)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DetectorError("A stored verdict is damaged.") from error

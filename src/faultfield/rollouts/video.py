@@ -55,6 +55,10 @@ def read(
             sieve = _Sieve(fps, most)
             damaged = _decode(container, stream, size, sieve)
             wanted = stream.frames
+            if sieve.mixed:
+                raise DetectorError(
+                    f"The video '{path}' changes its size midway; cut it there, or convert it to one size."
+                )
     except av.error.DecoderNotFoundError as error:
         raise DetectorError(
             f"The video '{path}' has a codec that cannot be decoded here; convert it to H.264."
@@ -125,6 +129,11 @@ class _Sieve:
         self._taken = 0
         self._next = -math.inf
         self.seen = 0
+
+    @property
+    def mixed(self) -> bool:
+        """Whether frames of several sizes were kept."""
+        return len({picture.shape for _, picture in [*self._kept, *([self._last] if self._last else [])]}) > 1
 
     def wants(self, time: float) -> bool:
         """Whether the frame at this time is to be converted and handed over: the last such one is kept in any case."""

@@ -28,7 +28,7 @@ def _losses(learner: Learner, bf16: bool) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_attention_computes_in_float32_while_the_rest_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     model = pockets.model()
-    adapt(model, TrainingConfig(bf16=True, freeze_vision=False))
+    adapt(model, TrainingConfig(bf16=True, freeze_vision=False), "cpu")
     seen: list[tuple[torch.dtype, bool]] = []
     plain = nn.functional.scaled_dot_product_attention
 
@@ -55,9 +55,10 @@ def test_losses_stay_what_they_were_but_for_rounding() -> None:
     assert model.core(input_ids=torch.tensor([[1, 2, 3]])).logits.shape[:2] == (1, 3)
 
 
-def test_without_bfloat16_nothing_changes() -> None:
+@pytest.mark.parametrize(("bf16", "device"), [(False, "cpu"), (True, "cuda")])
+def test_without_bfloat16_or_off_the_processor_nothing_changes(bf16: bool, device: str) -> None:
     model = pockets.model()
-    adapt(model, TrainingConfig())
+    adapt(model, TrainingConfig(bf16=bf16), device)
     assert model.core.config._attn_implementation == "sdpa"
 
 
@@ -73,6 +74,7 @@ def test_a_tower_that_learns_to_see_in_bfloat16_attends_in_float32(
     monkeypatch.setattr(run, "pretrain", pretrain)
     monkeypatch.setattr(run.SightData, "load", lambda path: None)
     monkeypatch.setattr(run.captioning, "scenes", lambda path: [])
+    cpu = torch.device("cpu")
     for precision in ("no", "bf16"):
-        run.open_eyes(pockets.model(), tmp_path, SightConfig(), SimpleNamespace(mixed_precision=precision))
+        run.open_eyes(pockets.model(), tmp_path, SightConfig(), SimpleNamespace(mixed_precision=precision, device=cpu))
     assert attends == ["sdpa", attention.NAME]

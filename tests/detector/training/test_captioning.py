@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from faultfield.detector.model import ArmorModel
 from faultfield.detector.training import captioning
 from faultfield.detector.training.captioning import Scene, caption
 from faultfield.detector.training.config import TrainingConfig
@@ -102,13 +103,20 @@ def test_a_data_set_says_what_the_simulator_knew(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_eyes_are_followed_by_captions(tmp_path: Path) -> None:
+def test_eyes_are_followed_by_captions_and_not_taught_twice(tmp_path: Path) -> None:
     recipe = Recipe(("tests.faults.toy:pick",), 4, 2, ("tests.faults.toy:unseen",), test=2, sight=2, cell=28)
     generate(recipe, tmp_path / "data")
-    seen: list[tuple[str, int, int]] = []
     config = SightConfig(epochs=1, batch=3, captions=2, hidden=8)
-    open_eyes(
-        pockets.model(), tmp_path / "data", config, make_accelerator(CONFIG, cpu=True), tmp_path / "work",
-        lambda *told: seen.append(told),
-    )  # fmt: skip
-    assert [name for name, *_ in seen] == ["sight"] * 2 + ["pictures", "captions"]
+
+    def opened(model: ArmorModel) -> list[str]:
+        done: list[str] = []
+        accelerator = make_accelerator(CONFIG, cpu=True)
+        open_eyes(model, tmp_path / "data", config, accelerator, tmp_path / "work", lambda name, *_: done.append(name))
+        return done
+
+    first, again = pockets.model(), pockets.model()
+    assert opened(first) == ["sight"] * 2 + ["pictures", "captions"]
+    assert opened(again) == [], "a training that was killed afterwards finds them made"
+    taken, made = again.core.state_dict(), first.core.state_dict()
+    assert [name for name in made if not torch.equal(made[name], taken[name])] == []
+    assert "captions" in opened(pockets.model(seed=1)), "another beginning learns its own"

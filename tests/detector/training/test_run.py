@@ -168,7 +168,7 @@ def test_adapters_leave_the_weights_alone_until_they_are_merged(tmp_path: Path) 
     config = replace(QUICK, lora=LoraConfig(rank=2), online_epochs=0, freeze_vision=True)
     model = pockets.model()
     before = {name: value.clone() for name, value in model.core.state_dict().items()}
-    adapt(model, config)
+    adapt(model, config, "cpu")
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert all("lora_" in name or name.startswith("head.") for name in trained)
     assert not any(".visual." in name for name in trained)

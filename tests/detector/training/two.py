@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.loop import Loop
-from faultfield.detector.training.run import make_accelerator
+from faultfield.detector.training.run import adapt, make_accelerator
 from tests.detector import tiny
 from tests.detector.training.toy import ToyCourse
 
@@ -24,6 +24,13 @@ ONLINE = TrainingConfig(
     warm_up_epochs=0, conditioned_epochs=0, online_epochs=1, rounds=2, batch=4, max_reason=4, freeze_vision=False,
     dense_share=None, balanced=False,
 )  # fmt: skip
+
+
+PLAIN = TrainingConfig(
+    method="sft-s+d", warm_up_epochs=2, conditioned_epochs=0, online_epochs=0, batch=4, freeze_vision=False,
+    dense_share=None, balanced=False,
+)  # fmt: skip
+"""Which asks the head nothing."""
 
 
 def main(out: Path) -> None:
@@ -47,6 +54,11 @@ def _train(kind: str, out: Path) -> None:
         save_file({name: value.contiguous().clone() for name, value in weights.items()}, out / f"{kind}.safetensors")
     accelerator.wait_for_everyone()
     accelerator.free_memory()
+    if kind == "multi_cpu":
+        plain = tiny.learner(0)
+        adapt(plain.model, PLAIN, "cpu")
+        assert Loop(plain, ToyCourse(), PLAIN, accelerator).run() == 6
+        accelerator.free_memory()
     losses: list[float] = []
     Loop(tiny.learner(0), ToyCourse(), ONLINE, accelerator, on_step=lambda step: losses.append(step.detection)).run()
     assert len(losses) == 3

@@ -82,7 +82,8 @@ def caption(
         CheckpointError: A checkpoint that is damaged or of another run.
     """
     model.core.requires_grad_(True)
-    model.core.model.visual.requires_grad_(False)
+    for still in (model.core.model.visual, model.head):
+        still.requires_grad_(False)
     course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])
     loop = Loop(Learner(model), course, config, accelerator, out, on_progress)
     steps = loop.run()

@@ -135,15 +135,6 @@ class TrainingConfig:
         """Plain values for JSON."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "TrainingConfig":
-        """What `to_json` wrote, or a part of it over the defaults.
-
-        Raises:
-            DetectorError: An unknown setting, or a value that it cannot have.
-        """
-        return cls().updated(values)
-
     def updated(self, values: Mapping[str, Any]) -> "TrainingConfig":
         """The same with other values for some settings; those of `lora` over its defaults.
 

@@ -103,8 +103,8 @@ class Loop:
         frozen = not any(p.requires_grad for p in learner.model.core.model.visual.parameters())
         self._frozen = frozen
         self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept)
-        # How often it is saved and how a batch is cut up does not change what is learned.
-        decisive = {k: v for k, v in config.to_json().items() if k not in ("save_every", "micro_batch")}
+        # How often it is saved does not change what is learned; how a batch is cut up decides what a part of it draws.
+        decisive = {k: v for k, v in config.to_json().items() if k != "save_every"}
         run = {"config": decisive, "samples": _digest(course), **(begun or {})}
         self._checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
 

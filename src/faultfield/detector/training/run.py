@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from faultfield.faults.wording import success_reasons
 
 ABOUT = "training.json"
 """What a detector was trained with, written last."""
+
+EYES, SIGHT = "eyes", "sight.json"
+"""What `open_eyes` leaves: the model, and what was measured of it, written last."""
 
 _WORK = "training"
 
@@ -70,6 +74,7 @@ def train(
     """
     if config.method == "captions":
         raise DetectorError("Captions are learned before the training, by --sight with a data directory.")
+    checkpoint.check_type(store)
     out = Path(out)
     accelerator = accelerator or make_accelerator(config)
     course = SampleCourse(samples, model, plain=config.method != "armor")
@@ -83,7 +88,7 @@ def train(
     }
     if (finished := _finished(out, about)) is not None:
         return finished
-    adapt(model, config)
+    adapt(model, config, accelerator.device.type)
     last: list[Step] = []
 
     def note(step: Step) -> None:
@@ -152,15 +157,15 @@ def open_eyes(
     """Teach a model to see, in place; or take another detector's vision tower.
 
     First its tower learns as `sight.pretrain` does, then its language from captions of the same pictures, where there
-    are any.
+    are any. What was taught so before, from the same beginning, is not taught again.
 
     Args:
         model: Whose tower it is.
         sight: A data directory, a file of `SightData`, or a detector's directory: then its tower is taken.
         config: How it is pretrained.
         accelerator: `accelerate.Accelerator`.
-        work: Directory for checkpoints; what was measured is left there as `sight.json`, and the model, which has
-            learned nothing else, as the detector `eyes`, which other trainings can begin with.
+        work: Directory for checkpoints; what was measured is left there as `sight.json`, with what it was measured of,
+            and the model, which has learned nothing else, as the detector `eyes`, which other trainings can begin with.
         on_progress: Told what is done.
 
     Returns:
@@ -177,16 +182,44 @@ def open_eyes(
         except RuntimeError as error:
             raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
         return {}
-    _attend(model, accelerator.mixed_precision == "bf16")
+    _attend(model, accelerator.mixed_precision == "bf16", accelerator.device.type)
+    data, told = SightData.load(sight), captioning.scenes(sight) if config.captions else ()
+    of = ""
+    if work is not None:
+        of = _taught(model, data, told, (asdict(config), accelerator.mixed_precision))
+        if (found := _opened(model, Path(work), of)) is not None:
+            return found
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
-    measured = pretrain(tower, patches, width, SightData.load(sight), config, accelerator, work, on_progress)
-    told = captioning.scenes(sight)
-    if told and config.captions:
+    measured = pretrain(tower, patches, width, data, config, accelerator, work, on_progress)
+    if told:
         out = None if work is None else Path(work) / "captions"
         captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
     if work is not None and accelerator.is_main_process:
-        checkpoint.save(model, Path(work) / "eyes")
-        files.write_text(Path(work) / "sight.json", json.dumps(measured, indent=2) + "\n")
+        checkpoint.save(model, Path(work) / EYES)
+        about = {"of": of, "measured": measured}
+        files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
+    return measured
+
+
+def _taught(model: ArmorModel, data: SightData, told: Sequence[captioning.Scene], settings: Any) -> str:
+    """Sixteen hexadecimal digits of all that eyes are made of: the model before, pictures, captions and settings."""
+    lessons = [(scene.sample.id, scene.sample.instruction, scene.captions) for scene in told]
+    digest = hashlib.sha256(repr((settings, data.digest, lessons)).encode())
+    for name, value in sorted(model.core.state_dict().items()):
+        digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _opened(model: ArmorModel, work: Path, of: str) -> Mapping[str, float] | None:
+    """Take the eyes that were made so before, in place, and what was measured of them; None where there are none."""
+    try:
+        about = json.loads((work / SIGHT).read_text(encoding="utf-8"))
+        if about["of"] != of:
+            return None
+        measured: Mapping[str, float] = about["measured"]
+        model.core.load_state_dict(checkpoint.load(work / EYES).core.state_dict())
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, CheckpointError):
+        return None
     return measured
 
 
@@ -241,8 +274,13 @@ def make_accelerator(config: TrainingConfig, cpu: bool = False) -> Any:
     return accelerator
 
 
-def adapt(model: ArmorModel, config: TrainingConfig) -> None:
+def adapt(model: ArmorModel, config: TrainingConfig, device: str) -> None:
     """Make trainable what the settings say, and put adapters and checkpointing where they say.
+
+    Args:
+        model: In place.
+        config: The settings.
+        device: Kind of device that it will be trained on, `cpu` or `cuda`.
 
     Raises:
         SetupError: Adapters are asked for and peft is not installed.
@@ -252,16 +290,17 @@ def adapt(model: ArmorModel, config: TrainingConfig) -> None:
     if config.lora is None:
         model.core.requires_grad_(True)
     model.core.model.visual.requires_grad_(not config.freeze_vision)
-    model.head.requires_grad_(True)
-    _attend(model, config.bf16)
+    # Plain fine-tuning never asks the head, and processes that share a model must use all that they train.
+    model.head.requires_grad_(config.method == "armor")
+    _attend(model, config.bf16, device)
     if config.checkpointing:
         enable = getattr(model.core, "activation_checkpointing_enable", model.core.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
 
 
-def _attend(model: ArmorModel, bf16: bool) -> None:
-    """Attend in the type that is faster where the model lies."""
-    if bf16 and model.device.type == "cpu":
+def _attend(model: ArmorModel, bf16: bool, device: str) -> None:
+    """Attend in the type that is faster on this kind of device."""
+    if bf16 and device == "cpu":
         use_float32(model.core)
 
 

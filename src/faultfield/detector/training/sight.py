@@ -142,7 +142,7 @@ def pretrain(
     middle = np.nan_to_num(np.nanmean(data.values[rows], axis=(0, 1)))
     scale = np.maximum(np.nan_to_num(np.nanstd(data.values[rows], axis=(0, 1)), nan=1.0), 1e-6)
     wanted = np.concatenate([(data.values - middle) / scale, data.flags], axis=2).astype(np.float32)
-    run = {"sight": asdict(config), "pictures": len(order), "names": [*data.value_names, *data.flag_names]}
+    run = {"sight": asdict(config), "data": data.digest}
     checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
     done = checkpoints.resume() if checkpoints else 0
     events = checkpoints.events(done) if checkpoints else None

@@ -1,5 +1,6 @@
 """Pictures and what the simulator knew in them, on disk and as a vision tower's patches."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,14 @@ class SightData:
     def columns(self) -> int:
         """Time steps in a picture."""
         return int(self.values.shape[1])
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that change with the pictures and with what is known of them."""
+        found = hashlib.sha256(repr((self.value_names, self.flag_names, self.rows, self.pictures.shape)).encode())
+        for array in (self.pictures, self.values, self.flags):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()[:16]
 
     def save(self, path: str | Path) -> None:
         """Write a .npz file, whole or not at all."""

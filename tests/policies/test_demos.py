@@ -258,6 +258,10 @@ def test_a_demonstration_is_pictured_under_other_looks_and_stays_the_same(tmp_pa
     again = gather(tmp_path / "again.npz", looks=looks, looks_each=2, workers=2, **how)
     assert same(again, both)
     assert gather(tmp_path / "few.npz", looks=looks[:1], looks_each=5, **how).recipe[0]["looks_each"] == 1
+    own = [(space.variation({"goal_color": "green"}), 9.0), (space.variation({"brightness": 0.5}), 1.0)]
+    others = gather(tmp_path / "own.npz", looks=own, looks_each=2, **how)
+    # Each demonstration is as one of the two targets look: its own look is no further one.
+    assert (others.count, int(others.episodes.max()) + 1) == (3, 6)
 
 
 def test_looks_need_an_environment_that_pictures_states(tmp_path: Path) -> None:

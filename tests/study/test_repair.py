@@ -17,7 +17,7 @@ import torch
 from faultfield.errors import FaultfieldError, PolicyError, StudyError
 from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.repair.mending import first_of
+from faultfield.repair.mending import first_of, made_up
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.rollouts.ledger import Ledger
@@ -290,6 +290,14 @@ def test_whole_demonstrations_make_up_the_share(demos: Path) -> None:
     assert (lengths > 0).all()
     assert set(first_of(whole, 0, seed=0).episodes.tolist()) == {0}, "one at least"
     assert len(first_of(whole, 1e9, seed=0)) == len(whole)
+
+
+def test_where_there_are_too_few_they_come_again(demos: Path) -> None:
+    whole = Demonstrations.load(demos)
+    longest = int(np.bincount(whole.episodes).max())
+    for share in (0.4, 1.0, 2.5):
+        rows = sum(len(part) for part in made_up(whole, share * len(whole), seed=0))
+        assert share * len(whole) <= rows < share * len(whole) + longest
 
 
 def test_another_repair_in_the_same_place_is_refused(study: Study, demos: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Demonstrations:
     @property
     def count(self) -> int:
         """How many the expert gave: those that were pictured under several looks count once."""
-        again = sum(int(entry["looks_each"]) * int(entry["episodes"]) for entry in self.recipe if "looks" in entry)
+        again = sum(int(entry["takes"]) - int(entry["episodes"]) for entry in self.recipe if "takes" in entry)
         return int(self.episodes.max()) + 1 - again
 
     def save(self, path: str | Path) -> None:

@@ -51,8 +51,7 @@ class Demonstrator:
         space = self._env.variation_space
         self._under = [space.variation(target["variation"]) for target in recipe.get("under", ())]
         self._looks = [space.variation(look["variation"]) for look in recipe.get("looks", ())]
-        weights = np.array([look["weight"] for look in recipe.get("looks", ())], dtype=np.float64)
-        self._likely = weights / weights.sum() if len(weights) else weights
+        self._weights = np.array([look["weight"] for look in recipe.get("looks", ())], dtype=np.float64)
         self._looks_each: int = recipe.get("looks_each", 0)
         if self._looks_each and not isinstance(self._env, CanObserve):
             raise PolicyError(f"The environment '{recipe['environment']}' cannot picture a state under another look.")
@@ -97,16 +96,20 @@ class Demonstrator:
         return self._env.snapshot()
 
     def _repainted(self, index: int, snapshots: Sequence[Snapshot], picture: str) -> NDArray[np.uint8]:
-        """The steps of an attempt under some of the looks, uint8 (looks, steps, height, width, 3)."""
+        """The steps of an attempt under some looks that are not its own, uint8 (looks, steps, height, width, 3)."""
         assert isinstance(self._env, CanObserve)
         space = self._env.variation_space
         own = self._under[index // STRIDE] if self._under else getattr(self._env, "variation", NOMINAL)
         rng = np.random.default_rng([self._seed, index, 1])
-        drawn = rng.choice(len(self._looks), self._looks_each, replace=False, p=self._likely)
-        return np.array([
-            [self._env.observe(snapshot, space.seen_as(own, self._looks[which]))[picture] for snapshot in snapshots]
-            for which in drawn
-        ])  # fmt: skip
+        other = np.array([space.seen_as(own, look) != own for look in self._looks])
+        likely = self._weights * other
+        number = min(self._looks_each, int(other.sum()))
+        drawn = rng.choice(len(self._looks), number, replace=False, p=likely / likely.sum()) if number else ()
+        seen = [
+            [self._env.observe(snapshot, space.seen_as(own, self._looks[k]))[picture] for snapshot in snapshots]
+            for k in drawn
+        ]
+        return np.array(seen) if seen else Attempt.no_looks()
 
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)

@@ -48,7 +48,8 @@ def gather(
         looks: Variations as which each demonstration may be pictured as well, each with a weight above 0: what they
             change beyond the picture is left out (`VariationSpace.seen_as`). The expert does not act again, and what
             it did stays the same.
-        looks_each: How many of them, drawn by weight for each demonstration; it has rows of its own for every one.
+        looks_each: How many of them, its own left out, drawn by weight for each demonstration; it has rows of its own
+            for every one.
         seed: Fixes everything random.
         noise: Standard deviation of what is added to the executed position deltas, in units of the action.
         pushed: Share of episodes that begin with a random push of 2–8 steps that are not recorded.
@@ -115,7 +116,7 @@ def gather(
         np.concatenate([a.states for _, a in takes]),
         np.concatenate([a.actions for _, a in takes]),
         np.repeat(np.arange(len(takes)), [len(a.actions) for _, a in takes]),
-        ({**recipe, "episodes": len(kept), "attempts": tried},),
+        ({**recipe, "episodes": len(kept), "attempts": tried, "takes": len(takes)},),
         np.concatenate([a.truths for _, a in takes]) if kept[0].truths.shape[1] else None,
     )
     demos.save(path)

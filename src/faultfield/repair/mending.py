@@ -89,19 +89,21 @@ def mend_robomimic(
 ) -> PolicySpec:  # fmt: skip
     """Train a checkpoint of robomimic's further, by its own code and configuration, on one HDF5 file of everything.
 
-    robomimic draws rows evenly, so of the original demonstrations as many are taken as make up their share.
+    robomimic draws rows evenly, so of the original demonstrations as many are taken as make up their share, again and
+    again where there are fewer.
     """
     from faultfield.exports.robomimic import from_demonstrations
     from faultfield.policies.robomimic_training import train
 
     mended = PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(out)})
+    data = out / "demonstrations.hdf5"
     if (out / CONFIG).is_file():
+        data.unlink(missing_ok=True)
         return mended
     shown = [Demonstrations.load(path) for path in targeted]
     if original is not None and recipe.share > 0:
         rows = recipe.share / (1.0 - recipe.share) * sum(len(each) for each in shown)
-        shown.append(first_of(Demonstrations.load(original), rows, recipe.seed))
-    data = out / "demonstrations.hdf5"
+        shown += made_up(Demonstrations.load(original), rows, recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     joined = Demonstrations.join(shown)
     # All are of one task, which was checked; how each says so in words does not matter here.
@@ -113,6 +115,12 @@ def mend_robomimic(
     # All of it lies in the files that it was made of.
     data.unlink()
     return mended
+
+
+def made_up(demos: Demonstrations, rows: float, seed: int) -> list[Demonstrations]:
+    """So many rows of demonstrations: all of them again and again where they are fewer, then the first of them."""
+    whole, rest = divmod(rows, len(demos))
+    return [demos] * int(whole) + ([first_of(demos, rest, seed)] if rest or not whole else [])
 
 
 def first_of(demos: Demonstrations, rows: float, seed: int) -> Demonstrations:

@@ -1,5 +1,6 @@
 """What every program of a table has in common: facts about the run, Markdown tables, files, errors in one sentence."""
 
+import hashlib
 import json
 import math
 import platform
@@ -31,6 +32,24 @@ def facts(**more: Any) -> dict[str, Any]:
         "machine": machine(),
         **more,
     }
+
+
+def version(*programs: str) -> str:
+    """Changes with how strategies, estimators, fields and these programs work: what another version gave is not theirs.
+
+    Args:
+        programs: Further files, such as `__file__`.
+    """
+    import faultfield.diagnosis
+    import faultfield.field
+    import faultfield.search
+
+    digest = hashlib.sha256()
+    packages = (faultfield.search, faultfield.diagnosis, faultfield.field)
+    files = [file for package in packages for file in sorted(Path(package.__path__[0]).glob("*.py"))]
+    for file in (*files, *map(Path, programs)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -29,7 +29,7 @@ from faultfield.files import write_text
 from faultfield.rollouts.episode import Episode
 from faultfield.study import Study
 from faultfield.variations import Variation
-from pages import tell
+from pages import tell, version
 from resnet18 import ResNet18
 
 PROBE = "probe (ours)"
@@ -134,7 +134,7 @@ def answers(
     """Fit every rival on the episodes and ask it; answers are kept in the directory, a file a rival and seed."""
     made_from = [
         study.identity, study.config.field.model_dump(), asdict(study.config.search), asdict(settings),
-        sorted((*e.key, e.success) for e in episodes), [v.key for v in variations],
+        sorted((*e.key, e.success) for e in episodes), [v.key for v in variations], version(__file__),
     ]  # fmt: skip
     wanted = [*variations, *known_of(episodes).variations]
     result = {}

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 import pictured
+import replay as replaying
 from faultfield.diagnosis.hunting import Hunt
 from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.files import write_text
@@ -40,9 +41,10 @@ from faultfield.search.level_set import LevelSetSearch
 from faultfield.search.map_elites import MapElitesSearch
 from faultfield.search.pool import PoolSearch
 from faultfield.search.verification import Verification, wilson
+from faultfield.study import field_search
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
-from pages import machine, run, tell
+from pages import machine, run, tell, version
 from pictured import Gallery
 from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
 from search_pages import draw, markdown, summary
@@ -59,6 +61,9 @@ APART = (CEILING[0], NEVER, PLAIN)
 BACK = ", coming back"
 
 DIAGNOSTIC = "diagnostic policy (RoboMD)"
+
+PROGRAMS = tuple(str(module.__file__) for module in (sys.modules[__name__], pictured, replaying, field_search))
+"""What curves depend on beside the library's own folders."""
 
 Make = Callable[[int], Strategy]
 """A fresh strategy from a seed."""
@@ -120,7 +125,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """One entry a strategy: its curves, int (seeds, budget), finds, false claims, seconds."""
     seen = [(r.variation.key, r.failed, np.asarray(r.features).round(6).tolist()) for r in table.rows]
-    made_from = [table.policy, list(table.nominal), seen, str(rule), budget, batch, _program()]
+    made_from = [table.policy, list(table.nominal), seen, str(rule), budget, batch, version(*PROGRAMS)]
     entries = []
     for (name, given), make in strategies(table, space, rule.failures, gallery).items():
         if only and name not in only:
@@ -145,21 +150,6 @@ def compare(
         entries.append({"name": name, "given": given, "runs": runs})
         tell(f"{name} on {given}: {np.mean([r['curve'][-1] for r in runs]):.1f} distinct verified failures")
     return entries
-
-
-def _program() -> str:
-    """Changes with what the strategies are: their curves are not those of another version."""
-    import faultfield.diagnosis
-    import faultfield.field
-    import faultfield.search
-
-    digest = hashlib.sha256()
-    for package in (faultfield.search, faultfield.diagnosis, faultfield.field):
-        for file in sorted(Path(package.__path__[0]).glob("*.py")):
-            digest.update(file.read_bytes())
-    for program in (__file__, pictured.__file__):
-        digest.update(Path(program).read_bytes())
-    return digest.hexdigest()
 
 
 def result_of(

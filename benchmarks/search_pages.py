@@ -38,7 +38,8 @@ def summary(
     curves = {key: runs for key, runs in curves.items() if key[0] not in apart}
     mine = {given: runs for (name, given), runs in curves.items() if name == ours}
     others = {name: runs for (name, given), runs in curves.items() if name != ours and given == values}
-    featured = {name: runs for (name, given), runs in curves.items() if name != ours and given != values}
+    # A rival that plays in both ways is two rivals: what it is given may as well lead it astray.
+    featured = {f"{name}, {given}": runs for (name, given), runs in curves.items() if name != ours and given != values}
     if others:
         for given, runs in mine.items():
             usual = {name: runs for name, runs in others.items() if not name.startswith(EXTRA)}

@@ -64,8 +64,8 @@ def page(result: Mapping[str, Any], known: Sequence[Known], shown: Sequence[Rank
     """The page in Markdown."""
     nominal, detection, pairs = result["nominal"], result["detection"], result["pairs"]
     claims = "" if result["claimed"] else f" **Under {result['least']:.0%}: nothing is claimed of it.**"
-    spent = sum(info["variations"] * info["per_variation"] for info in result["rollouts"])
-    stages = "; ".join(f"{i['stage']} {i['variations']} × {i['per_variation']}" for i in result["rollouts"])
+    spent = sum(info["episodes"] for info in result["rollouts"])
+    stages = "; ".join(f"{i['stage']} {i['episodes']} under {i['variations']}" for i in result["rollouts"])
     return [
         f"# {result['task']}: where {result['policy']} fails", "",
         f"Policy {result['fingerprint']}, estimator `{result['estimator']}`, seed {result['seed']}. Nominal success "

@@ -31,9 +31,9 @@ from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.outcomes import outcomes
-from faultfield.rollouts.states import StateBank
 from faultfield.study import stages
 from faultfield.study.directory import Study
+from faultfield.study.hunt import views_on
 from faultfield.study.progress import Progress
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 from surfaces import dense
@@ -63,13 +63,15 @@ def build(
     stages.roll_out(study, ledger, "Truth", variations, "truth", range(seed, seed + episodes), progress)
     seeds = range(seed, seed + study.config.controls.per_variation)
     stages.roll_out_control(study, ledger, "expert", variations, seeds, progress)
-    found = failed_of(ledger.iterate(stage="truth", policy=study.identity["policy"], load="none"))
-    lost = infeasible(ledger.episodes(stage="expert", load="none"))
-    views = study_views(study, progress)
+    mine = list(ledger.iterate("truth", *study.identity.values(), load="none"))
+    found = failed_of(e for e in mine if seed <= e.seed < seed + episodes)
+    under = failed_of(e for e in mine if e.variation.is_nominal and seed <= e.seed < seed + nominal)[NOMINAL]
+    lost = infeasible([e for e in stages.control_episodes(study, "expert", ledger) if e.seed in seeds])
+    views = views_on(study, stages.collect_nominal(study, progress))
     facts = {"rows": rows, "episodes": episodes, "seed": seed, "space_seed": space_seed, "infeasible": len(lost)}
     wanted = set(variations) - lost
-    kept = {v: f[:episodes] for v, f in found.items() if v in wanted}
-    return assembled(study, views, kept, counted(found[NOMINAL][:nominal]), facts)
+    kept = {v: f for v, f in found.items() if v in wanted}
+    return assembled(study, views, kept, counted(under), facts)
 
 
 def collected(
@@ -90,7 +92,7 @@ def collected(
     expert: dict[tuple[Variation, int], Episode] = {}
     for directory in directories:
         ledger = Ledger(directory / "ledger")
-        for episode in ledger.iterate(policy=study.identity["policy"], load="none"):
+        for episode in ledger.iterate(None, *study.identity.values(), load="none"):
             rolled.setdefault((episode.variation, episode.seed), episode)
         for episode in ledger.iterate(stage="expert", load="none"):
             expert.setdefault((episode.variation, episode.seed), episode)
@@ -101,7 +103,7 @@ def collected(
     lost = infeasible(list(expert.values()))
     kept = {v: f for v, f in found.items() if not v.is_nominal and v not in lost and len(f) >= least}
     facts = {"from": [d.name for d in directories] + [f.name for f in counts], "infeasible": len(lost)}
-    return assembled(study, study_views(study, progress), kept, under, facts)
+    return assembled(study, views_on(study, stages.collect_nominal(study, progress)), kept, under, facts)
 
 
 def assembled(
@@ -115,13 +117,6 @@ def assembled(
     rows = tuple(Row(v, tuple(failed[v]), features[i]) for i, v in enumerate(variations))
     about = {**facts, "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d")}
     return TruthTable(study.identity["policy"], study.identity["environment"], nominal, rows, about)
-
-
-def study_views(study: Study, progress: Progress) -> Views:
-    """Views on states of the study's nominal episodes, which are rolled out where they are missing."""
-    if not (study.directory / "states.npz").exists():
-        StateBank.choose(stages.collect_nominal(study, progress)).save(study.directory / "states.npz")
-    return stages.make_views(study)
 
 
 def failed_of(episodes: Iterable[Episode]) -> dict[Variation, tuple[bool, ...]]:

@@ -30,9 +30,15 @@ class Turn:
 
 
 class Asker(Protocol):
-    """Answers a conversation that ends with the user's turn."""
+    """Answers a conversation that ends with the user's turn.
+
+    Attributes:
+        name: For the table.
+        where: What tells it from others of that name.
+    """
 
     name: str
+    where: str
 
     def ask(self, turns: Sequence[Turn]) -> str:
         """The answer's text.
@@ -52,7 +58,7 @@ class EndpointAsker:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self.name = endpoint.model
+        self.name, self.where = endpoint.model, endpoint.url
 
     def ask(self, turns: Sequence[Turn]) -> str:
         """The text of the first choice."""
@@ -69,17 +75,18 @@ class LocalAsker:
         model: With `generate`.
         processor: Its own, with a chat template.
         name: For the table.
+        where: Folder or name on the hub.
 
     Raises:
         DetectorError: The processor has no chat template.
     """
 
-    def __init__(self, model: Any, processor: Any, name: str) -> None:
+    def __init__(self, model: Any, processor: Any, name: str, where: str = "") -> None:
         if not getattr(processor, "chat_template", None):
             raise DetectorError(
                 f"'{name}' has no chat template, so it cannot be asked; take an instruction-tuned model."
             )
-        self._model, self._processor, self.name = model, processor, name
+        self._model, self._processor, self.name, self.where = model, processor, name, where
 
     @classmethod
     def load(cls, name: str) -> "LocalAsker":
@@ -95,7 +102,7 @@ class LocalAsker:
             processor = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"'{name}' is no image-text model that transformers can load.") from error
-        return cls(model.eval(), processor, name.rstrip("/").rsplit("/", 1)[-1])
+        return cls(model.eval(), processor, name.rstrip("/").rsplit("/", 1)[-1], name)
 
     def ask(self, turns: Sequence[Turn]) -> str:
         """The answer's text."""

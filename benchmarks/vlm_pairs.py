@@ -132,7 +132,8 @@ def put(
         for worse, better, first in zip(pairs.worse, pairs.better, pairs.first, strict=True)
     ]
     asked = [(variations[a].key, variations[b].key) for a, b in order]
-    digest = hashlib.sha256(json.dumps([asker.name, shots, scenes.about, asked]).encode()).hexdigest()[:16]
+    made_from = [asker.name, asker.where, shots, len(scenes.snapshots), scenes.about, asked]
+    digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     file = directory / f"vlm-{digest}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     said = [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []

@@ -196,7 +196,9 @@ def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
     assert (on_values["at"][0]["best"], on_values["at"][0]["ratio"]) == ("GP upper bound", 2.0)
     assert (on_usual["at"][0]["best"], on_usual["at"][0]["ratio"]) == ("random", 3.0)
     assert [row["name"] for row in found["table"]][-1] == "truth"
-    assert (on_both["at"][0]["best"], on_both["at"][0]["ratio"]) == ("forest", 1.5)
+    assert (on_both["at"][0]["best"], on_both["at"][0]["ratio"]) == ("forest, p", 1.5)
+    only = summary([entry("hunt", "p", [9]), entry("sobol", "v", [3]), entry("sobol", "p", [1])], 2, "hunt", "v")
+    assert only["ratios"][-1]["at"][0]["ratio"] == 3.0, "the features led it astray"
 
 
 def test_a_table_is_built_by_rolling_out_and_goes_on_where_it_stopped(tmp_path: Path) -> None:

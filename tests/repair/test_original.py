@@ -72,6 +72,20 @@ def test_of_two_files_each_gives_its_share(demos: Demonstrations, tmp_path: Path
     assert [r["seed"] for r in again.recipe] == [4, 9]
 
 
+def test_what_a_repair_demonstrated_is_made_again_under_the_same_variations_and_looks(tmp_path: Path) -> None:
+    space = toy.GripReach().variation_space
+    green, dark = space.variation({"goal_color": "green", "wind": 0.2}), space.variation({"brightness": 0.5})
+    looks = [(space.variation({"goal_color": "blue"}), 1.0), (dark, 3.0)]
+    path = toy.demonstrations(tmp_path / "d.npz", None, under=[(green, 3), (dark, 2)], looks=looks, looks_each=1)
+    first = Demonstrations.load(path)
+    made = checkpoint(tmp_path / "c", dict(first.recipe[0]))
+    gather_again(tmp_path / "again.npz", made, most=20)
+    again = Demonstrations.load(tmp_path / "again.npz")
+    assert again.recipe == first.recipe
+    assert np.array_equal(again.pictures, first.pictures)
+    assert (again.count, len(again)) == (5, len(first))
+
+
 def test_a_checkpoint_that_does_not_say_how(demos: Demonstrations, tmp_path: Path) -> None:
     for number, recipes in enumerate(([], [{"camera": "top"}])):
         with pytest.raises(PolicyError, match="give them with --original FILE"):

@@ -32,7 +32,7 @@ def test_another_plan_is_refused_and_says_what_differs(tmp_path: Path) -> None:
     PLAN.settle(tmp_path)
     with pytest.raises(StudyError, match=r"another repair \(steps 3000, now 5\); choose another --out"):
         replace(PLAN, recipe=replace(PLAN.recipe, steps=5)).settle(tmp_path)
-    with pytest.raises(StudyError, match="of another policy or diagnosis"):
+    with pytest.raises(StudyError, match="of another policy, diagnosis or --original"):
         replace(PLAN, diagnosis="later").settle(tmp_path)
     assert Plan.read(tmp_path, SPACE) == PLAN
 

@@ -48,7 +48,7 @@ class GripExpert(PointExpert):
         return {"actions": np.array([[x, y, 0.0, -1.0]], np.float32)}
 
 
-def demonstrations(path: Path, episodes: int, **settings: Any) -> Path:
+def demonstrations(path: Path, episodes: int | None, **settings: Any) -> Path:
     """Nominal demonstrations."""
     gather(
         path, episodes=episodes, expert="tests.repair.toy:GripExpert", environment="tests.repair.toy:GripReach",

@@ -32,6 +32,8 @@ def test_defaults_are_spelled_out_and_read_back_the_same() -> None:
         (GOOD + "field: {dims: 3}", "did you mean 'dim'"),
         (GOOD + "rollouts: {per_variation: 0}", "'rollouts.per_variation'"),
         (GOOD + "search: {strategy: pbo}", "'ppo', 'a2c' or 'sac'"),
+        (GOOD + "search: {ppo: {batch: 1}}", "batch must be at least 2, not 1"),
+        (GOOD + "diagnosis: {compare: []}", "'diagnosis.compare'"),
         (GOOD.replace("known:", "knwon:"), "unknown key 'knwon'; did you mean 'known'|'known' is missing"),
         ("policy: [", "not YAML"),
         ("- 1", "must be a mapping"),
@@ -55,8 +57,9 @@ def test_listings_become_variations_each_once_and_never_nominal() -> None:
     ]  # fmt: skip
     listed = variations_of([{"wind": 1}, {"wind": 1.0, "goal_color": "blue"}, {"wind": 1}, {}], space)
     assert [v.to_json() for v in listed] == [{"wind": 1.0}, {"goal_color": "blue", "wind": 1.0}]
-    with pytest.raises(StudyError, match="low, high, count"):
-        variations_of({"wind": {"low": 1}}, space)
+    for wrong in ({"low": 1}, {"low": "a", "high": 1}, {"low": 0, "high": 1, "count": "many"}):
+        with pytest.raises(StudyError, match="low, high, count} of numbers"):
+            variations_of({"wind": wrong}, space)
     with pytest.raises(VariationError, match="wind"):
         variations_of({"wnd": [1]}, space)
 

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -12,9 +14,10 @@ from faultfield.cli import app
 from faultfield.errors import StudyError
 from faultfield.search import Strategy
 from faultfield.study import Silent, Study, StudyConfig, stages
+from faultfield.study.field_search import FieldSearch
 from faultfield.study.hunt import HUNT_SEED, STRATEGIES, Hunted, hunt
 from faultfield.variations import Variation
-from tests.toy import PointPolicy
+from tests.toy import PointPolicy, PointReach
 
 TEXT = """
 policy: {type: "tests.toy:PointPolicy"}
@@ -122,6 +125,13 @@ def test_other_strategies_spend_the_same_budget(strategy: str, tmp_path: Path) -
 def test_the_diagnostic_policy_searches_a_field_that_learns(tmp_path: Path) -> None:
     study = opened(tmp_path / "diagnostic")
     assert hunts(study, strategy="diagnostic", budget=4).rollouts == 4
+
+
+def test_its_candidates_do_not_run_out() -> None:
+    space = PointReach().variation_space
+    bank = SimpleNamespace(field=lambda episodes: None, embed=lambda field, variations: np.zeros((len(variations), 2)))
+    strategy = FieldSearch(space, bank, pool_size=8)  # type: ignore[arg-type]
+    assert len(set(strategy.ask(6) + strategy.ask(6) + strategy.ask(20))) == 32
 
 
 class Astray(Strategy):

@@ -305,6 +305,10 @@ def test_another_repair_in_the_same_place_is_refused(study: Study, demos: Path, 
     mended(study, original=demos, out=out)
     with pytest.raises(StudyError, match=r"another repair \(budget 6, now 7\)"):
         mended(study, Recipe(7, steps=20), original=demos, out=out)
+    with pytest.raises(StudyError, match="diagnosis or --original"):
+        mended(study, original=toy.demonstrations(tmp_path / "others.npz", 3, seed=8), out=out)
+    with pytest.raises(StudyError, match="mended here; give --after another --out"):
+        compare_with(study, str(study.directory.parent / "checkpoint"), Silent(), out=out, comparing=FEW)
 
 
 @pytest.mark.parametrize("form", ["robomimic", "lerobot"])

@@ -27,7 +27,7 @@ def compare(
     ] = False,
     stage: Annotated[
         list[str] | None,
-        typer.Option(help="Only episodes of this stage (known, verify, check); may be repeated. By default all."),
+        typer.Option(help="Only episodes of this stage (known, verify, check, hunt); may be repeated. By default all."),
     ] = None,
     level: Annotated[float, typer.Option(help="Of the intervals of the change in success.")] = 0.95,
     junit: Annotated[

@@ -56,7 +56,7 @@ def explain(
     stage: Annotated[
         str,
         typer.Option(
-            help="Of a study only these stages, with commas: known, check, verify, expert, blind. By default "
+            help="Of a study only these stages, with commas: known, check, hunt, verify, expert, blind. By default "
             "all episodes of the policy under test."
         ),
     ] = "",

@@ -43,7 +43,7 @@ def export(
         typer.Option(help="Only under this variation, as YAML: '{cube_color: red}'; '{}' is nominal. May be repeated."),
     ] = None,
     stage: Annotated[
-        list[str] | None, typer.Option(help="Only of this stage (known, verify, check); may be repeated.")
+        list[str] | None, typer.Option(help="Only of this stage (known, verify, check, hunt); may be repeated.")
     ] = None,
     role: Annotated[str, typer.Option(help="Who acts: policy, or the study's expert or blind control.")] = "policy",
     episodes: Annotated[int | None, typer.Option(min=1, help="At most so many, in the ledger's order.")] = None,

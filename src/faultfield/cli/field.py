@@ -20,7 +20,7 @@ def pretrain(
     path: Annotated[Path, typer.Option("--out", help="Directory of the encoder.")],
     scenes: Annotated[int, typer.Option(min=100, help="Scenes to render.")] = 12_000,
     steps: Annotated[int, typer.Option(min=1, help="Gradient steps.")] = 600,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     environment: Annotated[
         str, typer.Option(help="Environment, module:Class.")
     ] = "faultfield.envs.robosuite:Robosuite",

@@ -15,6 +15,7 @@ EnvName = Annotated[str, typer.Option(help="Environment, module:Class.")]
 EnvSettings = Annotated[
     str, typer.Option("--env-args", help="Its settings as YAML, for instance '{task: Lift, placement: 0.1}'.")
 ]
+Seed = Annotated[int, typer.Option(min=0)]
 _ENV = "The environment's settings must be a YAML mapping such as '{task: Lift}'"
 Workers = Annotated[int, typer.Option(min=1, help="Worker processes.")]
 
@@ -31,7 +32,7 @@ class Algorithm(StrEnum):
 def demos(
     path: Annotated[Path, typer.Option("--out", help="The .npz file to write.")],
     episodes: Annotated[int, typer.Option(min=1, help="Successful demonstrations to keep.")] = 100,
-    seed: int = 0,
+    seed: Seed = 0,
     noise: Annotated[float, typer.Option(min=0.0, help="Noise on what is executed; the label stays clean.")] = 0.3,
     expert: Annotated[str | None, typer.Option(help="Who demonstrates; by default our expert of the task.")] = None,
     environment: EnvName = "faultfield.envs.robosuite:Robosuite",
@@ -58,7 +59,7 @@ def train(
     demonstrations: Annotated[list[Path], typer.Option("--demos", help="Files of `faultfield policy demos`.")],
     path: Annotated[Path, typer.Option("--out", help="Directory of the checkpoint.")],
     steps: Annotated[int, typer.Option(min=1)] = 4000,
-    seed: int = 0,
+    seed: Seed = 0,
     jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
     guided: Annotated[
         bool,
@@ -85,7 +86,7 @@ def robomimic(
     path: Annotated[Path, typer.Option("--out", help="Directory of the checkpoint.")],
     algorithm: Annotated[Algorithm, typer.Option(help="What to train.")] = Algorithm.bc_rnn,
     steps: Annotated[int, typer.Option(min=1, help="Batches, rounded up to whole hundreds.")] = 3000,
-    seed: int = 0,
+    seed: Seed = 0,
     jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
     eye: Annotated[
         Path | None, typer.Option(help="A VisualBC checkpoint with whose eye it begins: far fewer steps are needed.")

@@ -35,7 +35,7 @@ def repair(
     per_variation: Annotated[
         int, typer.Option(help="Demonstrations that each target gets at least: fewer show more variations.")
     ] = 1,
-    steps: Annotated[int, typer.Option(help="Batches of fine-tuning.")] = 3000,
+    steps: Annotated[int, typer.Option(help="Batches of fine-tuning; of robomimic rounded up to hundreds.")] = 3000,
     learning_rate: Annotated[float, typer.Option(help="At the start of fine-tuning; falls along a cosine.")] = 1e-3,
     share: Annotated[float, typer.Option(help="Of each batch, how much is original data, against forgetting.")] = 0.3,
     rounds: Annotated[
@@ -52,7 +52,7 @@ def repair(
     ] = 4,
     original: Annotated[
         Path | None,
-        typer.Option(help="The demonstrations it was trained on (.npz); by default made again by its own recipe."),
+        typer.Option(help="What it was trained on (.npz); of a VisualBC policy by default made again by its recipe."),
     ] = None,
     weights: Annotated[
         str, typer.Option(help="How much factors matter, YAML: '{table_color: 2, camera_shift: 0}'; 1 where unnamed.")
@@ -77,8 +77,9 @@ def repair(
     """Mend the policy where the diagnosis says that it fails, and prove it on the same fresh episodes.
 
     Chooses the worst variations that the expert can solve, gathers the expert's demonstrations under them, fine-tunes
-    (a `VisualBC` checkpoint; the old one is not touched) on these and a share of the original data, and rolls both
-    policies out under every diagnosed variation and the same new seeds: `repair.json`, `repair.html`, `checkpoint/`.
+    (a `VisualBC` checkpoint, or one of robomimic's with one camera; the old one is not touched) on these and a share of
+    the original data, and rolls both policies out under every diagnosed variation and the same new seeds:
+    `repair.json`, `repair.html`, `checkpoint/`.
 
     Any other policy gets its demonstrations as a file for its own trainer. Train it there, then come back with
     `faultfield repair STUDY --budget-episodes N --after CHECKPOINT`.

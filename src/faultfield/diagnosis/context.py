@@ -83,11 +83,13 @@ class RolloutInfo(Entry):
     """The real episodes of one stage."""
 
     stage: str
-    """`nominal`, `known`, `expert`, `blind` or `verify`."""
+    """`known` (nominal among them), `check`, `hunt`, `expert`, `blind` or `verify`."""
     variations: int = Field(ge=0)
     """How many variations were rolled out."""
     per_variation: int = Field(ge=0)
-    """Episodes of each."""
+    """Episodes of each, at least."""
+    episodes: int = Field(default=0, ge=0)
+    """Episodes in all; 0 in a diagnosis from before this was told."""
     seeds: list[int] = Field(default_factory=list)
     """The seeds, the same for each variation."""
 

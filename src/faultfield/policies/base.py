@@ -99,8 +99,10 @@ def fingerprint(type: str, **arguments: Any) -> str:
     """Sixteen hexadecimal digits that change with the policy's name, settings, files and, if not ours, its source."""
     digest = hashlib.sha256(type.encode())
     found = plugins.load(type, what="policy")
-    if not found.__module__.startswith("faultfield."):
-        source = inspect.getsourcefile(found)
+    # An object that can be called is a policy of its class.
+    made_in = found if inspect.isclass(found) or inspect.isroutine(found) else found.__class__
+    if not made_in.__module__.startswith("faultfield."):
+        source = inspect.getsourcefile(made_in)
         if source:
             digest.update(Path(source).read_bytes())
     for name in sorted(arguments):

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +87,11 @@ def gather_again(
         before = done
         parts.append(
             _load(part, recipe) or gather(
-                part, episodes=count, seed=recipe.get("seed", 0), noise=recipe.get("noise", 0.3),
+                part, seed=recipe.get("seed", 0), noise=recipe.get("noise", 0.3),
                 pushed=recipe.get("pushed", 0.5), workers=workers, expert=recipe["expert"],
                 expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
                 environment_arguments=recipe.get("environment_arguments"), camera=recipe.get("camera"),
-                learner=learner,
+                learner=learner, looks_each=recipe.get("looks_each", 0), **_shown(recipe, count),
                 on_progress=_shifted(on_progress, before, sum(counts)),
             )
         )  # fmt: skip
@@ -99,6 +99,36 @@ def gather_again(
     Demonstrations.join(parts).save(path)
     for number in range(len(parts)):
         path.with_name(f"{path.stem}.{number}{path.suffix}").unlink(missing_ok=True)
+
+
+def _shown(recipe: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Under which variations and looks so many demonstrations are shown; where the recipe names none, how many."""
+    under, looks = recipe.get("under", ()), recipe.get("looks", ())
+    if not under and not looks:
+        return {"episodes": count}
+    space = EnvSpec(recipe["environment"], recipe.get("environment_arguments") or {}).build().variation_space
+    told: dict[str, Any] = {"looks": [(space.variation(e["variation"]), e["weight"]) for e in looks]}
+    if not under:
+        return {**told, "episodes": count}
+    numbers = fewer([int(entry["episodes"]) for entry in under], count)
+    told["under"] = [(space.variation(e["variation"]), n) for e, n in zip(under, numbers, strict=True) if n]
+    return told
+
+
+def fewer(numbers: Sequence[int], count: int) -> list[int]:
+    """`count` shared out as these numbers are, rounded down, what is over from the first on.
+
+    Example:
+        >>> fewer([4, 2, 2], 5), fewer([1, 1, 1], 2)
+        ([3, 1, 1], [1, 1, 0])
+    """
+    total = sum(numbers)
+    count = min(count, total)
+    shares = [number * count // total for number in numbers]
+    for place, number in enumerate(numbers):
+        if sum(shares) < count and shares[place] < number:
+            shares[place] += 1
+    return shares
 
 
 def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgress | None:

@@ -84,6 +84,7 @@ class Plan:
         recipe: The settings.
         policy, environment, diagnosis: Fingerprints.
         targets: What is demonstrated, and how often; of several rounds, in the first.
+        original: Digest of the file of original demonstrations, where one was given.
     """
 
     recipe: Recipe
@@ -91,6 +92,7 @@ class Plan:
     environment: str
     diagnosis: str
     targets: tuple[Target, ...]
+    original: str | None = None
 
     def settle(self, directory: Path) -> None:
         """Write it into an empty directory; in one that has a plan, be sure that it is the same.
@@ -106,16 +108,16 @@ class Plan:
         if found != json.loads(json.dumps(own)):
             was, now = found.get("recipe", {}), own["recipe"]
             differ = [f"{name} {was.get(name)}, now {now[name]}" for name in now if was.get(name) != now[name]]
+            what = "; ".join(differ) or "of another policy, diagnosis or --original"
             raise StudyError(
-                f"{directory} holds another repair ({'; '.join(differ) or 'of another policy or diagnosis'}); "
-                "choose another --out, or delete the directory."
+                f"{directory} holds another repair ({what}); choose another --out, or delete the directory."
             )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "format": FORMAT, "recipe": asdict(self.recipe), "policy": self.policy, "environment": self.environment,
-            "diagnosis": self.diagnosis,
+            "diagnosis": self.diagnosis, "original": self.original,
             "targets": [
                 {
                     "variation": t.variation.to_json(), "text": t.variation.text, "group": t.suspect.group,
@@ -141,8 +143,8 @@ class Plan:
                 )
                 for t in found["targets"]
             )
-            recipe = Recipe(**found["recipe"])
-            return cls(recipe, found["policy"], found["environment"], found["diagnosis"], targets)
+            whose = {name: found[name] for name in ("policy", "environment", "diagnosis")}
+            return cls(Recipe(**found["recipe"]), **whose, targets=targets, original=found.get("original"))
         except (KeyError, TypeError, ValueError) as error:
             raise StudyError(f"{file} is damaged; delete its directory and repair again.") from error
 

@@ -144,6 +144,11 @@ class SearchConfig:
             raise StudyError(f"The search's outcome is sample, expected or label, not '{self.outcome}'.")
         if min(self.steps, self.horizon, self.width) < 1:
             raise StudyError("The search's steps, horizon and envs must be at least 1.")
+        for settings in (self.ppo, self.a2c, self.sac):
+            for name, value in vars(settings).items():
+                least = {"batch": 2, "envs": 1, "rollout": 1, "epochs": 1, "buffer": 1}.get(name)
+                if least is not None and value < least:
+                    raise StudyError(f"The search's {name} must be at least {least}, not {value}.")
         if not 0.0 <= self.discount <= 1.0:
             raise StudyError(f"The search's discount must lie in 0–1, not {self.discount:g}.")
         if self.failure_reward <= 0.0:

@@ -11,7 +11,6 @@ from faultfield.diagnosis.controls import Feasibility, feasibility
 from faultfield.diagnosis.entries import Known, Ranked, Rate, Verified, ranked
 from faultfield.diagnosis.measures import entropy, failure_modes, severity
 from faultfield.diagnosis.result import Diagnosis, Measures, Score, Selection
-from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.outcomes import Outcome, outcomes
 from faultfield.rollouts.states import StateBank
 from faultfield.study import stages
@@ -123,7 +122,7 @@ def _control(study: Study, role: str) -> dict[str, Outcome]:
     """Outcomes of a control under the known variations and their seeds, by variation key."""
     first = study.config.rollouts.seed
     seeds = range(first, first + study.config.controls.per_variation)
-    tried: list[Episode] = [e for e in study.ledger.episodes(stage=role, load="none") if e.seed in seeds]
+    tried = [e for e in stages.control_episodes(study, role) if e.seed in seeds]
     return {o.variation.key: o for o in outcomes(tried)} if tried else {}
 
 
@@ -141,13 +140,16 @@ def _measures(known: Iterable[Known]) -> Measures | None:
 def _rollouts(study: Study) -> list[RolloutInfo]:
     infos = []
     for stage in ("known", "check", "hunt", "expert", "blind", "verify"):
-        rolled = study.ledger.episodes(stage=stage, load="none")
+        if stage in ("expert", "blind"):
+            rolled = stages.control_episodes(study, stage)
+        else:
+            rolled = study.ledger.episodes(stage, study.identity["policy"], load="none")
         if rolled:
             found = outcomes(rolled)
             infos.append(
                 RolloutInfo(
                     stage=stage, variations=len(found), per_variation=min(o.episodes for o in found),
-                    seeds=sorted({e.seed for e in rolled}),
+                    episodes=len(rolled), seeds=sorted({e.seed for e in rolled}),
                 )
             )  # fmt: skip
     return infos

@@ -2,17 +2,24 @@
 
 import numpy as np
 
+from faultfield.study import stages
 from faultfield.study.config import variations_of
 from faultfield.study.directory import Study
 from faultfield.variations import Variation
 
 
 def candidates(study: Study) -> list[Variation]:
-    """The unseen variations of the study file, and as many pairs as it asks for; none of them known."""
-    known = set(study.known)
-    unseen = [v for v in variations_of(study.config.unseen, study.space) if v not in known]
-    singles = [v for v in (*study.known, *unseen) if len(v) == 1]
-    return unseen + _pairs(study, singles, taken=known | set(unseen))
+    """The unseen variations of the study file, and as many pairs as it asks for; none of them known.
+
+    What a hunt or a check with `--keep` rolled out is known, too: it was learned from.
+
+    Raises:
+        LedgerError: Nothing was collected yet.
+    """
+    known = set(study.known) | {episode.variation for episode in stages.rolled_out(study)}
+    listed = [v for v in variations_of(study.config.unseen, study.space) if v not in study.known]
+    singles = [v for v in (*study.known, *listed) if len(v) == 1]
+    return [v for v in (*listed, *_pairs(study, singles, taken={*study.known, *listed})) if v not in known]
 
 
 def to_verify(order: list[int], feasible: list[bool], worst: int, spread: int) -> list[int]:

@@ -85,7 +85,7 @@ class DiagnosisConfig(_Strict):
     """
 
     estimator: str = "auto"
-    compare: list[str] = ["probe", "field", "gp", "values"]
+    compare: list[str] = Field(["probe", "field", "gp", "values"], min_length=1)
     folds: int = Field(5, ge=2)
     pairs: int = Field(0, ge=0)
     verify: int = Field(10, ge=0)
@@ -196,11 +196,15 @@ def read_variations(path: Path, space: VariationSpace) -> list[Variation]:
 def _values(name: str, values: Any) -> list[Any]:
     if isinstance(values, list):
         return values
-    if isinstance(values, dict) and {"low", "high"} <= set(values) <= {"low", "high", "count"}:
+    if (
+        isinstance(values, dict)
+        and {"low", "high"} <= set(values) <= {"low", "high", "count"}
+        and all(isinstance(each, int | float) for each in values.values())
+    ):
         count = int(values.get("count", 5))
         step = (values["high"] - values["low"]) / max(count - 1, 1)
         return [round(values["low"] + step * i, 6) for i in range(count)]
-    raise StudyError(f"The values of '{name}' must be a list or {{low, high, count}}, not {values!r}.")
+    raise StudyError(f"The values of '{name}' must be a list or {{low, high, count}} of numbers, not {values!r}.")
 
 
 def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:

@@ -41,7 +41,9 @@ def diagnose(study: Study, progress: Progress) -> Diagnosis:
     """
     asked = candidates(study)
     if not asked:
-        raise StudyError("The study names no unseen variations that are not known already; add some under unseen:.")
+        raise StudyError(
+            "The study names no unseen variations that were not rolled out already; add some under unseen:."
+        )
     stamp = ranking_stamp(study, asked)
     file = study.directory / RANKING_FILE
     if study.is_done("rank", stamp) and file.exists():
@@ -85,7 +87,7 @@ def _check_feasible(study: Study, variations: list[Variation], progress: Progres
     seeds = range(first, first + study.config.controls.per_variation)
     stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
     wanted = set(variations)
-    tried = [e for e in study.ledger.episodes(stage="expert", load="none") if e.variation in wanted and e.seed in seeds]
+    tried = [e for e in stages.control_episodes(study, "expert") if e.variation in wanted and e.seed in seeds]
     return {entry.variation.key: entry for entry in feasibility(variations, outcomes(tried))}
 
 

@@ -106,13 +106,15 @@ def export(
         FaultfieldError: What a rollout raises.
     """
     path = Path(out)
+    spool = path.with_name(f"{path.name}.recordings")
     if path.exists():
+        # A kill right after it was written left them.
+        shutil.rmtree(spool, ignore_errors=True)
         raise StudyError(f"{path} exists already; name another --out, or delete it.")
     episodes = choice.of(study)
     spec = study.policy_spec if choice.role == "policy" else stages.control_spec(study, choice.role)
     setting = Setting(study.env_spec, spec, study.identity["environment"], spec.fingerprint)
     shots = Shots() if format == "llava" and media == "image" else None
-    spool = path.with_name(f"{path.name}.recordings")
     recorded = []
     with progress.task("Rolling out again", len(episodes)) as update:
         for each in record(episodes, RecordingSetting(setting, shots), spool, workers):

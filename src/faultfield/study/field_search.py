@@ -23,7 +23,7 @@ class FieldSearch(DiagnosticSearch):
         seed: Of the pool, the training and the draws.
         config: How the diagnostic policy learns.
         pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
-        pool_size: How many of the sequence.
+        pool_size: How many of the sequence at a time: once they are used up, there are more.
 
     Attributes:
         bank: As given.
@@ -40,9 +40,8 @@ class FieldSearch(DiagnosticSearch):
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
     ) -> None:
-        if pool is None:
-            pool = SobolSearch(space, seed, order=2).ask(pool_size)
-        super().__init__(space, self._place, seed, config, pool)
+        self._more = SobolSearch(space, seed, order=2) if pool is None else None
+        super().__init__(space, self._place, seed, config, () if pool is None else pool, pool_size)
         self.bank = bank
         self.episodes: list[Episode] = []
         if known:
@@ -52,6 +51,12 @@ class FieldSearch(DiagnosticSearch):
         """Keep the episodes: the next `ask` learns a field and a policy from all of them."""
         super().tell(episodes)
         self.episodes.extend(episodes)
+
+    def _candidates(self, count: int) -> list[Variation]:
+        pool = super()._candidates(count)
+        if self._more is not None and len(pool) - len(self._proposed) < count:
+            pool.extend(self._more.ask(max(self._pool_size, count)))
+        return pool
 
     def _place(self, variations: Sequence[Variation]) -> NDArray[np.float32]:
         embedded = self.bank.embed(self.bank.field(self.episodes), variations)

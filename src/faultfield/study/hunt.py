@@ -130,7 +130,7 @@ def hunt(
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
-    expert = study.ledger.episodes(stage="expert", load="none")
+    expert = stages.control_episodes(study, "expert")
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
     chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, failures)
     campaign = Campaign(chosen, rule, budget, batch)
@@ -230,5 +230,5 @@ def _feasible(study: Study, finds: Sequence[Find], progress: Progress) -> list[F
     variations = [find.variation for find in finds]
     if variations:
         stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
-    tried = [e for e in study.ledger.episodes(stage="expert", load="none") if e.seed in seeds]
+    tried = [e for e in stages.control_episodes(study, "expert") if e.seed in seeds]
     return feasibility(variations, outcomes(tried))

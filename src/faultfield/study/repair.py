@@ -1,5 +1,6 @@
 """The mend of a study's policy: targeted demonstrations, fine-tuning, and the same episodes before and after."""
 
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -85,6 +86,7 @@ def repair(
         raise StudyError(f"The mode '{ANYWHERE}' has no targets to demonstrate for a trainer elsewhere; take 'random'.")
     if mend is not None and original is not None:
         check_original(Path(original), study.env_spec)
+        plan = replace(plan, original=_digest(Path(original)))
     plan.settle(directory)
     if mend is None:
         return _export(study, plan, directory, form, progress)
@@ -94,7 +96,7 @@ def repair(
         study, made.policy, pool, replace(plan, targets=made.targets), directory, comparing or Comparing(), progress,
         (made.demonstrations, mixed),
     )  # fmt: skip
-    _card(study, found, plan, directory)
+    _card(study, found, plan, directory, original)
     return found
 
 
@@ -134,6 +136,8 @@ def compare_with(
                 f"{directory} holds the repair of mode {own.mode}, budget {own.budget}, seed {own.seed}, not of "
                 f"{recipe.mode}, {recipe.budget}, {recipe.seed}; give these, or its own directory as --out."
             )
+    if (directory / CHECKPOINT).exists():
+        raise StudyError(f"{directory} holds a policy that was mended here; give --after another --out.")
     return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
 
 
@@ -181,9 +185,15 @@ def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> 
     return path
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
 def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Progress) -> Exported:
     path, spool = directory / FORMATS[form], directory / "recordings"
     if path.exists():
+        recordings.forget(spool)
         return Exported(path, {"demonstrations": plan.recipe.budget}, directory)
     with progress.task("Demonstrations", plan.recipe.budget) as update:
         recorded = recordings.record_targets(
@@ -200,7 +210,7 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
     return Exported(path, counts, directory)
 
 
-def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
+def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: str | Path | None) -> None:
     recipe = plan.recipe
     targeted = found.targeted
     under = f"{len(found.targets)} variations" if found.targets else "random variations of the whole space"
@@ -220,6 +230,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path) -> None:
         f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--looks",
         str(recipe.looks), "--seed",
         str(recipe.seed), *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
+        *(["--original", str(original)] if original is not None else []),
     ]  # fmt: skip
     command = shlex.join(words)
     mending.write_card(directory / CHECKPOINT, f"{study.name}, mended", facts, statement(found), command)

@@ -91,12 +91,29 @@ def roll_out_control(
     """Roll out the `expert` or `blind` control under each variation, where the study has one; says whether it has."""
     if control(study, role) is None:
         return False
-    env_spec = EnvSpec(study.env_spec.type, {**study.env_spec.arguments, **study.config.controls.environment})
     policy_spec = control_spec(study, role)
     jobs = [Job(variation, seed, role) for variation in variations for seed in seeds]
     name = f"The {role} as a control"
-    _run(study, ledger, name, jobs, env_spec, policy_spec, progress)
+    _run(study, ledger, name, jobs, _control_env(study), policy_spec, progress)
     return True
+
+
+def control_episodes(study: Study, role: str, ledger: Ledger | None = None) -> list[Episode]:
+    """The outcomes of the study's `expert` or `blind` control, as it is now: those of one before it are nobody's.
+
+    Args:
+        study: With or without that control; without, there are none.
+        role: Which one.
+        ledger: Where; the study's own when None.
+    """
+    if control(study, role) is None:
+        return []
+    who, where = control_spec(study, role).fingerprint, _control_env(study).fingerprint
+    return (ledger or study.ledger).episodes(role, who, where, load="none")
+
+
+def _control_env(study: Study) -> EnvSpec:
+    return EnvSpec(study.env_spec.type, {**study.env_spec.arguments, **study.config.controls.environment})
 
 
 def control(study: Study, role: str) -> PluginConfig | None:
@@ -170,7 +187,7 @@ def evidence(study: Study) -> list[Episode]:
     Raises:
         LedgerError: There are none yet.
     """
-    return teachable(rolled_out(study), study.ledger.episodes(stage="expert", load="none"))
+    return teachable(rolled_out(study), control_episodes(study, "expert"))
 
 
 def fit_stamp(study: Study, episodes: Sequence[Episode]) -> str:

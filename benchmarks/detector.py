@@ -38,12 +38,14 @@ from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import CONDITIONED, ONLINE, WARM_UP, phases
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
+from faultfield.errors import DetectorError
 from faultfield.faults.claims import parse
 from faultfield.rollouts.verdict import Verdict
 
 TRAINING = ("train-sparse", "train-dense", "train-transfer")
 TRANSFER = ("train-sparse", "train-transfer")
 TESTS = ("test-seen", "test-unseen", "test-transfer")
+SCORES = "scores.json"
 INFERENCE_SEEDS = 4
 """Of the rounds' table, as in the paper."""
 
@@ -56,6 +58,7 @@ class Variant:
         shares: Of the steps that the phases of Algorithm 1 have; None leaves it to the training's settings.
         method: As in the training's settings; `none` is not trained at all.
         rounds: How often it answers at most.
+        samples: How many answers it gives side by side, of which the surest counts.
         splits: What it is trained on.
         dense: Share of the other workspace's dense samples that it has.
         like: Another variant that is trained just so, whose weights it takes.
@@ -65,6 +68,7 @@ class Variant:
     shares: tuple[float, float, float] | None = None
     method: str = "armor"
     rounds: int = 4
+    samples: int = 3
     splits: tuple[str, ...] = TRAINING
     dense: float = 1.0
     like: str | None = None
@@ -77,12 +81,12 @@ BASE: Mapping[str, Variant] = {
     "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
     "armor": Variant(),
     "armor, agreeing": Variant(like="armor", agreeing=True),
-    "multitask prediction": Variant((1, 0, 0), rounds=1),
+    "multitask prediction": Variant((1, 0, 0), rounds=1, samples=1),
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
-    "offline imitation": Variant((0.8, 0.2, 0)),
+    "offline imitation": Variant((0.66, 0.34, 0)),
     "online imitation only": Variant((0, 0, 1 / 3)),
 }
-"""Those of Tables 1 and 2."""
+"""Those of Tables 1 and 2; without the online phase, the two others keep their proportion."""
 
 VARIANTS = BASE | {
     f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
@@ -113,7 +117,7 @@ def main() -> None:
             data=json.loads((arguments.data / "info.json").read_text()),
             splits={name: sizes(read_labelled([arguments.data], [name]).items) for name in (*TRAINING, *TESTS)},
             variants={name: vars(VARIANTS[name]) for name in VARIANTS},
-            results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob("*/scores.json"))],
+            results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{SCORES}"))],
         )
         pages.write(arguments.out, report, detector_page.lines(report))
 
@@ -157,6 +161,16 @@ class Kept:
             self._read = len(self.seen)
 
 
+def made_from(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What scores depend on beside the variant and the seed."""
+    weights = arguments.eyes / "model.safetensors"
+    return {
+        "settings": dict(arguments.settings),
+        "data": hashlib.sha256((arguments.data / "info.json").read_bytes()).hexdigest(),
+        "eyes": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else str(arguments.eyes),
+    }
+
+
 def sizes(samples: Sequence[Sample]) -> dict[str, int]:
     """How many there are, failures, and reasons."""
     return {
@@ -168,15 +182,17 @@ def sizes(samples: Sequence[Sample]) -> dict[str, int]:
 
 def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str, Any]) -> None:
     """Train a variant and write its scores, where they are not there yet; all share what the frozen eyes saw."""
-    folder = arguments.runs / _folder(name, seed)
-    if (folder / "scores.json").is_file():
+    folder, of = arguments.runs / _folder(name, seed), made_from(arguments)
+    if (folder / SCORES).is_file():
+        if (found := json.loads((folder / SCORES).read_text())).get("of") != of:
+            raise DetectorError(f"{folder} holds '{name}' with other data, eyes or settings; choose another --runs.")
         return
     variant = VARIANTS[name]
     begun = time.process_time()
     detector = arguments.runs / _folder(variant.like or name, seed) / "detector"
     about = train(variant, seed, arguments, detector, seen)
     trained = time.process_time() - begun
-    found: dict[str, Any] = {"variant": name, "seed": seed, "training": about, "cpu seconds": round(trained)}
+    found = {"variant": name, "seed": seed, "of": of, "training": about, "cpu seconds": round(trained)}
     judge = asked(variant, detector)
     for split in TESTS:
         samples = read_split(arguments.data, split)
@@ -188,7 +204,7 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
         }
     if name == "armor":
         found["rounds"] = rounds(read_split(arguments.data, TESTS[0]), detector)
-    files.write_text(folder / "scores.json", json.dumps(found, indent=1) + "\n")
+    files.write_text(folder / SCORES, json.dumps(found, indent=1) + "\n")
     scores = {
         split: (found[split]["all"]["accuracy"]["value"], found[split]["all"]["reason"]["value"]) for split in TESTS
     }
@@ -265,7 +281,7 @@ def asked(variant: Variant, detector: Path) -> Any:
         return load_baseline("fine-tuned", detector)
     if variant.method != "armor":
         return FineTuned(checkpoint.load(detector))
-    return Refiner(checkpoint.load(detector), Refinement(rounds=variant.rounds, agreeing=variant.agreeing))
+    return Refiner(checkpoint.load(detector), Refinement(variant.samples, variant.rounds, agreeing=variant.agreeing))
 
 
 def by_task(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:

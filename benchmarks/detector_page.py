@@ -43,6 +43,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
         *_transfer(found),
+        *_apart(found),
         *_kinds([name for name in ("sft-d", OURS) if name in found], found),
         *_rounds(found.get(OURS, [])),
         *_trainings(report["results"]),
@@ -109,6 +110,32 @@ def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], our
         rows.append(row)
     head = [f"{ours} − this", *(f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "reason"))]
     return [*pages.grid(head, rows), ""] if rows else []
+
+
+def _apart(found: Scores) -> list[str]:
+    """What the reasons of failures score, and what is said of successes, which is one of a few sentences."""
+    rows = []
+    for name, results in found.items():
+        row = [name, _seeds(results)]
+        for split in TESTS:
+            halves = [_halves(each[split]) for each in results]
+            row += [f"{np.mean([half[which] for half in halves]):.2f}" for which in (0, 1)]
+        rows.append(row)
+    head = ["", "seeds", *(f"{TESTS[split]}: {half}" for split in TESTS for half in ("failures", "successes"))]
+    if not any(each[split].get("kinds") for results in found.values() for each in results for split in TESTS):
+        return []
+    note = "The reason's score is a mean over both: of a failure why it failed, of a success that it succeeded."
+    return ["## Reasons of failures and of successes", "", note, "", *pages.grid(head, rows), ""]
+
+
+def _halves(scored: Mapping[str, Any]) -> tuple[float, float]:
+    """Mean scores of the reasons of failures, and of successes."""
+    kinds = scored.get("kinds", {}).values()
+    failures = sum(kind["count"] for kind in kinds)
+    explained = sum(kind["count"] * kind["reason"] for kind in kinds)
+    scores = [float(score) for score in scored["episodes"]["reason"].split()]
+    successes = len(scores) - failures
+    return explained / failures if failures else np.nan, (sum(scores) - explained) / successes if successes else np.nan
 
 
 def _kinds(names: Sequence[str], found: Scores) -> list[str]:

@@ -1,5 +1,7 @@
 """The detector's comparison: equal steps, thinned reasons, and a page that pairs episodes."""
 
+import argparse
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +16,7 @@ import detector_page
 from faultfield.detector.data import Sample
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import phases
+from faultfield.errors import DetectorError
 from faultfield.rollouts.verdict import Round, Verdict
 
 CONFIG = TrainingConfig(warm_up_epochs=4, conditioned_epochs=3, online_epochs=1, batch=8)
@@ -108,6 +111,28 @@ def test_reasons_are_scored_by_what_went_wrong() -> None:
     results = [{**_result("armor", 0, "1 0"), "test-seen": {**_result("armor", 0, "1 0")["test-seen"], "kinds": found}}]  # type: ignore[dict-item]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
     assert "| seen tasks | slip | 2 | 0.50 |" in text
+
+
+def test_reasons_of_failures_stand_apart_from_those_of_successes() -> None:
+    kinds = {"slip": {"count": 2, "reason": 0.25}, "no_grasp": {"count": 1, "reason": 1.0}}
+    seen = {**_result("armor", 0, "1 0")["test-seen"], "kinds": kinds}  # type: ignore[dict-item]
+    seen["episodes"] = {"right": "1 1 1 1 1", "reason": "0.5 0 1 1 0"}
+    results = [{**_result("armor", 0, "1 0"), "test-seen": seen}]
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert "| armor | 0 | 0.50 | 0.50 |" in text
+
+
+def test_scores_with_other_settings_are_not_taken_for_these(tmp_path: Path) -> None:
+    for name in ("data/info.json", "eyes/model.safetensors", "runs/armor-0/scores.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{}")
+    given = {name: tmp_path / name for name in ("data", "eyes", "runs")}
+    here = argparse.Namespace(**given, settings={"bf16": True})
+    kept = {"of": bench.made_from(here)}
+    (tmp_path / "runs/armor-0/scores.json").write_text(json.dumps(kept))
+    bench.measure("armor", 0, here, {})
+    with pytest.raises(DetectorError, match="with other data, eyes or settings"):
+        bench.measure("armor", 0, argparse.Namespace(**given, settings={}), {})
 
 
 def test_the_page_averages_seeds_and_pairs_episodes() -> None:

@@ -1,14 +1,16 @@
 """RoboMD's Table 2: how right the diagnosis was, by task and policy, from the directories of studies.
 
-    python benchmarks/table2.py STUDY_DIR ... [--gap 0.4] [--least 0.7] [--out docs/results/table2]
+    python benchmarks/table2.py STUDY_DIR ... [--gap 0.4] [--least 0.7] [--keep] [--out docs/results/table2]
 
 What each `diagnosis.json` says is held against its own rollouts: known variations as the estimator saw them held out,
 and ranked ones that were rolled out afterwards. A directory without a diagnosis is named and left out; a policy whose
-nominal success is under `--least` is reported, and left out of what is claimed.
+nominal success is under `--least` is reported, and left out of what is claimed. `--keep` keeps the rows that OUT.json
+has already, of studies whose directories are elsewhere; each row says on which day it was made.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +33,12 @@ def main() -> None:
     parser.add_argument("--gap", type=float, default=0.4)
     parser.add_argument("--least", type=float, default=0.7, help="nominal success below which nothing is claimed")
     parser.add_argument("--out", type=Path, default=Path("docs/results/table2"))
+    parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     found, missing = diagnoses(options.studies)
     rows = [row(diagnosis, name, options.gap, options.least) for name, diagnosis in found.items()]
+    if options.keep:
+        rows = [*before(options.out.with_suffix(".json"), set(found), options.gap, options.least), *rows]
     result = facts(rows=rows, missing=missing, gap=options.gap, least=options.least, paper=TABLE_2)
     write(options.out, result, page(result))
 
@@ -57,6 +62,23 @@ def diagnoses(directories: Sequence[Path]) -> tuple[dict[str, Diagnosis], dict[s
     return found, missing
 
 
+def before(file: Path, anew: Set[str], gap: float, least: float) -> list[dict[str, Any]]:
+    """The rows of an earlier page, without the studies that are counted anew.
+
+    Raises:
+        StudyError: The page has other settings, or is none.
+    """
+    if not file.is_file():
+        return []
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if (told["gap"], told["least"]) != (gap, least):
+            raise StudyError(f"{file} was made with another --gap or --least; leave --keep out.")
+        return [{"diagnosed": told["date"], **row} for row in told["rows"] if row["study"] not in anew]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{file} is no page of this program; leave --keep out.") from error
+
+
 def row(diagnosis: Diagnosis, name: str, gap: float, least: float) -> dict[str, Any]:
     """What one diagnosis said, and what was so."""
     said, seen, density = [], [], []
@@ -78,7 +100,7 @@ def row(diagnosis: Diagnosis, name: str, gap: float, least: float) -> dict[str, 
     detection = Rate.of(int(agreed.sum()), len(agreed))
     success = Rate.of(diagnosis.nominal.episodes - diagnosis.nominal.failures, diagnosis.nominal.episodes)
     return {
-        "study": name, "task": task_of(diagnosis), "policy": policy_of(diagnosis),
+        "study": name, "diagnosed": day_of(diagnosis), "task": task_of(diagnosis), "policy": policy_of(diagnosis),
         "fingerprint": diagnosis.policy.fingerprint, "seed": diagnosis.seed,
         "estimator": "" if diagnosis.selection is None else diagnosis.selection.estimator,
         "nominal": success.model_dump(), "claimed": success.rate >= least,
@@ -95,6 +117,11 @@ def ordered(predicted: Any, truth: Truth, gap: float) -> dict[str, float]:
         return {"value": float("nan"), "low": float("nan"), "high": float("nan"), "count": 0}
     pairs = Pairs(every[:, 0], every[:, 1], np.ones(len(every), dtype=bool), len(every))
     return accuracy(right(predicted, pairs), pairs, len(predicted)) | {"count": len(every)}
+
+
+def day_of(diagnosis: Diagnosis) -> str:
+    """The day, where it says so."""
+    return (diagnosis.created or "")[:10]
 
 
 def task_of(diagnosis: Diagnosis) -> str:
@@ -129,11 +156,12 @@ def page(result: Mapping[str, Any]) -> list[str]:
             f"{row['held_out']} + {row['verified']}", f"{cell(row['pairs'])} ({row['pairs']['count']})",
             f"{detection['failures']}/{detection['episodes']} [{detection['low']:.2f}, {detection['high']:.2f}]",
             f"{cell(row['density_pairs'])} ({row['density_pairs']['count']})", row["estimator"], str(row["seed"]),
-            paper(row["task"]),
+            row["diagnosed"], paper(row["task"]),
         ])  # fmt: skip
     head = (
         "task", "policy", "nominal success", "variations held out + verified", "pairs in order (pairs)", "detection",
-        "density: pairs in order (pairs)", "estimator", "seed", "the paper on this task, %",
+        "density: pairs in order (pairs)", "estimator", "seed", "diagnosed",
+        "the paper on this task, %",
     )  # fmt: skip
     lines += [*grid(head, rows), ""]
     kept = [row["pairs"]["value"] for row in result["rows"] if row["claimed"] and row["pairs"]["count"]]

@@ -143,6 +143,11 @@ def test_table_2_names_what_is_missing_and_claims_nothing_of_a_bad_policy(
     assert "gone was left out" in page
     with pytest.raises(StudyError, match="None of the directories"):
         command(table2, tmp_path / "gone")
+    command(table2, bad, "--keep", "--out", tmp_path / "out")
+    kept = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert [(row["study"], row["pairs"]) for row in kept] == [(row["study"], row["pairs"]) for row in result["rows"]]
+    with pytest.raises(StudyError, match="another --gap"):
+        command(table2, bad, "--keep", "--gap", "0.3", "--out", tmp_path / "out")
 
 
 def test_a_tasks_page_counts_what_was_verified(study: Path, tmp_path: Path, command: Callable[..., None]) -> None:

@@ -28,7 +28,7 @@ def generate(
     transfer_dense: Annotated[int, typer.Option(min=0, help="Dense episodes of these to train on.")] = 0,
     test: Annotated[int, typer.Option(min=0, help="Episodes of each test split.")] = 100,
     sight: Annotated[
-        int, typer.Option(min=0, help="Episodes of the unseen tasks whose scenes alone are told, never the outcome.")
+        int, typer.Option(min=0, help="Episodes of the unseen tasks whose scenes alone are told, never the verdict.")
     ] = 0,
     cell: Annotated[int, typer.Option(min=8, help="Side of a collage's cell, pixels.")] = 84,
     columns: Annotated[

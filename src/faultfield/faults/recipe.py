@@ -15,8 +15,8 @@ from faultfield.faults.record import Columns
 
 Split = Literal["train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer", "sight"]
 """`train-transfer` is dense: few reasons from the other workspace, to go with many verdicts from this one. Of `sight`
-only what the simulator knew of the scenes is told, never whether they failed: what a vision tower may learn of unseen
-tasks."""
+only what the simulator knew of the scenes is told, where things were and where they belong, never whether they failed:
+what eyes may learn of unseen tasks."""
 
 SPLITS: tuple[Split, ...] = (
     "train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer", "sight",

@@ -14,6 +14,7 @@ from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
 from faultfield.detector.training.run import adapt, make_accelerator, merge, train
+from faultfield.detector.training.schedule import phases
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import CheckpointError, DetectorError
 from tests.detector import pockets
@@ -162,6 +163,9 @@ def test_dense_fine_tuning_sees_dense_samples_alone(tmp_path: Path) -> None:
     sparse = pockets.samples(6, dense_every=100)[1:]
     with pytest.raises(DetectorError, match="needs dense samples"):
         train(pockets.model(), sparse, config, tmp_path, accelerator=_cpu(config))
+    mixed = pockets.samples(6, dense_every=2)
+    (phase,) = phases([bool(each.failed) for each in mixed], [each.dense for each in mixed], config)
+    assert {int(row) for step in range(phase.steps) for row in phase.at(step)} == {0, 2, 4}
 
 
 def test_adapters_leave_the_weights_alone_until_they_are_merged(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
     python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--seeds 1]
         [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
         [--share 0.3] [--original FILE] [--episodes 5]
-        [--nominal 50] [--workers N] [--work STUDY/repairs] [--out docs/results/repair]
+        [--nominal 50] [--scenes 300000] [--workers N] [--work STUDY/repairs] [--out docs/results/repair]
     python benchmarks/repair.py --quick [--out DIR/repair]
 
 STUDY is a diagnosed study of a `VisualBC` policy. Every mode gets `--budget` expert demonstrations, spread over the
 variations that it chooses; `all` gets `--times` as many, over every known failure. All are fine-tuned alike, on the
 same share of the same original demonstrations, and rolled out on the same fresh episodes: every diagnosed variation
-that the expert can solve, and nominal. Killed and run again it goes on; more seeds or modes may be added later.
+that the expert can solve, and nominal. Killed and run again it goes on; more seeds or modes may be added later,
+and what was mended be compared on other `--scenes`.
 `--quick` mends a toy policy, without a simulator.
 """
 
@@ -32,7 +33,7 @@ from faultfield.repair.plan import Recipe
 from faultfield.repair.result import Repair, Success
 from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study
-from faultfield.study.before_after import Comparing
+from faultfield.study.before_after import REPAIR_SEED, Comparing
 from faultfield.study.repair import repair
 from faultfield.study.rounds import CHECKED
 from pages import machine, tell
@@ -64,7 +65,7 @@ def run(
                 rounds=options.rounds if mode == OURS else 1, looks=options.looks,
             )  # fmt: skip
             started = time.time()
-            comparing = Comparing(options.episodes, options.nominal)
+            comparing = Comparing(options.episodes, options.nominal, options.scenes)
             found = repair(
                 study, recipe, Silent(), out=work / f"{mode}-{budget}-seed-{seed}", original=original,
                 comparing=comparing,
@@ -242,6 +243,7 @@ def main() -> None:
     parser.add_argument("--original", type=Path)
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--nominal", type=int, default=50)
+    parser.add_argument("--scenes", type=int, default=REPAIR_SEED, help="reset seeds of the comparison")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/results/repair"))

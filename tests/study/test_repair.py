@@ -114,6 +114,9 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
     assert {row.group for row in made.rows} == {"known", "unseen", "nominal"}
     assert Repair.read(directory / RESULT) == made
     assert study.ledger.episodes(load="none") == [], "the study's own ledger stays as it is"
+    elsewhere = repair(study, SHORT, Silent(), original=demos, comparing=Comparing(2, 3, REPAIR_SEED + 500))
+    assert isinstance(elsewhere, Repair)
+    assert (elsewhere.seeds, elsewhere.after) == ((REPAIR_SEED + 500, 2), made.after), "the same, on other scenes"
 
 
 class Killed(Exception):
@@ -371,6 +374,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
         (lambda: compare_with(study, "nowhere", Silent()), StudyError, "no checkpoint at 'nowhere'"),
         (lambda: compare_with(study, str(tmp_path), Silent()), FaultfieldError, "not a VisualBC checkpoint"),
         (lambda: Comparing(0), StudyError, "at least one episode"),
+        (lambda: Comparing(scenes=200_000), StudyError, "counted from 300000 up"),
     ):
         with pytest.raises(error, match=says):
             run()

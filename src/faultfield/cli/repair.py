@@ -60,6 +60,13 @@ def repair(
     seed: Annotated[int, typer.Option(help="Of the choice, the demonstrations and the training.")] = 0,
     episodes: Annotated[int, typer.Option(help="Fresh rollouts a variation, before and after each.")] = 10,
     nominal: Annotated[int, typer.Option(help="Fresh rollouts with nothing changed, before and after each.")] = 50,
+    scenes: Annotated[
+        int,
+        typer.Option(
+            help="Reset seeds of these rollouts, from the study's seed + this; others than the usual check a choice "
+            "that was made on them."
+        ),
+    ] = 300_000,
     after: Annotated[
         str | None,
         typer.Option(help="Compare with this checkpoint (or module:Class), which was mended elsewhere; train nothing."),
@@ -102,7 +109,7 @@ def repair(
         if budget is None
         else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds, looks)
     )
-    comparing = Comparing(episodes, nominal)
+    comparing = Comparing(episodes, nominal, scenes)
     with Study.open(study, None, workers) as opened:
         if after is not None:
             found = compare_with(opened, after, Bars(), recipe=recipe, out=out_dir, comparing=comparing)

@@ -38,12 +38,20 @@ class Comparing:
     Attributes:
         episodes: For each variation, before and after.
         nominal: With nothing changed, before and after.
+        scenes: Reset seeds of both policies, from the study's seed + this: others show whether what was chosen on some
+            scenes holds.
     """
 
     episodes: int = 10
     nominal: int = 50
+    scenes: int = REPAIR_SEED
 
     def __post_init__(self) -> None:
+        if self.scenes < REPAIR_SEED:
+            raise StudyError(
+                f"The scenes of a comparison are counted from {REPAIR_SEED} up, not from {self.scenes}: those below "
+                "are what the study learned from, verified or hunted on."
+            )
         if min(self.episodes, self.nominal) < 1:
             raise StudyError("A comparison takes at least one episode a variation and one nominal.")
 
@@ -73,7 +81,7 @@ def before_and_after(
     shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
     variations: list[tuple[Variation, Literal["known", "unseen", "nominal"], int]] = [(NOMINAL, "nominal", 0)]
     variations += [(one.variation, one.group, shown.get(one.variation, 0)) for one in pool]
-    first = study.config.rollouts.seed + REPAIR_SEED
+    first = study.config.rollouts.seed + comparing.scenes
     jobs = [
         Job(variation, first + i, "repair")
         for variation, group, _ in variations

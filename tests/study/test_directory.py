@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from faultfield.errors import StudyError
+from faultfield.rollouts.episode import Episode
 from faultfield.study import Study
+from faultfield.variations import NOMINAL
 
 FILE = """
 policy: {type: "tests.toy:PointPolicy", chunk: 2}
@@ -47,3 +49,17 @@ def test_a_directory_is_the_study_of_one_policy(file: Path) -> None:
     directory = Study.open(file).directory
     with pytest.raises(StudyError, match="give the study's file"):
         Study.open(directory, policy="tests.toy:PointPolicy")
+
+
+def test_a_misspelt_policy_leaves_nothing_that_is_in_the_way(file: Path) -> None:
+    out = file.parent / "out"
+    with pytest.raises(StudyError, match="cannot be imported"):
+        Study.open(file, out, policy="no:Thing")
+    assert not out.exists()
+    misspelt = Study.open(file, out, policy="nowhere")
+    assert len(misspelt.ledger) == 0
+    mended = Study.open(file, out)
+    mended.ledger.append(Episode(NOMINAL, 0, True, 5, mended.identity["policy"], "here", "known"))
+    with pytest.raises(StudyError, match="a study of another policy"):
+        Study.open(file, out, policy="nowhere")
+    assert Study.open(file, out).identity == mended.identity

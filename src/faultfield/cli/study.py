@@ -12,7 +12,7 @@ StudyPath = Annotated[Path, typer.Argument(help="A study file (.yaml), or the di
 StudyDirectory = Annotated[Path, typer.Argument(help="The directory of a study that was run.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Directory of the study; by default runs/<name of the study file>, and of --policy."),
+    typer.Option("--out", help="Directory of the study; by default runs/STUDY, or runs/STUDY-POLICY with --policy."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
 Variations = Annotated[

@@ -17,7 +17,7 @@ from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.study.config import StudyConfig, variations_of
 from faultfield.variations import Variation, VariationSpace
 
-STUDY_FILE = "study.yaml"
+STUDY_FILE, LEDGER = "study.yaml", "ledger"
 
 
 class Study:
@@ -125,7 +125,7 @@ class Study:
     @cached_property
     def ledger(self) -> Ledger:
         """The episodes."""
-        return Ledger(self.directory / "ledger", create=True)
+        return Ledger(self.directory / LEDGER, create=True)
 
     @property
     def space(self) -> VariationSpace:
@@ -159,16 +159,25 @@ class Study:
             raise StudyError(f"{self.directory / 'stamps.json'} is damaged; delete it and run again.") from error
         return dict(stamps)
 
+    def _begun(self) -> bool:
+        directory = self.directory / LEDGER
+        if not directory.exists():
+            return False
+        with Ledger(directory) as ledger:
+            return len(ledger) > 0
+
     def _check_identity(self) -> None:
-        file = self.directory / "identity.json"
+        # Names that cannot be imported are told before anything is written.
+        own, file = self.identity, self.directory / "identity.json"
         if not file.exists():
             return
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise StudyError(f"{file} is damaged; choose another --out.") from error
-        for what, fingerprint in self.identity.items():
-            if found.get(what) != fingerprint:
+        for what, fingerprint in own.items():
+            # Before the first episode nothing is lost: a misspelt checkpoint may be mended in the same place.
+            if found.get(what) != fingerprint and self._begun():
                 raise StudyError(
                     f"{self.directory} holds a study of another {what} ({found.get(what)}, now {fingerprint}); "
                     "choose another --out, or delete the directory."

@@ -1,5 +1,6 @@
 """A plan is kept, and another one is not written over it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def test_what_was_settled_is_read_back_and_may_be_settled_again(tmp_path: Path) 
     assert Plan.read(tmp_path, SPACE) == PLAN
     PLAN.settle(tmp_path)
     assert (tmp_path / PLAN_FILE).read_bytes() == before
+
+
+def test_a_plan_from_before_the_original_was_kept_is_gone_on_with(tmp_path: Path) -> None:
+    told = PLAN.to_json()
+    del told["original"]
+    (tmp_path / PLAN_FILE).write_text(json.dumps(told))
+    replace(PLAN, original="of this file").settle(tmp_path)
+    assert Plan.read(tmp_path, SPACE).original is None
 
 
 def test_another_plan_is_refused_and_says_what_differs(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ class Plan:
         if not file.exists():
             files.write_text(file, json.dumps(own, indent=2, ensure_ascii=False) + "\n")
             return
-        found = read_json(file)
+        # A plan from before this was kept does not say.
+        found = {"original": own["original"], **read_json(file)}
         if found != json.loads(json.dumps(own)):
             was, now = found.get("recipe", {}), own["recipe"]
             differ = [f"{name} {was.get(name)}, now {now[name]}" for name in now if was.get(name) != now[name]]

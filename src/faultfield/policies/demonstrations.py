@@ -42,7 +42,7 @@ class Demonstrations:
     @property
     def count(self) -> int:
         """How many the expert gave: those that were pictured under several looks count once."""
-        again = sum(int(entry["takes"]) - int(entry["episodes"]) for entry in self.recipe if "takes" in entry)
+        again = sum(_takes(entry) - int(entry["episodes"]) for entry in self.recipe if "looks" in entry)
         return int(self.episodes.max()) + 1 - again
 
     def save(self, path: str | Path) -> None:
@@ -111,3 +111,8 @@ class Demonstrations:
             tuple(entry for p in parts for entry in p.recipe),
             np.concatenate(truths) if told else None,
         )
+
+
+def _takes(entry: Mapping[str, Any]) -> int:
+    """How often its demonstrations are pictured; files from before this was told have every look of each."""
+    return int(entry.get("takes", int(entry["episodes"]) * (1 + int(entry["looks_each"]))))

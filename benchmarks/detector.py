@@ -161,10 +161,11 @@ class Kept:
             self._read = len(self.seen)
 
 
-def made_from(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What scores depend on beside the variant and the seed."""
+def made_from(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What scores depend on beside the seed."""
     weights = arguments.eyes / "model.safetensors"
     return {
+        "variant": json.loads(json.dumps(vars(VARIANTS[name]))),
         "settings": dict(arguments.settings),
         "data": hashlib.sha256((arguments.data / "info.json").read_bytes()).hexdigest(),
         "eyes": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else str(arguments.eyes),
@@ -182,10 +183,13 @@ def sizes(samples: Sequence[Sample]) -> dict[str, int]:
 
 def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str, Any]) -> None:
     """Train a variant and write its scores, where they are not there yet; all share what the frozen eyes saw."""
-    folder, of = arguments.runs / _folder(name, seed), made_from(arguments)
+    folder, of = arguments.runs / _folder(name, seed), made_from(name, arguments)
     if (folder / SCORES).is_file():
-        if (found := json.loads((folder / SCORES).read_text())).get("of") != of:
-            raise DetectorError(f"{folder} holds '{name}' with other data, eyes or settings; choose another --runs.")
+        if json.loads((folder / SCORES).read_text()).get("of") != of:
+            raise DetectorError(
+                f"{folder} holds '{name}' with other data, eyes or settings, or does not say with which; delete it, or "
+                "choose another --runs."
+            )
         return
     variant = VARIANTS[name]
     begun = time.process_time()

@@ -33,9 +33,8 @@ from faultfield.repair.plan import Recipe
 from faultfield.repair.result import Repair, Success
 from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study
-from faultfield.study.before_after import REPAIR_SEED, Comparing
+from faultfield.study.before_after import CHECKED, REPAIR_SEED, Comparing
 from faultfield.study.repair import repair
-from faultfield.study.rounds import CHECKED
 from pages import machine, tell
 from pages import run as run_program
 

@@ -64,8 +64,11 @@ def page(result: Mapping[str, Any], known: Sequence[Known], shown: Sequence[Rank
     """The page in Markdown."""
     nominal, detection, pairs = result["nominal"], result["detection"], result["pairs"]
     claims = "" if result["claimed"] else f" **Under {result['least']:.0%}: nothing is claimed of it.**"
-    spent = sum(info["episodes"] for info in result["rollouts"])
-    stages = "; ".join(f"{i['stage']} {i['episodes']} under {i['variations']}" for i in result["rollouts"])
+    # A diagnosis from before all were counted tells the least of a variation.
+    counts = [info["episodes"] or info["variations"] * info["per_variation"] for info in result["rollouts"]]
+    spent = sum(counts)
+    told = zip(result["rollouts"], counts, strict=True)
+    stages = "; ".join(f"{info['stage']} {count} under {info['variations']}" for info, count in told)
     return [
         f"# {result['task']}: where {result['policy']} fails", "",
         f"Policy {result['fingerprint']}, estimator `{result['estimator']}`, seed {result['seed']}. Nominal success "

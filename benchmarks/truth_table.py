@@ -94,7 +94,7 @@ def collected(
         ledger = Ledger(directory / "ledger")
         for episode in ledger.iterate(None, *study.identity.values(), load="none"):
             rolled.setdefault((episode.variation, episode.seed), episode)
-        for episode in ledger.iterate(stage="expert", load="none"):
+        for episode in stages.control_episodes(study, "expert", ledger):
             expert.setdefault((episode.variation, episode.seed), episode)
     found = dict(failed_of(rolled.values()))
     for file in counts:

@@ -116,10 +116,10 @@ def test_reasons_are_scored_by_what_went_wrong() -> None:
 def test_reasons_of_failures_stand_apart_from_those_of_successes() -> None:
     kinds = {"slip": {"count": 2, "reason": 0.25}, "no_grasp": {"count": 1, "reason": 1.0}}
     seen = {**_result("armor", 0, "1 0")["test-seen"], "kinds": kinds}  # type: ignore[dict-item]
-    seen["episodes"] = {"right": "1 1 1 1 1", "reason": "0.5 0 1 1 0"}
+    seen["episodes"] = {"right": "1 1 1 1 1", "reason": "0.5 0 1 1 1"}
     results = [{**_result("armor", 0, "1 0"), "test-seen": seen}]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
-    assert "| armor | 0 | 0.50 | 0.50 |" in text
+    assert "| armor | 0 | 0.50 | 1.00 |" in text
 
 
 def test_scores_with_other_settings_are_not_taken_for_these(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_scores_with_other_settings_are_not_taken_for_these(tmp_path: Path) -> N
         (tmp_path / name).write_text("{}")
     given = {name: tmp_path / name for name in ("data", "eyes", "runs")}
     here = argparse.Namespace(**given, settings={"bf16": True})
-    kept = {"of": bench.made_from(here)}
+    kept = {"of": bench.made_from("armor", here)}
     (tmp_path / "runs/armor-0/scores.json").write_text(json.dumps(kept))
     bench.measure("armor", 0, here, {})
     with pytest.raises(DetectorError, match="with other data, eyes or settings"):

@@ -24,9 +24,9 @@ from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.study import Silent, Study
-from faultfield.study.before_after import PAGE, REPAIR_SEED, REPAIRS, RESULT, Comparing
+from faultfield.study.before_after import CHECK_SEED, CHECKED, PAGE, REPAIR_SEED, REPAIRS, RESULT, Comparing
 from faultfield.study.repair import Exported, compare_with, place, repair
-from faultfield.study.rounds import CHECK_SEED, CHECKED, CHECKPOINT, DEMONSTRATIONS
+from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS
 from tests.repair import toy
 
 FEW = Comparing(episodes=2, nominal=3)
@@ -375,6 +375,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
         (lambda: compare_with(study, str(tmp_path), Silent()), FaultfieldError, "not a VisualBC checkpoint"),
         (lambda: Comparing(0), StudyError, "at least one episode"),
         (lambda: Comparing(scenes=200_000), StudyError, "counted from 300000 up"),
+        (lambda: Comparing(10, 50, 349_990), StudyError, "between the rounds of a repair"),
     ):
         with pytest.raises(error, match=says):
             run()

@@ -96,7 +96,9 @@ def train(
         start = run.begin(model, read.items, shown, seed, captioning.sentences(sight))
         if sight is not None and not (path / run.ABOUT).is_file():
             run.open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
-        origin = {"model": model} if sight is None else {"model": model, "sight": str(sight), "eyes": repr(eyes)}
+        origin = {"model": model, "sight": None if sight is None else str(sight)}
+        if sight is not None and checkpoint.viewer_of(str(sight)) is None:
+            origin["eyes"] = repr(eyes)
         about = run.train(
             start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update, origin=origin
         )

@@ -59,7 +59,8 @@ def gather_again(
 ) -> None:
     """Gather the first demonstrations that a checkpoint was trained on once more, by its own recipe, into a file.
 
-    On the machine that made the checkpoint they come out bit for bit the same; killed, the gathering goes on.
+    On the machine that made the checkpoint they come out bit for bit the same (of those that a repair gathered under
+    variations, where none of these is left out for want of `most`); killed, the gathering goes on.
 
     Args:
         path: The `.npz` file to write.
@@ -86,7 +87,7 @@ def gather_again(
         part = path.with_name(f"{path.stem}.{number}{path.suffix}")
         before = done
         parts.append(
-            _load(part, recipe) or gather(
+            _load(part, recipe, count) or gather(
                 part, seed=recipe.get("seed", 0), noise=recipe.get("noise", 0.3),
                 pushed=recipe.get("pushed", 0.5), workers=workers, expert=recipe["expert"],
                 expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
@@ -136,11 +137,13 @@ def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgr
     return None if on_progress is None else lambda kept, _: on_progress(before + kept, total)
 
 
-def _load(path: Path, recipe: Mapping[str, Any]) -> Demonstrations | None:
+def _load(path: Path, recipe: Mapping[str, Any], count: int) -> Demonstrations | None:
     if not path.is_file():
         return None
     demos = Demonstrations.load(path)
-    return demos if demos.recipe[0].get("seed") == recipe.get("seed") else None
+    found = demos.recipe[0]
+    same = all(found.get(name) == recipe.get(name) for name in ("seed", "looks", "looks_each"))
+    return demos if same and found["episodes"] == count and ("under" in found) == ("under" in recipe) else None
 
 
 def _task(environment: str, arguments: Mapping[str, Any]) -> str:

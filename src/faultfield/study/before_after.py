@@ -25,6 +25,10 @@ from faultfield.variations import NOMINAL, Variation
 REPAIR_SEED = 300_000
 """Added to the study's seed: a comparison sees no scene that anything was learned from, verified or hunted on."""
 
+CHECK_SEED, CHECKED = REPAIR_SEED + 50_000, 3
+"""Added to the study's seed for what is rolled out between two rounds of a repair, and how many episodes of each
+variation that is: no scene of the comparison is among them."""
+
 REPAIRS = "repairs"
 """Folder of a study in which its repairs lie, with the ledger that they share."""
 
@@ -52,6 +56,8 @@ class Comparing:
                 f"The scenes of a comparison are counted from {REPAIR_SEED} up, not from {self.scenes}: those below "
                 "are what the study learned from, verified or hunted on."
             )
+        if CHECK_SEED - max(self.episodes, self.nominal) < self.scenes < CHECK_SEED + CHECKED:
+            raise StudyError(f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; take others.")
         if min(self.episodes, self.nominal) < 1:
             raise StudyError("A comparison takes at least one episode a variation and one nominal.")
 

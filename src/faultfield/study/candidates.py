@@ -9,9 +9,9 @@ from faultfield.variations import Variation
 
 
 def candidates(study: Study) -> list[Variation]:
-    """The unseen variations of the study file, and as many pairs as it asks for; none of them known.
+    """The unseen variations of the study file, and as many pairs as it asks for, without what is known.
 
-    What a hunt or a check with `--keep` rolled out is known, too: it was learned from.
+    What a hunt or a check with `--keep` rolled out is known, too; no pair is drawn in its place.
 
     Raises:
         LedgerError: Nothing was collected yet.

@@ -20,18 +20,12 @@ from faultfield.rollouts.pool import cores
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.search.sobol import SobolSearch
-from faultfield.study.before_after import REPAIR_SEED, REPAIRS, rolled
+from faultfield.study.before_after import CHECK_SEED, CHECKED, REPAIRS, rolled
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.variations import NOMINAL, Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
-
-CHECKED = 3
-"""Episodes between two rounds, of each variation that failed before."""
-
-CHECK_SEED = REPAIR_SEED + 50_000
-"""Added to the study's seed for these: no scene of the comparison is among them."""
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,8 @@ def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> No
         train(pockets.model(), corrected, QUICK, tmp_path, accelerator=_cpu(QUICK))
     with pytest.raises(CheckpointError, match="trained otherwise"):
         train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK), origin={"model": "another"})
+    with pytest.raises(CheckpointError, match="trained otherwise"):
+        train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK), store="float16")
 
 
 def test_what_a_frozen_tower_saw_serves_another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

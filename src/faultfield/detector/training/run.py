@@ -85,6 +85,7 @@ def train(
         "failed": sum(bool(sample.failed) for sample in samples),
         "digest": _digest(samples, model.viewer),
         "origin": dict(origin or {}),
+        "store": store,
     }
     if (finished := _finished(out, about)) is not None:
         return finished
@@ -195,6 +196,8 @@ def open_eyes(
         out = None if work is None else Path(work) / "captions"
         captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
     if work is not None and accelerator.is_main_process:
+        # What is written last says of what these eyes are: until then, of nothing.
+        (Path(work) / SIGHT).unlink(missing_ok=True)
         checkpoint.save(model, Path(work) / EYES)
         about = {"of": of, "measured": measured}
         files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
@@ -321,6 +324,15 @@ def _adapters(backbone: Any, lora: LoraConfig) -> Any:
     return peft.get_peft_model(backbone, settings)
 
 
+def _same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a training was this one; those from before `eyes` and `store` were told apart do not say of which eyes."""
+    origin = dict(found.get("origin", {}))
+    told = {**found, "store": found.get("store", origin.pop("store", None))}
+    if "eyes" in wanted["origin"]:
+        origin.setdefault("eyes", wanted["origin"]["eyes"])
+    return all({**told, "origin": origin}.get(key) == value for key, value in wanted.items())
+
+
 def _finished(out: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a training that is over wrote; None where there is none.
 
@@ -335,6 +347,6 @@ def _finished(out: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     except ValueError as error:
         raise CheckpointError(f"{file} is damaged; delete it or choose another directory.") from error
     wanted = json.loads(json.dumps(about))
-    if not isinstance(found, dict) or any(found.get(key) != value for key, value in wanted.items()):
+    if not isinstance(found, dict) or not _same(found, wanted):
         raise CheckpointError(f"{out} holds a detector that was trained otherwise; choose another directory.")
     return found

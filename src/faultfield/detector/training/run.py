@@ -325,7 +325,7 @@ def _adapters(backbone: Any, lora: LoraConfig) -> Any:
 
 
 def _same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a training was this one; those from before `eyes` and `store` were told apart do not say of which eyes."""
+    """Whether a training was this one; one from before `eyes` and `store` stood apart does not say of which eyes."""
     origin = dict(found.get("origin", {}))
     told = {**found, "store": found.get("store", origin.pop("store", None))}
     if "eyes" in wanted["origin"]:

@@ -35,6 +35,7 @@ from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
 from faultfield.detector.training import captioning, run
 from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.eyes import open_eyes
 from faultfield.detector.training.schedule import CONDITIONED, ONLINE, WARM_UP, phases
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
@@ -245,7 +246,7 @@ def beginning(eyes: Path, samples: Sequence[Sample], seed: int, accelerator: Any
     if (eyes / checkpoint.SETTINGS).is_file():
         return run.begin(str(eyes), samples, {}, seed)
     model = run.begin("pocket", samples, {}, seed, captioning.sentences(eyes))
-    run.open_eyes(model, eyes, SightConfig(seed=seed), accelerator)
+    open_eyes(model, eyes, SightConfig(seed=seed), accelerator)
     return model
 
 

@@ -67,6 +67,7 @@ def train(
     from faultfield.detector.data import looked_at, read_labelled
     from faultfield.detector.training import captioning, run
     from faultfield.detector.training.config import TrainingConfig
+    from faultfield.detector.training.eyes import open_eyes
     from faultfield.detector.training.sight import SightConfig
     from faultfield.detector.views import Viewer
 
@@ -95,7 +96,7 @@ def train(
         accelerator = run.make_accelerator(config)
         start = run.begin(model, read.items, shown, seed, captioning.sentences(sight))
         if sight is not None and not (path / run.ABOUT).is_file():
-            run.open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
+            open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
         origin = {"model": model, "sight": None if sight is None else str(sight)}
         if sight is not None and checkpoint.viewer_of(str(sight)) is None:
             origin["eyes"] = repr(eyes)

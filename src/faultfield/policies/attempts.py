@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from faultfield import files
 
 
+def no_looks() -> NDArray[np.uint8]:
+    """Pictures under no other variation."""
+    return np.empty((0, 0, 0, 0, 3), np.uint8)
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One try of the expert at the task.
@@ -32,12 +37,7 @@ class Attempt:
     states: NDArray[np.float32]
     actions: NDArray[np.float32]
     truths: NDArray[np.float32]
-    looks: NDArray[np.uint8] = field(default_factory=lambda: Attempt.no_looks())
-
-    @staticmethod
-    def no_looks() -> NDArray[np.uint8]:
-        """Pictures under no other variation."""
-        return np.empty((0, 0, 0, 0, 3), np.uint8)
+    looks: NDArray[np.uint8] = field(default_factory=no_looks)
 
 
 class AttemptStore:

@@ -22,7 +22,7 @@ from faultfield.envs.base import (
     images_of,
 )
 from faultfield.errors import PolicyError
-from faultfield.policies.attempts import Attempt, AttemptStore
+from faultfield.policies.attempts import Attempt, AttemptStore, no_looks
 from faultfield.policies.base import Policy, check_actions, load_policy
 from faultfield.variations import NOMINAL
 
@@ -109,7 +109,7 @@ class Demonstrator:
             [self._env.observe(snapshot, space.seen_as(own, self._looks[k]))[picture] for snapshot in snapshots]
             for k in drawn
         ]
-        return np.array(seen) if seen else Attempt.no_looks()
+        return np.array(seen) if seen else no_looks()
 
     def _find_picture(self, observation: Observation) -> str:
         there = images_of(observation)

@@ -79,10 +79,8 @@ class Study:
             raise StudyError(f"There is no study at {path}; give a study file (.yaml) or a study's directory.")
         config, name = StudyConfig.read(path), path.stem
         if policy is not None:
-            config, name = (
-                config.of_policy(policy),
-                f"{name}-{Path(policy.rpartition(':')[2]).name.removesuffix('.pth')}",
-            )
+            config = config.of_policy(policy)
+            name += "-" + Path(policy.rpartition(":")[2]).name.removesuffix(".pth")
         return cls(config, out if out is not None else Path("runs") / name, workers)
 
     def __enter__(self) -> Self:

@@ -109,7 +109,8 @@ def control_episodes(study: Study, role: str, ledger: Ledger | None = None) -> l
     if control(study, role) is None:
         return []
     who, where = control_spec(study, role).fingerprint, _control_env(study).fingerprint
-    return (ledger or study.ledger).episodes(role, who, where, load="none")
+    # One without episodes is false.
+    return (study.ledger if ledger is None else ledger).episodes(role, who, where, load="none")
 
 
 def _control_env(study: Study) -> EnvSpec:

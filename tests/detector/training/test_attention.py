@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from faultfield.detector.training import attention, run
+from faultfield.detector.training import attention, eyes
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
@@ -71,10 +71,10 @@ def test_a_tower_that_learns_to_see_in_bfloat16_attends_in_float32(
         attends.append(tower.config._attn_implementation)  # type: ignore[union-attr]
         return {}
 
-    monkeypatch.setattr(run, "pretrain", pretrain)
-    monkeypatch.setattr(run.SightData, "load", lambda path: None)
-    monkeypatch.setattr(run.captioning, "scenes", lambda path: [])
+    monkeypatch.setattr(eyes, "pretrain", pretrain)
+    monkeypatch.setattr(eyes.SightData, "load", lambda path: None)
+    monkeypatch.setattr(eyes.captioning, "scenes", lambda path: [])
     cpu = torch.device("cpu")
     for precision in ("no", "bf16"):
-        run.open_eyes(pockets.model(), tmp_path, SightConfig(), SimpleNamespace(mixed_precision=precision, device=cpu))
+        eyes.open_eyes(pockets.model(), tmp_path, SightConfig(), SimpleNamespace(mixed_precision=precision, device=cpu))
     assert attends == ["sdpa", attention.NAME]

@@ -11,10 +11,11 @@ from faultfield.detector.training import captioning
 from faultfield.detector.training.captioning import Scene, caption
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.course import CAPTIONS_AT_ONCE, SampleCourse
+from faultfield.detector.training.eyes import open_eyes
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
-from faultfield.detector.training.run import make_accelerator, open_eyes
+from faultfield.detector.training.run import make_accelerator
 from faultfield.detector.training.sight import SightConfig
 from faultfield.errors import CheckpointError
 from faultfield.faults.captions import captions

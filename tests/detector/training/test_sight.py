@@ -8,7 +8,8 @@ import torch
 
 from faultfield.detector import checkpoint
 from faultfield.detector.training.config import TrainingConfig
-from faultfield.detector.training.run import make_accelerator, open_eyes
+from faultfield.detector.training.eyes import open_eyes
+from faultfield.detector.training.run import make_accelerator
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.errors import CheckpointError, DetectorError

@@ -13,6 +13,12 @@ NAME = "float32_sdpa"
 """What transformers knows it by."""
 
 
+def attend(backbone: Any, bf16: bool, device: str) -> None:
+    """Let a model attend in the type that is faster on this kind of device, in place."""
+    if bf16 and device == "cpu":
+        use_float32(backbone)
+
+
 def use_float32(backbone: Any) -> None:
     """Let a model of transformers attend in float32, in place; its other computations stay as they are."""
     from transformers import AttentionInterface

@@ -5,7 +5,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,17 @@ from faultfield import files
 from faultfield.detector import checkpoint, pocket
 from faultfield.detector.data import Sample
 from faultfield.detector.model import ArmorModel
-from faultfield.detector.training import captioning
-from faultfield.detector.training.attention import use_float32
+from faultfield.detector.training.attention import attend
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Progress, Step
-from faultfield.detector.training.sight import SightConfig, pretrain
-from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError, SetupError
 from faultfield.faults.wording import success_reasons
 
 ABOUT = "training.json"
 """What a detector was trained with, written last."""
-
-EYES, SIGHT = "eyes", "sight.json"
-"""What `open_eyes` leaves: the model, and what was measured of it, written last."""
 
 _WORK = "training"
 
@@ -147,98 +140,6 @@ def begin(
     return checkpoint.wrap(name, viewer=Viewer.from_json(dict(view)), seed=seed)
 
 
-def open_eyes(
-    model: ArmorModel,
-    sight: str | Path,
-    config: SightConfig,
-    accelerator: Any,
-    work: str | Path | None = None,
-    on_progress: Progress | None = None,
-) -> Mapping[str, float]:
-    """Teach a model to see, in place; or take another detector's vision tower.
-
-    First its tower learns as `sight.pretrain` does, then its language from captions of the same pictures, where there
-    are any. What was taught so before, from the same beginning, is not taught again.
-
-    Args:
-        model: Whose tower it is.
-        sight: A data directory, a file of `SightData`, or a detector's directory: then its tower is taken.
-        config: How it is pretrained.
-        accelerator: `accelerate.Accelerator`.
-        work: Directory for checkpoints; what was measured is left there as `sight.json`, with what it was measured of,
-            and the model, which has learned nothing else, as the detector `eyes`, which other trainings can begin with.
-        on_progress: Told what is done.
-
-    Returns:
-        What `sight.pretrain` measured; nothing where the tower was taken.
-
-    Raises:
-        DetectorError: Pictures that cannot be learned from.
-        CheckpointError: A damaged checkpoint, or a tower of another shape.
-    """
-    tower = model.core.model.visual
-    if (Path(sight) / checkpoint.SETTINGS).is_file():
-        try:
-            tower.load_state_dict(checkpoint.load(sight).core.model.visual.state_dict())
-        except RuntimeError as error:
-            raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
-        return {}
-    _attend(model, accelerator.mixed_precision == "bf16", accelerator.device.type)
-    data, told = SightData.load(sight), captioning.scenes(sight) if config.captions else ()
-    of = ""
-    if work is not None:
-        of = _taught(model, data, told, (asdict(config), accelerator.mixed_precision))
-        if (found := _opened(model, Path(work), of)) is not None:
-            return found
-    patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
-    measured = pretrain(tower, patches, width, data, config, accelerator, work, on_progress)
-    if told:
-        out = None if work is None else Path(work) / "captions"
-        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
-    if work is not None and accelerator.is_main_process:
-        # What is written last says of what these eyes are: until then, of nothing.
-        (Path(work) / SIGHT).unlink(missing_ok=True)
-        checkpoint.save(model, Path(work) / EYES)
-        about = {"of": of, "measured": measured}
-        files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
-    return measured
-
-
-def _taught(model: ArmorModel, data: SightData, told: Sequence[captioning.Scene], settings: Any) -> str:
-    """Sixteen hexadecimal digits of all that eyes are made of: the model before, pictures, captions and settings."""
-    lessons = [(scene.sample.id, scene.sample.instruction, scene.captions) for scene in told]
-    digest = hashlib.sha256(repr((settings, data.digest, lessons)).encode())
-    for name, value in sorted(model.core.state_dict().items()):
-        digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _opened(model: ArmorModel, work: Path, of: str) -> Mapping[str, float] | None:
-    """Take the eyes that were made so before, in place, and what was measured of them; None where there are none."""
-    try:
-        about = json.loads((work / SIGHT).read_text(encoding="utf-8"))
-        if about["of"] != of:
-            return None
-        measured: Mapping[str, float] = about["measured"]
-        model.core.load_state_dict(checkpoint.load(work / EYES).core.state_dict())
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, CheckpointError):
-        return None
-    return measured
-
-
-def _captioning(config: SightConfig) -> TrainingConfig:
-    # Four captions of a sample are learned at once, in larger batches than verdicts.
-    return TrainingConfig(
-        method="captions",
-        warm_up_epochs=config.captions,
-        batch=32,
-        lr=1e-3,
-        dense_share=None,
-        balanced=False,
-        seed=config.seed,
-    )
-
-
 def _sentences(samples: Sequence[Sample]) -> list[str]:
     """What a pocket model will read and say."""
     asked = dict.fromkeys(sample.instruction for sample in samples)
@@ -295,16 +196,10 @@ def adapt(model: ArmorModel, config: TrainingConfig, device: str) -> None:
     model.core.model.visual.requires_grad_(not config.freeze_vision)
     # Plain fine-tuning never asks the head, and processes that share a model must use all that they train.
     model.head.requires_grad_(config.method == "armor")
-    _attend(model, config.bf16, device)
+    attend(model.core, config.bf16, device)
     if config.checkpointing:
         enable = getattr(model.core, "activation_checkpointing_enable", model.core.gradient_checkpointing_enable)
         enable({"use_reentrant": False})
-
-
-def _attend(model: ArmorModel, bf16: bool, device: str) -> None:
-    """Attend in the type that is faster on this kind of device."""
-    if bf16 and device == "cpu":
-        use_float32(model.core)
 
 
 def merge(model: ArmorModel) -> None:

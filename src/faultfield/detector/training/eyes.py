@@ -1,0 +1,114 @@
+"""What a small model learns before it is asked for a verdict: to see, and to say what it sees."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from faultfield import files
+from faultfield.detector import checkpoint
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.training import captioning
+from faultfield.detector.training.attention import attend
+from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.loop import Progress
+from faultfield.detector.training.sight import SightConfig, pretrain
+from faultfield.detector.training.sight_data import Patches, SightData
+from faultfield.errors import CheckpointError
+
+EYES, SIGHT = "eyes", "sight.json"
+"""What `open_eyes` leaves: the model, and what was measured of it, written last."""
+
+
+def open_eyes(
+    model: ArmorModel,
+    sight: str | Path,
+    config: SightConfig,
+    accelerator: Any,
+    work: str | Path | None = None,
+    on_progress: Progress | None = None,
+) -> Mapping[str, float]:
+    """Teach a model to see, in place; or take another detector's vision tower.
+
+    First its tower learns as `sight.pretrain` does, then its language from captions of the same pictures, where there
+    are any. What was taught so before, from the same beginning, is not taught again.
+
+    Args:
+        model: Whose tower it is.
+        sight: A data directory, a file of `SightData`, or a detector's directory: then its tower is taken.
+        config: How it is pretrained.
+        accelerator: `accelerate.Accelerator`.
+        work: Directory for checkpoints; what was measured is left there as `sight.json`, with what it was measured of,
+            and the model, which has learned nothing else, as the detector `eyes`, which other trainings can begin with.
+        on_progress: Told what is done.
+
+    Returns:
+        What `sight.pretrain` measured; nothing where the tower was taken.
+
+    Raises:
+        DetectorError: Pictures that cannot be learned from.
+        CheckpointError: A damaged checkpoint, or a tower of another shape.
+    """
+    tower = model.core.model.visual
+    if (Path(sight) / checkpoint.SETTINGS).is_file():
+        try:
+            tower.load_state_dict(checkpoint.load(sight).core.model.visual.state_dict())
+        except RuntimeError as error:
+            raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
+        return {}
+    attend(model.core, accelerator.mixed_precision == "bf16", accelerator.device.type)
+    data, told = SightData.load(sight), captioning.scenes(sight) if config.captions else ()
+    of = ""
+    if work is not None:
+        of = _taught(model, data, told, (asdict(config), accelerator.mixed_precision))
+        if (found := _opened(model, Path(work), of)) is not None:
+            return found
+    patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
+    measured = pretrain(tower, patches, width, data, config, accelerator, work, on_progress)
+    if told:
+        out = None if work is None else Path(work) / "captions"
+        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
+    if work is not None and accelerator.is_main_process:
+        # What is written last says of what these eyes are: until then, of nothing.
+        (Path(work) / SIGHT).unlink(missing_ok=True)
+        checkpoint.save(model, Path(work) / EYES)
+        about = {"of": of, "measured": measured}
+        files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
+    return measured
+
+
+def _taught(model: ArmorModel, data: SightData, told: Sequence[captioning.Scene], settings: Any) -> str:
+    """Sixteen hexadecimal digits of all that eyes are made of: the model before, pictures, captions and settings."""
+    lessons = [(scene.sample.id, scene.sample.instruction, scene.captions) for scene in told]
+    digest = hashlib.sha256(repr((settings, data.digest, lessons)).encode())
+    for name, value in sorted(model.core.state_dict().items()):
+        digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _opened(model: ArmorModel, work: Path, of: str) -> Mapping[str, float] | None:
+    """Take the eyes that were made so before, in place, and what was measured of them; None where there are none."""
+    try:
+        about = json.loads((work / SIGHT).read_text(encoding="utf-8"))
+        if about["of"] != of:
+            return None
+        measured: Mapping[str, float] = about["measured"]
+        model.core.load_state_dict(checkpoint.load(work / EYES).core.state_dict())
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, CheckpointError):
+        return None
+    return measured
+
+
+def _captioning(config: SightConfig) -> TrainingConfig:
+    # Four captions of a sample are learned at once, in larger batches than verdicts.
+    return TrainingConfig(
+        method="captions",
+        warm_up_epochs=config.captions,
+        batch=32,
+        lr=1e-3,
+        dense_share=None,
+        balanced=False,
+        seed=config.seed,
+    )

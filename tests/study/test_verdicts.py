@@ -69,6 +69,17 @@ def test_counts_and_the_commonest_claim_in_the_words_of_the_surest(study: Any) -
     assert found.detector.low < 4 / 7 < found.detector.high
 
 
+def test_a_reason_that_names_a_fault_is_told_before_commoner_ones_that_name_none(study: Any) -> None:
+    for seed, (chance, reason) in enumerate(
+        [(0.9, DONE), (0.8, DONE), (0.99, "The y was done as asked."), (0.7, OPEN)]
+    ):
+        add(study, BLUE, seed, False, judged(chance, reason))
+    add(study, RED, 0, False, judged(0.9, DONE))
+    found = heard(study).verdicts
+    assert (found[BLUE.key].reason, found[BLUE.key].alike, found[BLUE.key].seed) == (OPEN, 1, 3)
+    assert (found[RED.key].reason, found[RED.key].alike) == (DONE, 1)
+
+
 def test_only_the_newest_verdict_on_an_episode_counts(study: Any) -> None:
     add(study, BLUE, 0, False, judged(0.2, DONE))
     (episode,) = study.ledger.episodes()

@@ -56,7 +56,7 @@ class Verdicts(Entry):
     alarms: int = Field(ge=0)
     """How many successes it called failures."""
     reason: str | None = None
-    """Its reason: of the failures that it found the commonest claim, in the words of the one it was surest of."""
+    """Its reason: of the failures that it found the commonest claim of a fault (else of any), in its surest words."""
     alike: int = Field(default=0, ge=0)
     """How many of the failures that it found have a reason with the same claim."""
     failure_probability: float | None = Field(default=None, ge=0, le=1)

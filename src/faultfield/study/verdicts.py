@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faultfield.diagnosis.result import DetectorInfo, Diagnosis, Verdicts
-from faultfield.faults.claims import Claim, parse
+from faultfield.faults.claims import SUCCESS, Claim, parse
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.judgements import Judgement
 from faultfield.study.directory import Study
@@ -90,7 +90,10 @@ def _counts(judged: Sequence[Judged]) -> dict[str, int]:
 
 
 def _telling(judged: Sequence[Judged]) -> list[Judged]:
-    """The failures that were found with the commonest claim, the surest first; of claims as common, the surer."""
+    """The failures that were found with the commonest claim, the surest first; of claims as common, the surer.
+
+    A reason that names no fault explains none: it is told only where no other is.
+    """
     groups: dict[Claim | str, list[Judged]] = defaultdict(list)
     for episode, judgement in judged:
         if not episode.success and judgement.verdict.failed:
@@ -100,4 +103,10 @@ def _telling(judged: Sequence[Judged]) -> list[Judged]:
             groups[reason if claim == Claim() else claim].append((episode, judgement))
     for group in groups.values():
         group.sort(key=lambda each: -each[1].verdict.failure_probability)
-    return max(groups.values(), key=lambda g: (len(g), g[0][1].verdict.failure_probability), default=[])
+    return max(groups.values(), key=_weight, default=[])
+
+
+def _weight(alike: Sequence[Judged]) -> tuple[bool, int, float]:
+    """Of reasons that claim the same: whether they name a fault, how many they are, how sure the surest is."""
+    surest = alike[0][1].verdict
+    return parse(surest.reason).kind not in (None, SUCCESS), len(alike), surest.failure_probability

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +11,9 @@ from faultfield.envs._metaworld_factors import ModelVariations
 from faultfield.envs._metaworld_model import build
 from faultfield.envs._metaworld_tasks import TASKS as _TASKS
 from faultfield.envs._metaworld_tasks import task_named
+from faultfield.envs._mujoco import OTHERS, MujocoEnv
 from faultfield.envs._render import Renderer
-from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Snapshot, VariableEnv
+from faultfield.envs.base import PRIVILEGED, STATE, Snapshot
 from faultfield.errors import EnvError
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
@@ -34,7 +34,7 @@ GOAL = slice(36, 39)
 """Where the object shall be (of `reach-v3`: the hand), metres."""
 
 
-class Metaworld(VariableEnv):
+class Metaworld(MujocoEnv):
     """A metaworld task: a Sawyer arm whose hand is moved along x, y and z, at 80 Hz.
 
     Actions: (4,) in −1–1: three position deltas of the hand (1 is 0.01 m), the gripper (−1 opens, 1 closes).
@@ -78,12 +78,8 @@ class Metaworld(VariableEnv):
         fast: bool = True,
     ) -> None:
         self.task = task_named(task)
-        self._horizon = self.task.horizon if horizon is None else horizon
-        if size < 8 or self._horizon < 1:
-            raise EnvError(f"The size must be at least 8 and the horizon 1, not {size} and {self._horizon}.")
+        super().__init__(camera, size, self.task.horizon if horizon is None else horizon, fast, images)
         self.instruction, self.objects = self.task.instruction, self.task.objects
-        self.render_mode = "rgb_array"
-        self._camera, self._size, self._fast, self._images = camera, size, fast, images
         self._inner = build(self.task)
         # metaworld's own end of an episode must not come before ours.
         self._inner.max_path_length = self._horizon + 1
@@ -95,17 +91,9 @@ class Metaworld(VariableEnv):
         self.variation_space = VariationSpace(self.task.factors(float(self._model.camera(camera).fovy[0])))
         self._remember_nominal()
         self._variations = ModelVariations(self._model, self.task, self.variation_space, camera)
-        self._renderer: Renderer | None = None
-        self._steps: int | None = None
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
-        spaces: dict[str, gymnasium.Space[Any]] = {
-            STATE: gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32),
-            PRIVILEGED: gymnasium.spaces.Box(-np.inf, np.inf, (39,), np.float32),
-        }
+        self._declare_spaces(actions=4, state=4, truth=39)
         if images:
-            spaces[IMAGE_PREFIX + camera] = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
             self._open_renderer()
-        self.observation_space = gymnasium.spaces.Dict(spaces)  # type: ignore[assignment]
 
     def _remember_nominal(self) -> None:
         import mujoco
@@ -157,19 +145,12 @@ class Metaworld(VariableEnv):
         Raises:
             EnvError: The action has another shape or is not finite, or no episode was begun.
         """
-        if self._steps is None:
-            raise EnvError("The episode has not begun or is over; call reset() before step().")
-        command = np.asarray(action, dtype=np.float32)
-        if command.shape != (4,) or not np.isfinite(command).all():
-            raise EnvError(f"An action is four finite numbers, not {action!r}.")
+        command = self._command(action, np.float32)
         self._previous = self._inner._prev_obs
         full, _, _, _, info = self._inner.step(np.clip(command, -1.0, 1.0))
-        self._steps += 1
         success = bool(info["success"])
-        truncated = not success and self._steps >= self._horizon
         observation = self._dressed(full, self._data)
-        if success or truncated:
-            self._steps = None
+        truncated = self._count_step(success)
         return observation, float(success), success, truncated, {"success": success}
 
     def snapshot(self) -> Snapshot:
@@ -178,13 +159,8 @@ class Metaworld(VariableEnv):
         `state`: MuJoCo's full integration state; `bodies` (nbody, 3) and `sites` (nsite, 3): where the episode has put
         what cannot move; `previous` (18,): the frame before; `goal` (3,).
         """
-        import mujoco
-
-        kind = mujoco.mjtState.mjSTATE_INTEGRATION
-        state = np.empty(mujoco.mj_stateSize(self._model, kind))
-        mujoco.mj_getState(self._model, self._data, state, kind)
         return {
-            "state": state,
+            "state": self._state(),
             "bodies": self._model.body_pos.copy(),
             "sites": self._model.site_pos.copy(),
             "previous": np.array(self._previous),
@@ -198,13 +174,8 @@ class Metaworld(VariableEnv):
             VariationError: The variation is not in this environment's space.
             EnvError: The snapshot is of another environment.
         """
-        running = self._variations.current
-        self._variations.apply(self.variation_space.validate(variation))
-        try:
-            with self._state_of(snapshot) as data:
-                return self._observe(data, snapshot["previous"], snapshot["goal"])
-        finally:
-            self._variations.apply(running)
+        with self._varied(variation), self._state_of(snapshot) as data:
+            return self._observe(data, snapshot["previous"], snapshot["goal"])
 
     def pictures(
         self, cameras: Sequence[str], size: int, snapshot: Snapshot | None = None
@@ -231,49 +202,19 @@ class Metaworld(VariableEnv):
         with self._state_of(snapshot) as data:
             return {camera: renderer.render(data, camera, size) for camera in cameras}
 
-    def render(self) -> NDArray[np.uint8]:
-        """The picture of the present state, uint8 (size, size, 3).
-
-        Raises:
-            EnvError: The environment was made without pictures.
-        """
-        if not self._images:
-            raise EnvError("This environment was made with images=False and has nothing to render with.")
-        return self._open_renderer().render(self._data)
-
-    def close(self) -> None:
-        """Free the render context."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
-
     @contextmanager
     def _state_of(self, snapshot: Snapshot) -> Iterator[Any]:
         """Data in the state of a snapshot, and for as long the model as it was then."""
-        import mujoco
-
-        model, kind = self._model, mujoco.mjtState.mjSTATE_INTEGRATION
-        state = np.ascontiguousarray(snapshot["state"], dtype=np.float64)
-        fits = state.shape == (mujoco.mj_stateSize(model, kind),)
+        model = self._model
         places = [np.asarray(snapshot.get(name, ())) for name in ("bodies", "sites")]
-        if not fits or [place.shape for place in places] != [model.body_pos.shape, model.site_pos.shape]:
-            raise EnvError("The snapshot was taken in another environment and cannot be pictured here.")
+        if [place.shape for place in places] != [model.body_pos.shape, model.site_pos.shape]:
+            raise EnvError(OTHERS)
         running = model.body_pos.copy(), model.site_pos.copy()
         model.body_pos[:], model.site_pos[:] = places
         try:
-            mujoco.mj_setState(model, self._scratch, state, kind)
-            self._derive(self._scratch)
-            yield self._scratch
+            yield self._recall(snapshot["state"])
         finally:
             model.body_pos[:], model.site_pos[:] = running
-
-    def _derive(self, data: Any) -> None:
-        """Positions, cameras and lights that follow from the state; nothing that the next physics step would read."""
-        import mujoco
-
-        mujoco.mj_kinematics(self._model, data)
-        mujoco.mj_comPos(self._model, data)
-        mujoco.mj_camlight(self._model, data)
 
     def _observe(self, data: Any, previous: NDArray[Any], goal: NDArray[Any]) -> dict[str, NDArray[Any]]:
         inner, running = self._inner, self._inner.data
@@ -286,13 +227,8 @@ class Metaworld(VariableEnv):
         return self._dressed(np.clip(full, space.low, space.high), data)
 
     def _dressed(self, full: NDArray[Any], data: Any) -> dict[str, NDArray[Any]]:
-        observation: dict[str, NDArray[Any]] = {
-            STATE: full[: OPENING + 1].astype(np.float32),
-            PRIVILEGED: full.astype(np.float32),
-        }
-        if self._images:
-            observation[IMAGE_PREFIX + self._camera] = self._open_renderer().render(data)
-        return observation
+        told = {STATE: full[: OPENING + 1].astype(np.float32), PRIVILEGED: full.astype(np.float32)}
+        return self._pictured(told, data)
 
     def _check_camera(self, camera: str) -> None:
         if camera not in self._cameras:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.envs._mesh import simplify_visual_meshes
+from faultfield.envs._mujoco import MujocoEnv
 from faultfield.envs._osc import ControlLoop
 from faultfield.envs._render import Renderer
 from faultfield.envs._robosuite_factors import ModelVariations
@@ -15,7 +15,7 @@ from faultfield.envs._robosuite_model import build
 from faultfield.envs._robosuite_tasks import TASKS as _TASKS
 from faultfield.envs._robosuite_tasks import task_named
 from faultfield.envs._robosuite_world import World
-from faultfield.envs.base import IMAGE_PREFIX, PRIVILEGED, STATE, Snapshot, VariableEnv
+from faultfield.envs.base import PRIVILEGED, STATE, Snapshot
 from faultfield.errors import EnvError
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
@@ -26,7 +26,7 @@ JOINT_NOISE = 0.02
 """Standard deviation of the arm's initial joint positions, radians, as in robosuite."""
 
 
-class Robosuite(VariableEnv):
+class Robosuite(MujocoEnv):
     """A robosuite task under an operational-space controller (OSC_POSE, 20 Hz).
 
     Actions: (7,) in −1–1: three position deltas (1 is 0.05 m), three rotation deltas (1 is 0.5 rad), the gripper (−1
@@ -84,18 +84,14 @@ class Robosuite(VariableEnv):
         images: bool = True,
     ) -> None:
         self.task = task_named(task)
-        self._horizon = self.task.horizon if horizon is None else horizon
+        super().__init__(camera, size, self.task.horizon if horizon is None else horizon, fast, images)
         if not self.task.nearest <= placement <= self.task.reach:
             raise EnvError(
                 f"The placement must be from {self.task.nearest:g} to {self.task.reach:g} m in {task}, not {placement}."
             )
-        if size < 8 or self._horizon < 1:
-            raise EnvError(f"The size must be at least 8 and the horizon 1, not {size} and {self._horizon}.")
         self.instruction, self.objects = self.task.instruction, self.task.objects
         self.variation_space = VariationSpace(self.task.factors)
-        self.render_mode = "rgb_array"
-        self._camera, self._size, self._placement = camera, size, placement
-        self._fast, self._images = fast, images
+        self._placement = placement
         self._robosuite = build(self.task, robot)
         self._model, self._data = self._robosuite.sim.model._model, self._robosuite.sim.data._data
         self._cameras = tuple(self._model.camera(i).name for i in range(self._model.ncam))
@@ -103,19 +99,10 @@ class Robosuite(VariableEnv):
         self._control = ControlLoop(self._robosuite)
         observed = self._find_camera(camera)
         self._variations = ModelVariations(self._model, self.task, self.variation_space, observed)
-        self._renderer: Renderer | None = None
         self._simplified = False
+        self._declare_spaces(actions=7, state=9, truth=self.task.truth_dim)
         if images:
             self._open_renderer()
-        self._steps: int | None = None
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
-        spaces: dict[str, gymnasium.Space[Any]] = {
-            STATE: gymnasium.spaces.Box(-np.inf, np.inf, (9,), np.float32),
-            PRIVILEGED: gymnasium.spaces.Box(-np.inf, np.inf, (self.task.truth_dim,), np.float32),
-        }
-        if images:
-            spaces[IMAGE_PREFIX + camera] = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
-        self.observation_space = gymnasium.spaces.Dict(spaces)  # type: ignore[assignment]
 
     def _find_references(self) -> None:
         import mujoco
@@ -167,29 +154,17 @@ class Robosuite(VariableEnv):
         Raises:
             EnvError: The action has another shape or is not finite, or no episode was begun.
         """
-        if self._steps is None:
-            raise EnvError("The episode has not begun or is over; call reset() before step().")
-        command = np.asarray(action, dtype=np.float64)
-        if command.shape != (7,) or not np.isfinite(command).all():
-            raise EnvError(f"An action is seven finite numbers, not {action!r}.")
+        command = self._command(action, np.float64)
         self._control.step(command)
         self._derive(self._data)
-        self._steps += 1
         success = self.task.success(self._world)
-        truncated = not success and self._steps >= self._horizon
         observation = self._observe(self._data, self._world)
-        if success or truncated:
-            self._steps = None
+        truncated = self._count_step(success)
         return observation, float(success), success, truncated, {"success": success}
 
     def snapshot(self) -> Snapshot:
         """The state of the physics now: `{"state": float64 (n,)}`, MuJoCo's full integration state."""
-        import mujoco
-
-        kind = mujoco.mjtState.mjSTATE_INTEGRATION
-        state = np.empty(mujoco.mj_stateSize(self._model, kind))
-        mujoco.mj_getState(self._model, self._data, state, kind)
-        return {"state": state}
+        return {"state": self._state()}
 
     def observe(self, snapshot: Snapshot, variation: Variation) -> dict[str, NDArray[Any]]:
         """The observation of a stored state under `variation`; the running episode is not disturbed.
@@ -198,12 +173,8 @@ class Robosuite(VariableEnv):
             VariationError: The variation is not in this environment's space.
             EnvError: The snapshot is of another environment.
         """
-        running = self._variations.current
-        self._variations.apply(self.variation_space.validate(variation))
-        try:
-            return self._observe(self._recall(snapshot), self._stored)
-        finally:
-            self._variations.apply(running)
+        with self._varied(variation):
+            return self._observe(self._recall(snapshot["state"]), self._stored)
 
     def pictures(
         self, cameras: Sequence[str], size: int, snapshot: Snapshot | None = None
@@ -223,28 +194,11 @@ class Robosuite(VariableEnv):
             SetupError: There is no OpenGL to render with.
         """
         found = {camera: self._find_camera(camera) for camera in cameras}
-        data = self._data if snapshot is None else self._recall(snapshot)
+        data = self._data if snapshot is None else self._recall(snapshot["state"])
         renderer = self._open_renderer()
         return {name: renderer.render(data, camera, size) for name, camera in found.items()}
 
-    def render(self) -> NDArray[np.uint8]:
-        """The picture of the present state, uint8 (size, size, 3).
-
-        Raises:
-            EnvError: The environment was made without pictures.
-        """
-        if not self._images:
-            raise EnvError("This environment was made with images=False and has nothing to render with.")
-        return self._open_renderer().render(self._data)
-
-    def close(self) -> None:
-        """Free the render context and the simulation."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
-
     def _open_renderer(self) -> Renderer:
-        """The renderer, made when the first picture is asked for: one context for all cameras and sizes."""
         if self._renderer is None:
             if self._fast and not self._simplified:
                 simplify_visual_meshes(self._model)
@@ -259,32 +213,10 @@ class Robosuite(VariableEnv):
             raise EnvError(f"{self.task.name} has no camera '{name}'; it has {', '.join(self._cameras)}.")
         return camera
 
-    def _recall(self, snapshot: Snapshot) -> Any:
-        """Data of our own in a stored state."""
-        import mujoco
-
-        kind = mujoco.mjtState.mjSTATE_INTEGRATION
-        state = np.ascontiguousarray(snapshot["state"], dtype=np.float64)
-        if state.shape != (mujoco.mj_stateSize(self._model, kind),):
-            raise EnvError("The snapshot was taken in another environment and cannot be pictured here.")
-        mujoco.mj_setState(self._model, self._scratch, state, kind)
-        self._derive(self._scratch)
-        return self._scratch
-
-    def _derive(self, data: Any) -> None:
-        """Positions, cameras and lights that follow from the state; nothing that the next physics step would read."""
-        import mujoco
-
-        mujoco.mj_kinematics(self._model, data)
-        mujoco.mj_comPos(self._model, data)
-        mujoco.mj_camlight(self._model, data)
-
     def _observe(self, data: Any, world: World) -> dict[str, NDArray[Any]]:
         hand, fingers = data.xquat[self._hand_body], data.qpos[self._fingers]
-        observation = {
+        told = {
             STATE: np.concatenate([world.gripper, hand[1:], hand[:1], fingers]).astype(np.float32),
             PRIVILEGED: self.task.truth(world).astype(np.float32),
         }
-        if self._images:
-            observation[IMAGE_PREFIX + self._camera] = self._open_renderer().render(data)
-        return observation
+        return self._pictured(told, data)

@@ -19,7 +19,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import detector_page
 import pages
+from detector_scores import by_episode, by_kind, by_task, rounds
+from detector_variants import TESTS, TRAINING, VARIANTS, Variant
 from faultfield import files
 from faultfield.detector import checkpoint, evaluation
 from faultfield.detector.baselines import FineTuned, load_baseline
@@ -40,61 +42,8 @@ from faultfield.detector.training.schedule import CONDITIONED, ONLINE, WARM_UP, 
 from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import DetectorError
-from faultfield.faults.claims import parse
-from faultfield.rollouts.verdict import Verdict
 
-TRAINING = ("train-sparse", "train-dense", "train-transfer")
-TRANSFER = ("train-sparse", "train-transfer")
-TESTS = ("test-seen", "test-unseen", "test-transfer")
 SCORES = "scores.json"
-INFERENCE_SEEDS = 4
-"""Of the rounds' table, as in the paper."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A way to train and to ask.
-
-    Attributes:
-        shares: Of the steps that the phases of Algorithm 1 have; None leaves it to the training's settings.
-        method: As in the training's settings; `none` is not trained at all.
-        rounds: How often it answers at most.
-        samples: How many answers it gives side by side, of which the surest counts.
-        splits: What it is trained on.
-        dense: Share of the other workspace's dense samples that it has.
-        like: Another variant that is trained just so, whose weights it takes.
-        agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
-    """
-
-    shares: tuple[float, float, float] | None = None
-    method: str = "armor"
-    rounds: int = 4
-    samples: int = 3
-    splits: tuple[str, ...] = TRAINING
-    dense: float = 1.0
-    like: str | None = None
-    agreeing: bool = False
-
-
-BASE: Mapping[str, Variant] = {
-    "zero-shot": Variant(method="none"),
-    "sft-d": Variant((1, 0, 0), method="sft-d"),
-    "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
-    "armor": Variant(),
-    "armor, agreeing": Variant(like="armor", agreeing=True),
-    "multitask prediction": Variant((1, 0, 0), rounds=1, samples=1),
-    "refinement only": Variant((1, 0, 0), like="multitask prediction"),
-    "offline imitation": Variant((0.66, 0.34, 0)),
-    "online imitation only": Variant((0, 0, 1 / 3)),
-}
-"""Those of Tables 1 and 2; without the online phase, the two others keep their proportion."""
-
-VARIANTS = BASE | {
-    f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
-    for share in (1, 0.5, 0.25, 0.1)
-    for name in ("sft-d", "sft-s+d", "armor")
-}
-"""And the paper's transfer setting, verdicts alone from one workspace, reasons from another (Table 7)."""
 
 
 def main() -> None:
@@ -287,60 +236,6 @@ def asked(variant: Variant, detector: Path) -> Any:
     if variant.method != "armor":
         return FineTuned(checkpoint.load(detector))
     return Refiner(checkpoint.load(detector), Refinement(variant.samples, variant.rounds, agreeing=variant.agreeing))
-
-
-def by_task(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
-    """Scores of all samples, and of each task's."""
-    groups = {"all": list(samples)}
-    for sample in samples:
-        groups.setdefault(sample.task, []).append(sample)
-    return {name: evaluation.score(group, verdicts).as_json() for name, group in groups.items()}
-
-
-def by_kind(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, float]]:
-    """Of the failures of each kind that reasons tell of: how many, and the mean score of the reasons given."""
-    groups: dict[str, list[Sample]] = {}
-    for sample in samples:
-        kind = parse(sample.reason).kind if sample.failed and sample.reason else None
-        if kind is not None:
-            groups.setdefault(kind, []).append(sample)
-    return {
-        kind: {"count": len(group), "reason": evaluation.score(group, verdicts).reason.value}
-        for kind, group in sorted(groups.items())
-    }
-
-
-def by_episode(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    """Of every sample in order, whether its detection is right, and the score of its reason; blanks between."""
-    scores = [evaluation.score([sample], verdicts) for sample in samples]
-    return {
-        "right": " ".join(f"{each.accuracy.value:.0f}" for each in scores),
-        "reason": " ".join(f"{each.reason.value:.3g}" for each in scores),
-    }
-
-
-def rounds(samples: Sequence[Sample], detector: Path) -> list[dict[str, Any]]:
-    """The best answer after each round, and the entropies of the round's surest, with several inference seeds."""
-    model, out = checkpoint.load(detector), []
-    for seed in range(INFERENCE_SEEDS):
-        how = Refinement(tolerance=-math.inf, seed=seed, rounds=5, agreeing=False)
-        verdicts = evaluation.judge(Refiner(model, how), samples).verdicts
-        for number in range(how.rounds):
-            upto = {key: _after(verdict, number, how) for key, verdict in verdicts.items()}
-            scores = evaluation.score(samples, upto).as_json()
-            entropies = {
-                name: sum(getattr(each.rounds[number], name) for each in verdicts.values()) / len(verdicts)
-                for name in ("detection_entropy", "reason_entropy")
-            }
-            out.append({"seed": seed, "round": number, **scores, **entropies})
-    return out
-
-
-def _after(verdict: Verdict, number: int, how: Refinement) -> Verdict:
-    """What would have been answered had round `number` been the last."""
-    seen = verdict.rounds[: number + 1]
-    best = min(range(len(seen)), key=lambda k: seen[k].detection_entropy + how.weight * seen[k].reason_entropy)
-    return Verdict.of(seen, best)
 
 
 def progress(name: str) -> Callable[[str, int, int], None]:

@@ -16,9 +16,7 @@ import math
 import os
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,216 +26,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from faultfield.detector import pocket
-from faultfield.detector.head import DetectionHead
 from faultfield.detector.model import ArmorModel
-from faultfield.detector.opening import Opening, Scribe
+from faultfield.detector.opening import Opening
 from faultfield.detector.packed import pack, unpack
 from faultfield.detector.prompts import NOTHING, Said
-from faultfield.detector.refine import Refiner
 from faultfield.detector.trajectories import Refinement
 from faultfield.detector.tree import ROOT, Tree
 from faultfield.detector.views import Video
-
-TASK = "Put the red cube into the blue bowl."
-SENTENCES = [TASK, "The gripper went too far to the left while approaching the cube.", "The robot succeeded."] * 2
-
-
-class NumberScribe(Scribe):
-    """Reasons as numbers: a random model says words that no tokenizer would give back as the same tokens."""
-
-    def __init__(self, processor: Any, core: Any) -> None:
-        super().__init__(processor, core)
-        self.ends = frozenset()
-
-    def reason(self, ids: Any) -> str:
-        """The ids themselves, as text."""
-        return " ".join(str(each) for each in ids)
-
-    def reason_ids(self, reason: str) -> tuple[int, ...]:
-        """The ids that `reason` wrote, and the end."""
-        return (*(int(each) for each in reason.split()), self.end)
-
-    def conditioning(self, said: Said) -> tuple[int, ...]:
-        """As ever, with the reason's own ids in place of its words."""
-        told = super().conditioning(Said(said.failed, None if said.reason is None else ""))
-        return (*told, *(int(each) for each in (said.reason or "").split()))
-
-
-def build(arguments: argparse.Namespace) -> ArmorModel:
-    """A model whose proportions are those of Qwen2.5-VL-3B."""
-    shape = pocket.Shape(
-        hidden=arguments.hidden,
-        layers=arguments.layers,
-        heads=arguments.hidden // 64,
-        key_heads=max(1, arguments.hidden // 512),
-        inner=arguments.hidden * 43 // 8,
-        vision=arguments.hidden * 5 // 8,
-        vision_layers=arguments.layers,
-        vision_heads=max(1, arguments.hidden // 128),
-        vision_inner=arguments.hidden * 5 // 3 // 4 * 4,
-        merge=2,
-    )
-    words = pocket.tokenizer(SENTENCES, 1200)
-    core = pocket.backbone(_Long(words, arguments.vocabulary), shape).to(torch.float32)
-    # As Qwen2.5-VL: windows of 112 pixels, the whole picture in every eighth layer.
-    core.model.visual.window_size = 112
-    core.model.visual.fullatt_block_indexes = list(range(7, shape.vision_layers, 8)) or [shape.vision_layers - 1]
-    core.config.tie_word_embeddings = core.config.text_config.tie_word_embeddings = False
-    core.lm_head.weight = torch.nn.Parameter(torch.empty_like(core.lm_head.weight), requires_grad=False)
-    model = ArmorModel(core, DetectionHead(shape.hidden, shape.heads), pocket.processor(words, shape)).eval()
-    with torch.no_grad():
-        # As sure as a trained head: a failure probability of 0.95 or so.
-        model.head.classifier[-1].bias.copy_(torch.tensor([0.0, 3.0]))
-    model.scribe = NumberScribe(model.processor, core)
-    return model.requires_grad_(False)
-
-
-PLACES = 64
-WORDS = 4
-TAUGHT = 256
-FIRST = 2000
-"""Token ids of the language: those of a place, usual word first, follow one another from here on."""
-
-
-@torch.no_grad()
-def teach(model: ArmorModel, usual: float, temperature: float = 0.7) -> None:
-    """Put the language into embedding and output layer; `usual` is the probability of the usual word at a place."""
-    generator = torch.Generator().manual_seed(1)
-    embedding, head = model.text.embed_tokens.weight, model.core.lm_head.weight
-    embedding.normal_(generator=generator)
-    head.normal_(std=0.02, generator=generator)
-    if usual == 0:
-        return
-    places = torch.randn(PLACES, embedding.shape[1], generator=generator)
-    words = FIRST + torch.arange(PLACES)[:, None] * WORDS + torch.arange(WORDS)
-    embedding[words] = places[:, None] * 0.9 + embedding[words] * 0.4
-    # The start of the model's turn is the place before the first.
-    embedding[model.scribe.request("reasoning")[-1]] = places[-1]
-    probe = torch.tensor([[*model.scribe.ending("reasoning"), *words[:24, 0].tolist()]])
-    positions = torch.arange(probe.shape[1]).expand(3, 1, -1)
-    mask = torch.ones(1, 1, probe.shape[1], probe.shape[1], dtype=torch.bool).tril()
-    hidden, _ = model.layers(model.embed(probe), positions, mask, slice(None))
-    # How loudly a hidden state names its place, measured: the layers in between add noise.
-    loud = float((model.text.norm(hidden[0, -24:]) * places[:24]).sum(dim=1).mean())
-    gap = temperature * math.log(max(WORDS - 1, 1) * usual / max(1 - usual, 1e-9))
-    scale = torch.full((WORDS,), (20.0 - gap) / loud)
-    scale[0] = 20.0 / loud
-    # The words of a place look for the place before.
-    head[words] = places.roll(1, dims=0)[:, None] * scale[:, None]
-
-
-def taught(arguments: argparse.Namespace, usual: float) -> list[str]:
-    """Reasons that a model of this language was taught, drawn from it as `Refiner` knows those of a training."""
-    rng = np.random.default_rng(2)
-    shape = TAUGHT, arguments.tokens
-    words = np.where(rng.random(shape) < usual, 0, rng.integers(1, WORDS, shape))
-    ids = FIRST + np.arange(arguments.tokens) % PLACES * WORDS + words
-    return [" ".join(str(each) for each in row) for row in ids]
-
-
-class _Long:
-    """A tokenizer that says it has more tokens than it has, as Qwen's own embedding is longer than its vocabulary."""
-
-    def __init__(self, words: Any, length: int) -> None:
-        self._words, self._length = words, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._words, name)
-
-
-class Clock:
-    """Processor and wall seconds by name, nested times left out of the outer ones."""
-
-    def __init__(self) -> None:
-        self.spent: dict[str, float] = {}
-        self._open: list[list[float]] = []
-
-    @contextmanager
-    def time(self, name: str) -> Iterator[None]:
-        """Count what happens inside under a name."""
-        start = time.process_time()
-        self._open.append([0.0])
-        try:
-            yield
-        finally:
-            spent, inner = time.process_time() - start, self._open.pop()[0]
-            self.spent[name] = self.spent.get(name, 0.0) + spent - inner
-            if self._open:
-                self._open[-1][0] += spent
-
-    @contextmanager
-    def watch(self, owner: Any, method: str, name: str) -> Iterator[None]:
-        """Count every call of a method under a name."""
-        original = getattr(owner, method)
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            with self.time(name):
-                return original(*args, **kwargs)
-
-        with swapped(owner, method, timed):
-            yield
-
-
-@contextmanager
-def swapped(owner: Any, method: str, other: Callable[..., Any]) -> Iterator[None]:
-    """Put another method in place of one for a while."""
-    original = getattr(owner, method)
-    setattr(owner, method, other)
-    try:
-        yield
-    finally:
-        setattr(owner, method, original)
-
-
-def seconds(work: Callable[[], object]) -> dict[str, float]:
-    cpu, wall = time.process_time(), time.perf_counter()
-    work()
-    return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
-
-
-class Watched(Refiner):
-    """Notes what every round costs and what the tree keeps after it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.notes: list[dict[str, float]] = []
-        self.passes: list[int] = []
-
-    @contextmanager
-    def counting(self, clock: Clock | None = None) -> Iterator[None]:
-        """Count the passes made inside, and tell a clock of them."""
-        read = Tree.read
-
-        def watched(tree: Tree) -> torch.Tensor:
-            self.passes.append(tree.length)
-            first = len(self.passes) == 1
-            name = "reading the opening and first prompts" if first else "reading other prompts and answers"
-            with nullcontext() if clock is None else clock.time(name):
-                return read(tree)
-
-        with swapped(Tree, "read", watched):
-            yield
-
-    def _round(self, tree: Tree, games: Any) -> None:
-        before, columns, passes, answers = time.process_time(), tree.length, len(self.passes), games[0].answers
-        super()._round(tree, games)
-        same = [
-            a == b for old, new in zip(answers, games[0].answers, strict=True) for a, b in zip(old, new, strict=False)
-        ]
-        self.notes.append(
-            {
-                "cpu": time.process_time() - before,
-                "megabytes kept": tree.memory / 2**20,
-                "tokens read": tree.length - columns,
-                "passes": len(self.passes) - passes,
-                "tokens as in the round before": statistics.fmean(same) if same else 0.0,
-                "entropy": games[0].verdict().rounds[-1].reason_entropy,
-            }
-        )
+from random_detector import TASK, build, taught, teach
+from watched import Clock, Watched, seconds
 
 
 def refinement(

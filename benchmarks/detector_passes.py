@@ -20,11 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 import pages
-from detector_cost import Watched
 from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample, read_split
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.trajectories import Refinement
+from watched import Watched
 
 WAYS = ("knowing what it was taught", "knowing nothing")
 

@@ -1,0 +1,54 @@
+"""Who is compared in ARMOR's Tables 1, 2 and 7: how each is trained, on what, and how it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+TRAINING = ("train-sparse", "train-dense", "train-transfer")
+TRANSFER = ("train-sparse", "train-transfer")
+TESTS = ("test-seen", "test-unseen", "test-transfer")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to train and to ask.
+
+    Attributes:
+        shares: Of the steps that the phases of Algorithm 1 have; None leaves it to the training's settings.
+        method: As in the training's settings; `none` is not trained at all.
+        rounds: How often it answers at most.
+        samples: How many answers it gives side by side, of which the surest counts.
+        splits: What it is trained on.
+        dense: Share of the other workspace's dense samples that it has.
+        like: Another variant that is trained just so, whose weights it takes.
+        agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
+    """
+
+    shares: tuple[float, float, float] | None = None
+    method: str = "armor"
+    rounds: int = 4
+    samples: int = 3
+    splits: tuple[str, ...] = TRAINING
+    dense: float = 1.0
+    like: str | None = None
+    agreeing: bool = False
+
+
+BASE: Mapping[str, Variant] = {
+    "zero-shot": Variant(method="none"),
+    "sft-d": Variant((1, 0, 0), method="sft-d"),
+    "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
+    "armor": Variant(),
+    "armor, agreeing": Variant(like="armor", agreeing=True),
+    "multitask prediction": Variant((1, 0, 0), rounds=1, samples=1),
+    "refinement only": Variant((1, 0, 0), like="multitask prediction"),
+    "offline imitation": Variant((0.66, 0.34, 0)),
+    "online imitation only": Variant((0, 0, 1 / 3)),
+}
+"""Those of Tables 1 and 2; without the online phase, the two others keep their proportion."""
+
+VARIANTS = BASE | {
+    f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
+    for share in (1, 0.5, 0.25, 0.1)
+    for name in ("sft-d", "sft-s+d", "armor")
+}
+"""And the paper's transfer setting, verdicts alone from one workspace, reasons from another (Table 7)."""

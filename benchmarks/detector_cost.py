@@ -28,7 +28,6 @@ import torch
 
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.opening import Opening
-from faultfield.detector.packed import pack, unpack
 from faultfield.detector.prompts import NOTHING, Said
 from faultfield.detector.trajectories import Refinement
 from faultfield.detector.tree import ROOT, Tree
@@ -113,7 +112,7 @@ def detection_alone(model: ArmorModel, opening: Opening) -> None:
     tree.read()
 
 
-KNOWING, UNPACKED = ", knowing the reasons it was taught", ", not packed"
+KNOWING = ", knowing the reasons it was taught"
 
 
 def middle(runs: list[dict[str, Any]], key: str = "cpu") -> float:
@@ -145,16 +144,12 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         tell("plain", out["plain generate"][-1])
         for usual in arguments.usual if repeat == 0 else arguments.usual[:1]:
             teach(model, usual)
-            both = ("", KNOWING)
-            for how in (*both, UNPACKED) if usual in arguments.aside and repeat == 0 else both:
-                if how != UNPACKED:
-                    pack(model.core)
+            for how in ("", KNOWING):
                 name = f"usual word {usual:g}{how}"
                 known = taught(arguments, usual) if how == KNOWING and usual else ()
                 run = refinement(model, opening, arguments, repeat, known)
                 out["refinement"].setdefault(name, []).append(run)
                 tell(name, run)
-                unpack(model.core)
     one = seconds(lambda: (full_pass(model, opening, said), plain(model, opening, said, arguments)))
     out["naive, one sample of one round"] = one
     tell("naive once", one)
@@ -201,7 +196,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--usual", type=float, nargs="+", default=[0.99, 0.999, 0.97, 0.9, 0.0])
-    parser.add_argument("--aside", type=float, nargs="*", default=[0.99])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "detector": "--data {tmp}/faults --eyes {tmp}/faults --runs {tmp}/detectors --out {tmp}/detector --seeds 0 "
     '--variants sft-d --settings {"batch":4,"warm_up_epochs":1}',
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
-    "--usual 0.9 --aside --vocabulary 8000 --out {tmp}/cost.json",
+    "--usual 0.9 --vocabulary 8000 --out {tmp}/cost.json",
     "detector_passes": "--data {tmp}/faults --videos 2 --out {tmp}/passes",
     "determinism": "benchmarks/quick.yaml {tmp}/study --kills 1 --longest 4 --out {tmp}/determinism.json",
     "embedding": "{tmp}/study --seeds 1 --contrast outcome --out {tmp}/embedding",

@@ -7,7 +7,6 @@ from faultfield.detector.answers import Walker, set_out, walk
 from faultfield.detector.drafts import Drafts
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.opening import Opening
-from faultfield.detector.packed import pack
 from faultfield.detector.prompts import Said
 from faultfield.detector.trajectories import Refinement, Trajectories
 from faultfield.detector.tree import ROOT, Tree
@@ -27,16 +26,10 @@ class Refiner:
         how: Samples, rounds and their like; the paper's by default.
         known: Reasons that are likely, to guess from, the likeliest last; by default those that the model was taught.
             They change the time taken and nothing else.
-        packed: Whether the model's weights are laid out for a processor, which takes their memory once more and is
-            worth it for large models; until `packed.unpack` they must not be trained.
     """
 
-    def __init__(
-        self, model: ArmorModel, how: Refinement | None = None, known: Sequence[str] | None = None, packed: bool = False
-    ) -> None:
+    def __init__(self, model: ArmorModel, how: Refinement | None = None, known: Sequence[str] | None = None) -> None:
         self.model, self.how = model.eval(), how or Refinement()
-        if packed:
-            pack(model.core)
         likely = model.reasons if known is None else known
         self._drafts = Drafts(model.scribe.reason_ids(each)[:-1] for each in likely)
 

@@ -43,6 +43,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
         *_transfer(found),
+        *_measures(found),
         *_apart(found),
         *_kinds([name for name in ("sft-d", OURS) if name in found], found),
         *_rounds(found.get(OURS, [])),
@@ -53,7 +54,10 @@ def lines(report: Mapping[str, Any]) -> list[str]:
 def _data(report: Mapping[str, Any]) -> list[str]:
     splits = report["splits"]
     told = ", ".join(f"{name} {count['samples']} ({count['dense']} with a reason)" for name, count in splits.items())
-    return [f"Samples: {told}.", ""]
+    tests = ", ".join(
+        f"{name} {count['failed']} of {count['samples']}" for name, count in splits.items() if name in TESTS
+    )
+    return [f"Samples: {told}. Failures: {tests}.", ""]
 
 
 def _table(title: str, names: Sequence[str], found: Scores, splits: Sequence[str]) -> list[str]:
@@ -110,6 +114,35 @@ def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], our
         rows.append(row)
     head = [f"{ours} − this", *(f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "reason"))]
     return [*pages.grid(head, rows), ""] if rows else []
+
+
+def _measures(found: Scores) -> list[str]:
+    """What Table 1 of the paper has besides, and how many reasons are right in every slot."""
+    rows = []
+    for split, words in TESTS.items():
+        for name, results in found.items():
+            row = [words, name, _seeds(results)]
+            row += [_own(results, split, what) for what in ("precision", "recall", "auroc", "rouge_l")]
+            whole = (np.array([each[split]["episodes"]["reason"].split() for each in results], float) > 1 - 1e-9).mean(
+                0
+            )
+            rows.append([*row, pages.cell(vars(mean(whole, draws=DRAWS)), 3)])
+    head = ["", "", "seeds", "precision", "recall", "AUROC", "ROUGE-L", "reasons right in every slot"]
+    note = (
+        "Each number and its interval is the mean of those of the seeds, the last column excepted. A reason's score is "
+        "the share of its slots (kind, object, axis, sign, step left out) that are right, 0 where the kind is wrong: "
+        "one that is right but for the direction, or the object, still has half or three quarters. The last column "
+        "counts such ones as wrong."
+    )
+    return ["## More measures", "", note, "", *pages.grid(head, rows), ""]
+
+
+def _own(results: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
+    """Mean over the seeds of a measure and of the ends of its interval; a dash where there is none."""
+    told = [each[split]["all"][what] for each in results]
+    if any(each["value"] is None for each in told) or not all(each["count"] for each in told):
+        return "–"
+    return pages.cell({key: float(np.mean([each[key] for each in told])) for key in ("value", "low", "high")}, 3)
 
 
 def _apart(found: Scores) -> list[str]:
@@ -188,13 +221,19 @@ def _trainings(results: Sequence[Mapping[str, Any]]) -> list[str]:
             str(each["training"]["samples"]),
             str(each["training"]["dense"]),
             str(each["training"]["steps"]),
-            f"{each['cpu seconds'] / 60:.0f}" if each["cpu seconds"] > 60 else "shared",
+            f"{each['cpu seconds'] / 60:.0f}" if each["cpu seconds"] > 60 else "–",
         ]
         for each in results
         if each["training"]
     ]
     head = ["", "seed", "samples", "dense", "steps", "CPU-minutes"]
-    return ["## Trainings", "", "CPU-minutes since the last interruption.", "", *pages.grid(head, rows)]
+    return [
+        "## Trainings",
+        "",
+        "CPU-minutes since the last interruption; a dash where another variant had trained it, or an earlier run.",
+        "",
+        *pages.grid(head, rows),
+    ]
 
 
 def _seeds(results: Sequence[Mapping[str, Any]]) -> str:

@@ -83,7 +83,9 @@ def test_what_frozen_eyes_saw_is_kept_for_the_same_eyes_and_data_alone(tmp_path:
 
 
 def _result(variant: str, seed: int, right: str) -> dict[str, object]:
-    split = {"all": {"auroc": {"value": 0.8}}, "episodes": {"right": right, "reason": right}}
+    own = {"value": 0.8, "low": 0.7, "high": 0.9, "count": 8}
+    measures = dict.fromkeys(("auroc", "precision", "recall", "rouge_l"), own)
+    split = {"all": measures, "episodes": {"right": right, "reason": right}}
     training = {"samples": 9, "dense": 4, "steps": 7}
     return {
         "variant": variant,
@@ -146,6 +148,17 @@ def test_the_page_averages_seeds_and_pairs_episodes() -> None:
     assert "| sft-d | **+0.750 [" in text
     assert "Table 3" not in text
     assert "| armor | 1 | 9 | 4 | 7 | 2 |" in text
+
+
+def test_a_reason_that_is_right_in_part_is_not_right_in_every_slot() -> None:
+    seen = _result("armor", 0, "1 1 1 1")["test-seen"]
+    half = {**seen, "episodes": {"right": "1 1 1 1", "reason": "0.75 1 0.5 1"}}  # type: ignore[dict-item]
+    none = {**seen, "all": {**seen["all"], "auroc": {"value": None, "low": None, "high": None, "count": 8}}}  # type: ignore[dict-item, index]
+    results = [{**_result("armor", 0, "1 1 1 1"), "test-seen": half, "test-unseen": none}]
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert "| seen tasks | armor | 0 | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] " in text
+    assert "| 0.800 [0.700, 0.900] | 0.500 [" in text
+    assert "| unseen tasks | armor | 0 | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] | – |" in text
 
 
 def test_every_share_of_the_reasons_is_compared_within_itself() -> None:

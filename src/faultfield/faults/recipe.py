@@ -158,7 +158,10 @@ class Plan:
 
 
 def plans(recipe: Recipe) -> Iterator[Plan]:
-    """All samples, half of each task meant to fail; task by task, since building a simulator costs many episodes."""
+    """All samples, half of each task meant to fail; task by task, since building a simulator costs many episodes.
+
+    Every other task begins with a failure, so that a split of an odd number of episodes a task is balanced too.
+    """
     for task in (*recipe.tasks, *recipe.unseen, *recipe.transfer):
         for split in SPLITS:
             tasks = recipe.tasks_of(split)
@@ -166,7 +169,8 @@ def plans(recipe: Recipe) -> Iterator[Plan]:
                 continue
             place, total = tasks.index(task), recipe.count(split)
             for index in range(total * (place + 1) // len(tasks) - total * place // len(tasks)):
-                yield Plan(f"{split}-{file_name(task)}-{index:05d}", split, task, index, failure=index % 2 == 1)
+                failure = (index + place) % 2 == 1
+                yield Plan(f"{split}-{file_name(task)}-{index:05d}", split, task, index, failure)
 
 
 def file_name(task: str) -> str:

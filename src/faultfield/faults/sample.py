@@ -1,5 +1,6 @@
 """Make one sample: an episode that turned out as it was meant to, its pictures, and its line."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from faultfield.faults import collage
 from faultfield.faults.fault import Fault
 from faultfield.faults.injection import inject
 from faultfield.faults.pictures import write_picture
-from faultfield.faults.recipe import SPLITS, Plan, Recipe
+from faultfield.faults.recipe import Plan, Recipe
 from faultfield.faults.record import CanPicture, Take, moments, photograph, take
 from faultfield.faults.states import states
 from faultfield.faults.task import FaultTask, draw, option_of
@@ -136,9 +137,11 @@ class Maker:
 
 def _fault(plan: Plan, recipe: Recipe, task: FaultTask, rng: np.random.Generator, number: int) -> Fault | None:
     if plan.failure:
-        # Kinds take turns, so that those that fail easily do not crowd out the others; each split begins elsewhere.
+        # Kinds take turns, so that those that fail easily do not crowd out the others. Each task of each split begins
+        # elsewhere: a split of few episodes of many tasks has every kind as well.
         kinds = task.kinds()
-        return draw(task, rng, kinds[(plan.index // 2 + 4 * SPLITS.index(plan.split)) % len(kinds)])
+        first = zlib.crc32(f"{plan.split} {plan.task}".encode())
+        return draw(task, rng, kinds[(plan.index // 2 + first) % len(kinds)])
     if number == 0 and rng.random() < recipe.near:
         slight = [kind for kind in task.kinds() if kind.startswith(("translation", "rotation"))]
         if slight:

@@ -5,10 +5,11 @@ was never asked for a verdict; all take the same number of gradient steps (a thi
 rounds). Each is measured on the data's three test splits: other seeds of the tasks that were trained on, tasks that
 were not, and the other workspace, of which only dense samples were seen.
 
-Killed and run again, it goes on where it was; what is measured is kept in the runs' directory.
+Killed and run again, it goes on where it was; what is measured is kept in the runs' directory. With `--tests`, what was
+trained so is measured on the test splits of other data.
 
 python benchmarks/detector.py --data runs/faults --eyes runs/detector.sight/eyes --runs runs/detectors \
-    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--out docs/results/detector-tables]
+    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--tests runs/fresh] [--out docs/results/detector-tables]
 """
 
 import argparse
@@ -43,8 +44,6 @@ from faultfield.detector.training.sight import SightConfig
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import DetectorError
 
-SCORES = "scores.json"
-
 
 def main() -> None:
     """Train and measure what is asked for and not yet there; then write all that is."""
@@ -55,6 +54,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--settings", type=json.loads, default={}, help="training settings over the defaults, as JSON")
+    parser.add_argument("--tests", type=Path, help="data whose test splits are used; those of --data by default")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     kept = Kept(arguments.runs / "seen.safetensors", arguments.eyes, arguments.data, arguments.settings)
@@ -65,9 +65,14 @@ def main() -> None:
     if arguments.out is not None:
         report = pages.facts(
             data=json.loads((arguments.data / "info.json").read_text()),
-            splits={name: sizes(read_labelled([arguments.data], [name]).items) for name in (*TRAINING, *TESTS)},
+            tests=json.loads((tests_of(arguments) / "info.json").read_text()),
+            splits={
+                name: sizes(read_labelled([where], [name]).items)
+                for where, names in ((arguments.data, TRAINING), (tests_of(arguments), TESTS))
+                for name in names
+            },
             variants={name: vars(VARIANTS[name]) for name in VARIANTS},
-            results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{SCORES}"))],
+            results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{scores_of(arguments)}"))],
         )
         pages.write(arguments.out, report, detector_page.lines(report))
 
@@ -114,12 +119,26 @@ class Kept:
 def made_from(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """What scores depend on beside the seed."""
     weights = arguments.eyes / "model.safetensors"
-    return {
+    of = {
         "variant": json.loads(json.dumps(vars(VARIANTS[name]))),
         "settings": dict(arguments.settings),
         "data": hashlib.sha256((arguments.data / "info.json").read_bytes()).hexdigest(),
         "eyes": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else str(arguments.eyes),
     }
+    if arguments.tests is not None:
+        of["tests"] = hashlib.sha256((arguments.tests / "info.json").read_bytes()).hexdigest()
+    return of
+
+
+def tests_of(arguments: argparse.Namespace) -> Path:
+    """The data whose test splits are used."""
+    where: Path = arguments.data if arguments.tests is None else arguments.tests
+    return where
+
+
+def scores_of(arguments: argparse.Namespace) -> str:
+    """Name of the files of scores: those on other tests stand beside the first."""
+    return "scores.json" if arguments.tests is None else f"scores-{arguments.tests.name}.json"
 
 
 def sizes(samples: Sequence[Sample]) -> dict[str, int]:
@@ -134,8 +153,9 @@ def sizes(samples: Sequence[Sample]) -> dict[str, int]:
 def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str, Any]) -> None:
     """Train a variant and write its scores, where they are not there yet; all share what the frozen eyes saw."""
     folder, of = arguments.runs / _folder(name, seed), made_from(name, arguments)
-    if (folder / SCORES).is_file():
-        if json.loads((folder / SCORES).read_text()).get("of") != of:
+    kept = folder / scores_of(arguments)
+    if kept.is_file():
+        if json.loads(kept.read_text()).get("of") != of:
             raise DetectorError(
                 f"{folder} holds '{name}' with other data, eyes or settings, or does not say with which; delete it, or "
                 "choose another --runs."
@@ -149,16 +169,16 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
     found = {"variant": name, "seed": seed, "of": of, "training": about, "cpu seconds": round(trained)}
     judge = asked(variant, detector)
     for split in TESTS:
-        samples = read_split(arguments.data, split)
+        samples = read_split(tests_of(arguments), split)
         judged = evaluation.judge(judge, samples)
         found[split] = {
             **by_task(samples, judged.verdicts),
             "kinds": by_kind(samples, judged.verdicts),
             "episodes": by_episode(samples, judged.verdicts),
         }
-    if name == "armor":
+    if name == "armor" and arguments.tests is None:
         found["rounds"] = rounds(read_split(arguments.data, TESTS[0]), detector)
-    files.write_text(folder / SCORES, json.dumps(found, indent=1) + "\n")
+    files.write_text(kept, json.dumps(found, indent=1) + "\n")
     scores = {
         split: (found[split]["all"]["accuracy"]["value"], found[split]["all"]["reason"]["value"]) for split in TESTS
     }

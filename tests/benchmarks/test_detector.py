@@ -129,12 +129,16 @@ def test_scores_with_other_settings_are_not_taken_for_these(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("{}")
     given = {name: tmp_path / name for name in ("data", "eyes", "runs")}
-    here = argparse.Namespace(**given, settings={"bf16": True})
+    here = argparse.Namespace(**given, tests=None, settings={"bf16": True})
     kept = {"of": bench.made_from("armor", here)}
     (tmp_path / "runs/armor-0/scores.json").write_text(json.dumps(kept))
     bench.measure("armor", 0, here, {})
     with pytest.raises(DetectorError, match="with other data, eyes or settings"):
-        bench.measure("armor", 0, argparse.Namespace(**given, settings={}), {})
+        bench.measure("armor", 0, argparse.Namespace(**given, tests=None, settings={}), {})
+    # Scores on other tests are others, in a file of their own.
+    other = argparse.Namespace(**given, tests=tmp_path / "data", settings={"bf16": True})
+    assert bench.scores_of(other) == "scores-data.json"
+    assert bench.made_from("armor", other) != kept["of"]
 
 
 def test_the_page_averages_seeds_and_pairs_episodes() -> None:

@@ -9,7 +9,7 @@ import pytest
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.repair.original import check_original, gather_again
+from faultfield.repair.original import check_mended, check_original, gather_again
 from faultfield.rollouts.specs import EnvSpec
 from tests.repair import toy
 
@@ -49,6 +49,15 @@ def test_of_another_task_is_refused(demos: Demonstrations, tmp_path: Path) -> No
         environment_arguments=varied,
     )  # fmt: skip
     assert check_original(same, lift), "a varied environment has the task of what it varies"
+
+
+def test_a_mended_checkpoint_of_another_task_is_refused(demos: Demonstrations, tmp_path: Path) -> None:
+    lift = EnvSpec("faultfield.envs.robosuite:Robosuite", {"size": 84})
+    made = checkpoint(tmp_path / "c", dict(demos.recipe[0]))
+    check_mended(made, ENV)
+    with pytest.raises(PolicyError, match=r"c' is of another task \(GripReach\); the study's is Robosuite Lift"):
+        check_mended(made, lift)
+    check_mended(tmp_path, lift)  # It does not say what it learned.
 
 
 def test_made_again_they_are_the_first_of_the_same(demos: Demonstrations, tmp_path: Path) -> None:

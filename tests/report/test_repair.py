@@ -1,6 +1,8 @@
 """The page of a repair: its two sentences, its plot, and the whole in a real browser."""
 
+import html
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +12,13 @@ from rich.console import Console
 
 from faultfield.diagnosis.context import PolicyInfo
 from faultfield.repair.result import DataSet, Repair, TargetEntry, compared, measured
-from faultfield.report.repair import failures, print_repair, render, statement, write_repair_page
+from faultfield.report.html import render as render_report
+from faultfield.report.repair import failures, mended, print_repair, render, statement, write_repair_page
 from faultfield.report.theme import LIGHT
 from faultfield.rollouts.episode import Episode
 from faultfield.variations import NOMINAL, Variation
 from tests.report.browser import PATIENCE_MS, chromium
+from tests.report.example import example as diagnosed
 
 COLORS = ("red", "green", "blue", "gray", "cyan", "magenta", "brown", "black", "white", "teal", "tan", "pink")
 
@@ -129,3 +133,20 @@ def test_in_a_browser_nothing_is_missing_or_too_wide(width: int, scheme: str, tm
         assert page.eval_on_selector_all("table", "tables => tables.filter(t => !t.caption).length") == 0
         page.close()
     assert complaints == []
+
+
+def test_the_report_of_the_study_tells_of_its_repairs_with_the_plot_of_the_newest() -> None:
+    newest = mended(example(), "repairs/targeted-60/repair.html", drawn=True)
+    older = mended(example(gain=0.1), "repairs/random-60/repair.html", drawn=False)
+    page = render_report(diagnosed(), {}, None, mended=[newest, older])
+    (section,) = re.findall(r'<section id="mended">.*?</section>', page, re.DOTALL)
+    assert re.findall(r'href="([^"]+)"', section) == [
+        "repairs/targeted-60/repair.html",
+        "repairs/random-60/repair.html",
+    ]
+    assert html.escape(statement(example())) in section
+    assert html.escape(statement(example(gain=0.1))) in section
+    assert newest.failures is not None
+    assert section.count(newest.failures.light) == 1
+    assert 'href="#mended"' in page
+    assert "#mended" not in render_report(diagnosed(), {}, None)

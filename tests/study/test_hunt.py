@@ -1,10 +1,11 @@
 """A hunt on the toy: what it finds is real, it stops and goes on, and says what is wrong before it rolls out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from typer.testing import CliRunner
 
 from faultfield.cli import app
 from faultfield.errors import StudyError
-from faultfield.search import Strategy
+from faultfield.rollouts.episode import Episode
+from faultfield.search import RandomSearch, Strategy
 from faultfield.study import Silent, Study, StudyConfig, stages
 from faultfield.study.field_search import FieldSearch
 from faultfield.study.hunt import HUNT_SEED, STRATEGIES, Hunted, hunt
@@ -142,6 +144,18 @@ class Astray(Strategy):
         pass
 
 
+class Mute(Astray):
+    def ask(self, count: int) -> list[Variation]:
+        return None  # type: ignore[return-value]
+
+
+class Listening(RandomSearch):
+    heard: ClassVar[list[list[Episode]]] = []
+
+    def tell(self, episodes: Sequence[Episode]) -> None:
+        self.heard.append(list(episodes))
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -151,12 +165,39 @@ class Astray(Strategy):
         ({"strategy": "types:SimpleNamespace"}, "SimpleNamespace cannot be built"),
         ({"strategy": "random", "with_probe": True}, "RandomSearch takes no features"),
         ({"strategy": "tests.study.test_hunt:Astray"}, "Astray asked for a variation outside the space"),
-        ({"estimator": "prob"}, "no estimator 'prob'"),
+        ({"strategy": "tests.study.test_hunt:Mute"}, r"Mute must answer ask\(4\) with a list of variations, not None"),
+        ({"failures": 30, "budget": 40}, "at most 20 failed episodes, not 30"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(settings: dict[str, object], says: str, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=says):
         hunts(opened(tmp_path / "wrong"), **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"estimator": "prob"}, "no estimator 'prob'"),
+        ({"strategy": "grid", "with_probe": True}, "GridSearch takes no features"),
+        ({"with_probe": True}, "asks the probe by itself"),
+        ({"strategy": "random", "estimator": "probe"}, "Only the strategy 'hunt' takes an estimator"),
+    ],
+)
+def test_options_that_make_no_sense_are_told_before_anything_is_rolled_out(
+    settings: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    study = opened(tmp_path / "wrong")
+    with pytest.raises(StudyError, match=says):
+        hunts(study, **settings)
+    assert not study.ledger.episodes()
+
+
+def test_every_strategy_is_told_what_the_study_knows(whole: tuple[Study, Hunted], tmp_path: Path) -> None:
+    study = opened(tmp_path / "known")
+    known = stages.collect_nominal(study, Silent())
+    Listening.heard = []
+    hunts(study, strategy="tests.study.test_hunt:Listening")
+    assert {episode.key for episode in known} <= {episode.key for episode in Listening.heard[0]}
 
 
 def test_names_lead_to_strategies() -> None:

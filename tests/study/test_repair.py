@@ -20,11 +20,13 @@ from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.mending import first_of, made_up
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
+from faultfield.report.repair import statement
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import CHECK_SEED, CHECKED, PAGE, REPAIR_SEED, REPAIRS, RESULT, Comparing
+from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
 from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS
 from tests.repair import toy
@@ -47,6 +49,22 @@ def mended(study: Study, recipe: Recipe = SHORT, **settings: object) -> Repair:
     made = repair(study, recipe, Silent(), comparing=FEW, **settings)  # type: ignore[arg-type]
     assert isinstance(made, Repair)
     return made
+
+
+def test_the_newest_repair_of_this_policy_comes_first_in_the_study_s_report(study: Study, demos: Path) -> None:
+    mended(study, SHORT, original=demos)
+    mended(study, replace(SHORT, mode="random"), original=demos)
+    other = study.directory / REPAIRS / "other"
+    other.mkdir()
+    newest = Repair.read(place(study, replace(SHORT, mode="random")) / RESULT)
+    foreign = newest.model_copy(update={"before": newest.before.model_copy(update={"fingerprint": "f" * 16})})
+    foreign.write(other / RESULT)
+    later = newest.model_copy(update={"created": "9999-01-01T00:00:00+00:00"})
+    later.write(place(study, replace(SHORT, mode="random")) / RESULT)
+    told = _mended(study)
+    assert [each.page for each in told] == ["repairs/random-6/repair.html", "repairs/targeted-6/repair.html"]
+    assert [each.failures is not None for each in told] == [True, False]
+    assert told[0].statement == statement(later)
 
 
 @pytest.mark.parametrize("mode", ["targeted", "anywhere"])

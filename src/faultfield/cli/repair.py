@@ -98,6 +98,7 @@ def repair(
     from faultfield.report.repair import print_repair
     from faultfield.study import Study
     from faultfield.study.before_after import PAGE, REPAIRS, Comparing
+    from faultfield.study.diagnose import REPORT, report
     from faultfield.study.repair import Exported, compare_with, place
     from faultfield.study.repair import repair as mend
 
@@ -122,6 +123,8 @@ def repair(
                 _exported(made, recipe, str(study), out_dir, as_json)
                 return
             found = made
+        if (opened.directory / REPORT).is_file():
+            err.print(f"Report: {report(opened)}", soft_wrap=True)
         directory = out_dir or (opened.directory / REPAIRS / "after" if recipe is None else place(opened, recipe))
     if as_json:
         print_json(found.model_dump(mode="json"))

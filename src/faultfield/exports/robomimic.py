@@ -92,7 +92,8 @@ def from_demonstrations(path: str | Path, demos: Demonstrations) -> dict[str, An
 
     Args:
         path: Of the file.
-        demos: Of one environment; they are under nominal conditions and successful.
+        demos: Of one environment, all successful. Under which variation each was shown they do not keep: `variation`
+            is the nominal one, whatever it was.
 
     Returns:
         As `write`.

@@ -44,14 +44,29 @@ def check_original(path: Path, environment: EnvSpec) -> Demonstrations:
         PolicyError: The file is missing or damaged, or of another task.
     """
     demos = Demonstrations.load(path)
-    wanted = _task(environment.type, environment.arguments)
-    for recipe in demos.recipe:
-        found = _task(str(recipe.get("environment")), recipe.get("environment_arguments", {}))
-        if found != wanted:
-            raise PolicyError(
-                f"The original demonstrations in '{path}' are of another task ({found}); the study's is {wanted}."
-            )
+    _check_task(demos.recipe, environment, f"The original demonstrations in '{path}' are")
     return demos
+
+
+def check_mended(checkpoint: str | Path, environment: EnvSpec) -> None:
+    """Refuse a checkpoint that says that it learned another task; one that does not say is let pass.
+
+    Raises:
+        PolicyError: It is of another task.
+    """
+    try:
+        recipes = recipes_of(checkpoint)
+    except PolicyError:
+        return
+    _check_task(recipes, environment, f"The checkpoint '{checkpoint}' is")
+
+
+def _check_task(recipes: Sequence[Mapping[str, Any]], environment: EnvSpec, what: str) -> None:
+    wanted = _task(environment.type, environment.arguments)
+    for recipe in recipes:
+        found = _task(str(recipe.get("environment")), recipe.get("environment_arguments") or {})
+        if found != wanted:
+            raise PolicyError(f"{what} of another task ({found}); the study's is {wanted}.")
 
 
 def gather_again(

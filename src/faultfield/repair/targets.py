@@ -116,8 +116,8 @@ def choose(
     failing = choosable(pool)
     if not failing:
         raise StudyError(
-            f"There is nothing to repair: the policy fails in {FAILING:.0%} of the episodes under no variation of the "
-            "diagnosis that the expert can solve."
+            f"There is nothing to repair: the policy fails {FAILING:.0%} or more of the episodes under no variation of "
+            "the diagnosis that the expert can solve."
         )
     taken = rule(pool, failing, budget // least, space, seed)
     if mode == ANYWHERE:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -38,12 +38,28 @@ class Drawing:
     dark: str
 
 
+@dataclass(frozen=True)
+class Mended:
+    """What the report tells of a repair.
+
+    Attributes:
+        statement: Before and after, in words.
+        page: Where its own page lies, from the report.
+        failures: Failure rate of every variation before and after, where it is shown here too.
+    """
+
+    statement: str
+    page: str
+    failures: Drawing | None = None
+
+
 def write_report(
     diagnosis: Diagnosis,
     pictures: Mapping[str, NDArray[np.uint8]],
     nominal_picture: NDArray[np.uint8] | None,
     out: str | Path,
     watched: Mapping[str, NDArray[np.uint8]] | None = None,
+    mended: Sequence[Mended] = (),
 ) -> None:
     """Write the report of a diagnosis, whole or not at all.
 
@@ -56,11 +72,12 @@ def write_report(
         out: The HTML file.
         watched: Frames of the episode whose reason the detector tells, as one picture by variation key, uint8 (height,
             width, 3); keys may be missing.
+        mended: Repairs of the policy, the newest first.
 
     Raises:
         StudyError: A picture is not uint8 (height, width, 3).
     """
-    files.write_text(out, render(diagnosis, pictures, nominal_picture, watched))
+    files.write_text(out, render(diagnosis, pictures, nominal_picture, watched, mended))
 
 
 def render(
@@ -68,6 +85,7 @@ def render(
     pictures: Mapping[str, NDArray[np.uint8]],
     nominal_picture: NDArray[np.uint8] | None,
     watched: Mapping[str, NDArray[np.uint8]] | None = None,
+    mended: Sequence[Mended] = (),
 ) -> str:
     """The report as text; arguments as in `write_report`."""
     script = source("report.js")
@@ -80,6 +98,7 @@ def render(
         watched={key: _uri(picture, key, photo_uri) for key, picture in sorted((watched or {}).items())},
         nominal_uri=None if nominal_picture is None else _uri(nominal_picture, "nominal"),
         drawings=_drawings(diagnosis),
+        mended=mended,
         verdict=words.verdict(diagnosis),
         failing=words.failing(diagnosis),
         feasible=words.feasible(diagnosis),

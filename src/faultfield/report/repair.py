@@ -7,7 +7,7 @@ import numpy as np
 
 from faultfield import files
 from faultfield.repair.result import GroupRow, Repair, Row, Success
-from faultfield.report.html import Drawing, source, template
+from faultfield.report.html import Drawing, Mended, source, template
 from faultfield.report.theme import DARK, LIGHT, Theme, dress, figure, svg_uri
 from faultfield.report.words import label, percent, shorten, span
 
@@ -97,12 +97,11 @@ def write_repair_page(repair: Repair, out: str | Path) -> None:
 def render(repair: Repair) -> str:
     """The page as text."""
     rows = sorted((row for row in repair.rows if row.group != "nominal"), key=_by_gain)
-    drawn = Drawing(*(svg_uri(failures(repair, theme)) for theme in (LIGHT, DARK)))
     return template("repair.html.j2").render(
         r=repair,
         style=source("report.css"),
         statement=statement(repair),
-        drawing=drawn,
+        drawing=_drawing(repair),
         rows=rows,
         together=repair.group("all"),
         nominal=repair.group("nominal"),
@@ -115,6 +114,15 @@ def render(repair: Repair) -> str:
         label=label,
         p_value=p_value,
     )  # fmt: skip
+
+
+def mended(repair: Repair, page: str, *, drawn: bool) -> Mended:
+    """What the study's report tells of a repair whose own page lies at `page`."""
+    return Mended(statement(repair), page, _drawing(repair) if drawn else None)
+
+
+def _drawing(repair: Repair) -> Drawing:
+    return Drawing(*(svg_uri(failures(repair, theme)) for theme in (LIGHT, DARK)))
 
 
 def failures(repair: Repair, theme: Theme) -> "Figure":

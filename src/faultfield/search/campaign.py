@@ -72,13 +72,13 @@ class Campaign:
         """The next batch; empty once the budget is spent, or once the strategy has nothing more to propose.
 
         Raises:
-            StudyError: The strategy asks for a variation outside its space.
+            StudyError: The strategy asks for no variation, or for one outside its space.
         """
         count = min(self.batch, self.budget - self.spent)
         begun = [v for v, counted in self.counts.items() if self.rule.verdict(*counted) == "open"][:count]
         chosen = dict.fromkeys(begun)
         if len(chosen) < count:
-            for variation in map(self._inside, self.strategy.ask(count - len(chosen))):
+            for variation in map(self._inside, self._asked(count - len(chosen))):
                 # A strategy may come back to what was left, but no variation gets more than its share.
                 if self.counts.get(variation, (0, 0))[1] < self.rule.most:
                     chosen.setdefault(variation)
@@ -95,6 +95,13 @@ class Campaign:
             if self.rule.verified(failures, total) and not before:
                 self.finds.append(Find(episode.variation, failures, total, self.spent))
         self.strategy.tell(episodes)
+
+    def _asked(self, count: int) -> Sequence[Variation]:
+        asked: object = self.strategy.ask(count)
+        if not isinstance(asked, Sequence) or not all(isinstance(each, Variation) for each in asked):
+            name = type(self.strategy).__name__
+            raise StudyError(f"The strategy {name} must answer ask({count}) with a list of variations, not {asked!r}.")
+        return asked
 
     def _inside(self, variation: Variation) -> Variation:
         try:

@@ -59,6 +59,11 @@ class Verification:
     def __post_init__(self) -> None:
         if min(self.failures, self.patience, self.most) < 1:
             raise StudyError("A verification needs at least one failure, one success of patience and one episode.")
+        if self.failures > self.most:
+            raise StudyError(
+                f"A verified failure rests on at most {self.most} failed episodes, not {self.failures}: no variation "
+                "is rolled out more often."
+            )
         if not any(self.verified(n, n) for n in range(1, self.most + 1)):
             raise StudyError(
                 f"No {self.most} failed episodes would lie above the nominal failure rate's upper bound of "

@@ -7,16 +7,21 @@ from faultfield.diagnosis.controls import Feasibility, feasibility
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.faults.pictures import read_picture
-from faultfield.report.html import write_report
+from faultfield.repair.result import Repair
+from faultfield.report.html import Mended, write_report
+from faultfield.report.repair import mended
 from faultfield.rollouts.outcomes import Outcome, outcomes
 from faultfield.study import stages
 from faultfield.study.assemble import assemble
+from faultfield.study.before_after import PAGE, REPAIRS, RESULT
 from faultfield.study.candidates import candidates, to_verify
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.study.ranking import RANKING_FILE, Ranking, rank, ranking_stamp
 from faultfield.study.verdicts import heard
 from faultfield.variations import NOMINAL, Variation
+
+REPORT = "report.html"
 
 VERIFY_SEED = 100_000
 """Added to the study's seed: verification never sees a scene that anything was learned from."""
@@ -75,10 +80,19 @@ def report(study: Study) -> Path:
     shown = [study.space.variation(values) for values in entries]
     pictures = {v.key: views.pictures([v])[0, 0] for v in shown} if views.can_observe else {}
     nominal = views.pictures([NOMINAL])[0, 0] if views.can_observe else None
-    path = study.directory / "report.html"
+    path = study.directory / REPORT
     watched = {key: read_picture(frames) for key, frames in said.shown.items() if frames.is_file()}
-    write_report(diagnosis, pictures, nominal, path, watched)
+    write_report(diagnosis, pictures, nominal, path, watched, _mended(study))
     return path
+
+
+def _mended(study: Study) -> list[Mended]:
+    """What the report tells of the repairs of this policy that lie in the study's directory, the newest first."""
+    found = [(Repair.read(file), file) for file in study.directory.glob(f"{REPAIRS}/*/{RESULT}")]
+    own = [each for each in found if each[0].before.fingerprint == study.identity["policy"]]
+    own.sort(key=lambda each: (each[0].created, str(each[1])), reverse=True)
+    pages = [file.with_name(PAGE).relative_to(study.directory).as_posix() for _, file in own]
+    return [mended(each, page, drawn=page == pages[0]) for (each, _), page in zip(own, pages, strict=True)]
 
 
 def _check_feasible(study: Study, variations: list[Variation], progress: Progress) -> dict[str, Feasibility]:

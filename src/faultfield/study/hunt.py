@@ -127,6 +127,7 @@ def hunt(
     # What is plainly wrong is told before the first rollout.
     Verification(0.0, failures, patience).check_budget(budget)
     make = _loaded(strategy)
+    _check_options(make, estimator, with_probe)
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
@@ -172,6 +173,24 @@ def _loaded(name: str) -> Callable[..., Any]:
     return plugins.load(STRATEGIES.get(name, name), what="strategy")
 
 
+def _check_options(make: Callable[..., Any], estimator: str | None, with_probe: bool) -> None:
+    if estimator is not None and make is not Hunt:
+        raise StudyError(f"Only the strategy '{OURS}' takes an estimator; leave --estimator out.")
+    if estimator not in (None, "auto"):
+        plugins.load(estimator, what="estimator", group="faultfield.estimators")
+    if with_probe and make is Hunt:
+        raise StudyError(f"The strategy '{OURS}' asks the probe by itself; leave --with-probe out.")
+    if with_probe and not _takes(make, "features"):
+        raise StudyError(f"The strategy {make.__name__} takes no features; leave --with-probe out.")
+
+
+def _takes(make: Callable[..., Any], name: str) -> bool:
+    try:
+        return name in inspect.signature(make).parameters
+    except (TypeError, ValueError):  # A class written in C does not say.
+        return False
+
+
 def _built(
     study: Study,
     make: Callable[..., Any],
@@ -188,9 +207,9 @@ def _built(
         bank = stages.make_bank(study, views_on(study, nominal))
         return FieldSearch(study.space, bank, known, seed, study.config.search)
     extra: dict[str, Any] = {}
+    if _takes(make, "failures"):
+        extra["failures"] = failures
     if with_probe:
-        if "features" not in inspect.signature(make).parameters:
-            raise StudyError(f"The strategy {make.__name__} takes no features; leave --with-probe out.")
         extra["features"] = views_on(study, nominal).probe
     try:
         strategy = make(study.space, seed, **extra)
@@ -198,6 +217,8 @@ def _built(
         raise StudyError(f"The strategy {make.__name__} cannot be built from a space and a seed: {error}.") from error
     if not isinstance(strategy, Strategy):
         raise StudyError(f"The strategy {make.__name__} must be a faultfield.search.Strategy.")
+    # What ours begins with, all begin with.
+    strategy.tell(known)
     return strategy
 
 

@@ -13,7 +13,7 @@ from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
 from faultfield.repair import mending, recordings
-from faultfield.repair.original import check_original, gather_again
+from faultfield.repair.original import check_mended, check_original, gather_again
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
@@ -125,6 +125,8 @@ def compare_with(
     """
     spec = mending.mended_elsewhere(study.policy_spec, after)
     spec.build()
+    if "checkpoint" in spec.arguments:
+        check_mended(str(spec.arguments["checkpoint"]), study.env_spec)
     default = place(study, recipe) if recipe is not None else study.directory / REPAIRS / "after"
     directory = default if out is None else Path(out)
     pool = suspects(_diagnosis(study), study.space)
@@ -136,6 +138,11 @@ def compare_with(
                 f"{directory} holds the repair of mode {own.mode}, budget {own.budget}, seed {own.seed}, not of "
                 f"{recipe.mode}, {recipe.budget}, {recipe.seed}; give these, or its own directory as --out."
             )
+    if plan is not None and (plan.policy, plan.environment) != (
+        study.identity["policy"],
+        study.identity["environment"],
+    ):
+        raise StudyError(f"{directory} holds a repair of another policy or environment; give another --out.")
     if (directory / CHECKPOINT).exists():
         raise StudyError(f"{directory} holds a policy that was mended here; give --after another --out.")
     return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
@@ -201,7 +208,8 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
             on_progress=lambda done, total: update(done),
         )  # fmt: skip
         if form == "robomimic":
-            counts = robomimic.write(path, recorded, study.env_spec, study.env.instruction)
+            # All are to be learned from: the policy is checked by rollouts, not on a tenth of what was paid for.
+            counts = robomimic.write(path, recorded, study.env_spec, study.env.instruction, valid=0.0)
         else:
             rate = int(study.env.metadata.get("render_fps") or 20)
             with folder(path) as draft:

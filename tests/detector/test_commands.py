@@ -144,6 +144,19 @@ def test_eval_needs_labels(shell: Shell, detector: Path, data: Path) -> None:
     assert "has no verdict" in err
 
 
+def test_eval_says_why_nothing_could_be_judged(shell: Shell, detector: Path, data: Path) -> None:
+    for number in range(4):
+        picture = data.parent / "images" / f"s{number}.png"
+        picture.write_bytes(picture.read_bytes()[:-300])
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--json", *QUICK)
+    assert (code, out) == (2, "")
+    assert "Nothing could be judged. " in err
+    assert "s0.png" in err
+    # Three causes are enough to tell.
+    assert "s3.png" not in err
+    assert "And 1 more." in err
+
+
 def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "trained"
     settings = "{warm_up_epochs: 1, conditioned_epochs: 1, online_epochs: 1, rounds: 2, batch: 2, max_reason: 3}"

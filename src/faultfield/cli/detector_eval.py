@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector
+from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
 from faultfield.cli.options import mapping
-from faultfield.errors import DetectorError
 
 
 def register(app: typer.Typer) -> None:
@@ -64,12 +63,12 @@ def evaluate(
     judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
     with Bars().task("Episodes", len(read.items)) as update:
         judged = evaluation.judge(detector, read.items, batch, update)
+    problems = [*read.problems, *judged.problems]
     if not judged.verdicts:
-        raise DetectorError("Nothing could be judged.")
+        nothing([problem.text for problem in problems])
     said = evaluation.answers(judged.verdicts)
     if answers is not None:
         aha_scores.write_answers(answers, said)
-    problems = [*read.problems, *judged.problems]
     scores = evaluation.score(read.items, judged.verdicts, judge, problems)
     for problem in problems:
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)

@@ -16,6 +16,9 @@ from faultfield.errors import DetectorError, FaultfieldError
 SHIPPED = Path("models/detector")
 """The detector that ships, where none is named."""
 
+_TOLD = 3
+"""Causes that are told where nothing could be judged."""
+
 Model = Annotated[
     Path | None, typer.Option("--model", help="Directory of a trained detector; the one that ships by default.")
 ]
@@ -81,7 +84,7 @@ def explain(
     studies = [path for path in paths if path.is_dir()]
     read, problems = _read([path for path in paths if path not in studies], instruction)
     if not read and not studies:
-        _nothing(problems)
+        nothing(problems)
     if len(read) == 1 and not studies:
         # A file that is no good is told before a model is loaded.
         read = [replace(read[0], given=read[0].clip())]
@@ -89,7 +92,7 @@ def explain(
     chosen = tuple(mapping(text, VARIATION) for text in variation or ()), stages, failed_only, limit
     opened = _open(studies, workers, problems)
     if not read and not opened:
-        _nothing(problems)
+        nothing(problems)
     detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
@@ -108,7 +111,7 @@ def explain(
         key if names[key] == 1 else f"{path}:{key}": verdict for path, those in found for key, verdict in those.items()
     }
     if not verdicts:
-        _nothing(problems)
+        nothing(problems)
     for problem in problems:
         err.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
@@ -228,8 +231,16 @@ def _of_study(
     return dict(said.verdicts)
 
 
-def _nothing(problems: Sequence[str]) -> NoReturn:
-    raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
+def nothing(problems: Sequence[str]) -> NoReturn:
+    """Say why nothing could be judged: a file may hold thousands of samples, which are seldom bad each in its own way.
+
+    Raises:
+        DetectorError: Always.
+    """
+    if len(problems) == 1:
+        raise DetectorError(problems[0])
+    more = f" And {len(problems) - _TOLD} more." if len(problems) > _TOLD else ""
+    raise DetectorError(" ".join(["Nothing could be judged.", *problems[:_TOLD]]) + more)
 
 
 def _print(key: str, verdict: Any) -> None:

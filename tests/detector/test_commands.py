@@ -10,6 +10,7 @@ from faultfield.detector import aha_scores, checkpoint
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
 from tests.detector import pockets
+from tests.detector.server import closed, served
 from tests.shell import Shell
 
 
@@ -252,8 +253,6 @@ def test_what_cannot_be_chosen_of_a_study_is_one_sentence(
 
 
 def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Shell, data: Path) -> None:
-    from tests.detector.server import served
-
     with served(lambda body: f"<think>{pockets.REASON}</think><answer>No</answer>") as (url, seen):
         code, out, _ = shell(
             "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", data, "--json",
@@ -263,3 +262,24 @@ def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Sh
     scores = json.loads(out)["scores"]
     assert scores["accuracy"]["value"] == 0.5
     assert scores["recall"]["value"] == 1.0
+
+
+PROMPTED = ("--baseline", "endpoint", "--view", "{frames: 2, cell: 14}")
+
+
+def test_a_server_that_is_gone_ends_the_run_and_one_bad_answer_does_not(
+    shell: Shell, detector: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr("faultfield.detector.endpoint.time.sleep", told.append)
+    for option in ((*PROMPTED, "--url", closed()), ("--model", detector, "--judge-url", closed(), *QUICK)):
+        code, out, err = shell("detector", "eval", "--data", data, "--json", *option)
+        assert (code, out) == (2, "")
+        assert "cannot be reached" in err
+        assert len(err.strip().splitlines()) == 1
+    assert not told
+    answers = iter([400, b"<html>", "<answer>Yes</answer><think>It did.</think>", "No."])
+    with served(lambda body: next(answers)) as (url, _):
+        code, out, err = shell("detector", "eval", "--data", data, "--json", *PROMPTED, "--url", url, "--batch", "1")
+    assert (code, json.loads(out)["samples"]) == (0, 2)
+    assert err.count("Left out: ") == 2

@@ -52,15 +52,19 @@ def evaluate(
     from faultfield.detector.baselines import load_baseline
     from faultfield.detector.data import read_conversations
     from faultfield.detector.endpoint import Endpoint
-    from faultfield.detector.judge import EndpointJudge, SlotJudge
+    from faultfield.detector.judge import EndpointJudge, Judge, SlotJudge
 
+    judge: Judge = SlotJudge()
+    if judge_url is not None:
+        endpoint = Endpoint(judge_url, judge_model, judge_key)
+        endpoint.check()
+        judge = EndpointJudge(endpoint)
     read = read_conversations(data)
     if baseline is None:
         detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     else:
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         detector = load_baseline(baseline, model, url, name, shots, shown, *checkpoint.placed(device, dtype))
-    judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
     with Bars().task("Episodes", len(read.items)) as update:
         judged = evaluation.judge(detector, read.items, batch, update)
     problems = [*read.problems, *judged.problems]

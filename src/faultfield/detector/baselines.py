@@ -58,6 +58,7 @@ class Prompted:
 
         Raises:
             DetectorError: The model cannot be asked.
+            UnreachableError: It is behind an endpoint, and there is no server.
         """
         return [self._judge(clip) for clip in clips]
 
@@ -82,7 +83,8 @@ class EndpointTeller:
         """Ask.
 
         Raises:
-            DetectorError: The endpoint does not answer.
+            DetectorError: The endpoint does not answer this question.
+            UnreachableError: There is no server.
         """
         pictures = [view.pixels] if not isinstance(view, Video) else list(view.frames)
         if len(pictures) > self._frames:
@@ -219,6 +221,7 @@ def load_baseline(
     Raises:
         DetectorError: An unknown kind, or one that lacks its model or its endpoint.
         CheckpointError: The model cannot be read.
+        UnreachableError: There is no server at the endpoint.
     """
     if kind not in ("fine-tuned", "prompted", "endpoint"):
         raise DetectorError(f"A baseline is fine-tuned, prompted or endpoint, not '{kind}'.")
@@ -230,9 +233,13 @@ def load_baseline(
         return FineTuned(checkpoint.load(str(model), dtype, device))
     found = () if shots is None else [each for each in explained(read_conversations(shots).items) if each.dense]
     examples = [Example(each.instruction, bool(each.failed), each.reason or "") for each in found]
-    teller: _Tells = (
-        EndpointTeller(Endpoint(str(url), name)) if kind == "endpoint" else LocalTeller.load(str(model), dtype, device)
-    )
+    teller: _Tells
+    if kind == "endpoint":
+        endpoint = Endpoint(str(url), name)
+        endpoint.check()
+        teller = EndpointTeller(endpoint)
+    else:
+        teller = LocalTeller.load(str(model), dtype, device)
     return Prompted(teller, Viewer.from_json(dict(view or {})), examples)
 
 

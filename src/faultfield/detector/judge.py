@@ -88,7 +88,8 @@ class EndpointJudge:
         """Ask the model.
 
         Raises:
-            DetectorError: The endpoint does not answer.
+            DetectorError: The endpoint does not answer this question.
+            UnreachableError: There is no server.
         """
         # One pass over the template: what a reason holds in braces is text, not a placeholder.
         words = {"reason": reason, "reference": reference, "question": question}

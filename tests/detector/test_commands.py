@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faultfield.cli import explain
 from faultfield.detector import aha_scores, checkpoint
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
@@ -31,6 +32,7 @@ def data(tmp_path: Path) -> Path:
     return pockets.conversations(tmp_path / "data.json", pockets.samples(4))
 
 
+ROOT = Path(__file__).parents[2]
 QUICK = ("--rounds", "1", "--samples", "1")
 KEYS = {"failure_probability", "reason", "detection_entropy", "reason_entropy"}
 
@@ -108,6 +110,24 @@ def test_a_directory_or_a_model_that_is_none_is_said_in_one_sentence(shell: Shel
     assert (code, "holds no study" in err) == (2, True)
     code, _, err = shell("explain", data, "--model", data.parent)
     assert (code, "is no detector" in err) == (2, True)
+
+
+def test_the_detector_that_ships_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (explain.shipped() / checkpoint.SETTINGS).samefile(ROOT / "models" / "detector" / checkpoint.SETTINGS)
+    (tmp_path / explain.SHIPPED).mkdir(parents=True)
+    assert explain.shipped().samefile(tmp_path / "models" / "detector")
+
+
+def test_where_the_detector_was_looked_for_is_said(
+    shell: Shell, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(explain, "_REPOSITORY", tmp_path / "site")
+    code, out, err = shell("explain", data)
+    assert (code, out) == (2, "")
+    assert f"no detector in 'models/detector' nor in '{tmp_path}/site/models/detector'" in err
+    assert "--model" in err
 
 
 def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:

@@ -9,12 +9,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import faultfield
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.options import VARIATION, mapping
-from faultfield.errors import DetectorError, FaultfieldError
+from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
 
 SHIPPED = Path("models/detector")
-"""The detector that ships, where none is named."""
+"""The detector that ships, below the repository, where none is named."""
+
+_REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
+"""Where an editable installation was made from."""
 
 _TOLD = 3
 """Causes that are told where nothing could be judged."""
@@ -133,13 +137,27 @@ def load_detector(
     from faultfield.detector import checkpoint
     from faultfield.detector.refine import Refiner
     from faultfield.detector.trajectories import Refinement
-    from faultfield.errors import CheckpointError
 
-    if model is None and not SHIPPED.is_dir():
-        raise CheckpointError(f"There is no detector in '{SHIPPED}'; name the directory of one with --model.")
+    model = shipped() if model is None else model
     how = Refinement(samples=samples, rounds=rounds, batch=batch, seed=seed)
     device, dtype = checkpoint.placed(device, dtype)
-    return Refiner(checkpoint.load(SHIPPED if model is None else model, dtype, device), how)
+    return Refiner(checkpoint.load(model, dtype, device), how)
+
+
+def shipped() -> Path:
+    """Where the detector that ships lies: below this directory, else where the package was installed from.
+
+    Raises:
+        CheckpointError: It is in neither place.
+    """
+    places = [SHIPPED, _REPOSITORY / SHIPPED]
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = " nor in ".join(f"'{place}'" for place in places)
+    raise CheckpointError(
+        f"There is no detector in {looked}; name the directory of one with --model, or run this in the repository."
+    )
 
 
 def verdict_json(key: str, verdict: Any) -> dict[str, Any]:
@@ -213,7 +231,7 @@ def _of_study(
     from faultfield.study import explain as stage
 
     computes = str(detector.model.text.dtype).removeprefix("torch.")
-    fingerprint = checkpoint.fingerprint(SHIPPED if model is None else model, detector.how, instruction, computes)
+    fingerprint = checkpoint.fingerprint(shipped() if model is None else model, detector.how, instruction, computes)
     said = stage.explain(
         study,
         detector,

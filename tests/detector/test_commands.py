@@ -189,6 +189,15 @@ def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp
     assert json.loads((out / "training.json").read_text())["config"]["freeze_vision"] is False
     code, printed, _ = shell("detector", "eval", "--data", data, "--model", out, "--json", *QUICK)
     assert (code, json.loads(printed)["samples"]) == (0, 4)
+    assert "Already trained" not in err
+    code, _, err = shell(*common, settings)
+    assert (code, "Already trained: 5 steps on 4 samples (2 dense)" in err) == (0, True)
+    picture, other = (data.parent / "images" / f"s{number}.png" for number in (0, 1))
+    whole = picture.read_bytes()
+    picture.write_bytes(other.read_bytes())
+    code, _, err = shell(*common, settings)
+    assert (code, "was trained otherwise" in err) == (2, True)
+    picture.write_bytes(whole)
     code, _, err = shell(*common, "{lr: fast}")
     assert (code, "'lr' cannot be 'fast'" in err) == (2, True)
     code, _, err = shell(*common, "lr")

@@ -90,10 +90,11 @@ def train(
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     if not read.items:
         raise DetectorError("Not one sample can be trained on.")
+    done = (path / run.ABOUT).is_file()
     with all_cores(), Bars().stages() as update:
         accelerator = run.make_accelerator(config)
         start = run.begin(model, read.items, shown, seed, captioning.sentences(sight))
-        if sight is not None and not (path / run.ABOUT).is_file():
+        if sight is not None and not done:
             open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
         origin = {"model": model, "sight": None if sight is None else str(sight)}
         if sight is not None and checkpoint.viewer_of(str(sight)) is None:
@@ -103,4 +104,6 @@ def train(
         )
     last = about["last"] or {}
     told = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
-    err.print(f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense){told}. It lies in {path}")
+    already = "Already trained: " if done else ""
+    steps = f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense)"
+    err.print(f"{already}{steps}{told}. It lies in {path}", soft_wrap=True)

@@ -50,8 +50,9 @@ def same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 def _of_clip(clip: Clip) -> bytes:
     digest = hashlib.sha256(repr([(name, each.shape) for name, each in clip.frames.items()]).encode())
-    for each in (*clip.frames.values(), clip.times):
+    for each in clip.frames.values():
         digest.update(each.tobytes())
+    digest.update(clip.times.tobytes())
     return digest.digest()
 
 

@@ -213,6 +213,36 @@ def test_a_wrong_type_to_store_is_said_before_anything_is_trained(shell: Shell, 
     assert not out.exists()
 
 
+def test_splits_are_of_directories(shell: Shell, data: Path, tmp_path: Path) -> None:
+    code, _, err = shell("detector", "train", "--data", data, "--out", tmp_path / "trained", "--split", "train-dense")
+    assert (code, "Files have no splits" in err) == (2, True)
+    assert not (tmp_path / "trained").exists()
+
+
+@pytest.mark.parametrize("option", [
+    ("--limit", "3"), ("--failed-only",), ("--variation", "{table_color: red}"), ("--stage", "hunt"),
+    ("--workers", "2"),
+])  # fmt: skip
+def test_what_is_chosen_of_studies_is_not_chosen_of_files(
+    shell: Shell, data: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    # No detector is needed to see it.
+    code, out, err = shell("explain", data, "--model", tmp_path / "none", *option)
+    assert (code, out) == (2, "")
+    assert f"{option[0]} is for a study's directory" in err
+
+
+@pytest.mark.parametrize("place", ["", "none/answers.jsonl"])
+def test_answers_that_cannot_be_written_are_said_before_anything_is_judged(
+    shell: Shell, data: Path, tmp_path: Path, place: str
+) -> None:
+    where = tmp_path / place
+    code, out, err = shell("detector", "eval", "--data", data, "--model", tmp_path / "none", "--answers", where)
+    assert (code, out) == (2, "")
+    assert f"cannot be written to '{where}'" in err
+    assert not (tmp_path / "none").exists()
+
+
 def test_train_leaves_out_what_cannot_be_read(shell: Shell, data: Path, tmp_path: Path) -> None:
     cut = data.parent / "images" / "s1.png"
     cut.write_bytes(cut.read_bytes()[:-300])

@@ -228,6 +228,7 @@ def test_two_at_once_do_not_mix(made: Path) -> None:
         ({"columns": 1}, "2 columns"),
         ({"vary": 1.5}, "0–1"),
         ({"transfer_dense": 3}, "name one"),
+        ({"unseen": (), "sight": 3}, "unseen tasks: name one"),
         ({"fps": math.nan}, "frames a second, not nan"),
         ({"fps": math.inf}, "frames a second, not inf"),
         ({"fps": 0.0}, "frames a second, not 0"),

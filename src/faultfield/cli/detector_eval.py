@@ -8,6 +8,7 @@ import typer
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
 from faultfield.cli.options import mapping
+from faultfield.errors import DetectorError
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +55,8 @@ def evaluate(
     from faultfield.detector.endpoint import Endpoint
     from faultfield.detector.judge import EndpointJudge, Judge, SlotJudge
 
+    if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
+        raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
     judge: Judge = SlotJudge()
     if judge_url is not None:
         endpoint = Endpoint(judge_url, judge_model, judge_key)

@@ -83,6 +83,8 @@ def train(
     config = base.updated({"method": method, "seed": seed, **mapping(settings, _RULE.format("settings"))})
     eyes = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
     checkpoint.check_type(store)
+    if split is not None and not any(each.is_dir() for each in data):
+        raise DetectorError("Files have no splits; leave --split out, or name a data directory.")
     read = read_labelled(data) if split is None else read_labelled(data, split)
     with Bars().task("Pictures", len(read.items)) as seen:
         read = looked_at(read, seen)

@@ -89,6 +89,12 @@ def explain(
     read, problems = _read([path for path in paths if path not in studies], instruction)
     if not read and not studies:
         nothing(problems)
+    of_studies = {
+        "--variation": variation, "--stage": stage, "--failed-only": failed_only, "--limit": limit, "--workers": workers,
+    }  # fmt: skip
+    given = [option for option, value in of_studies.items() if value]
+    if given and not studies:
+        raise DetectorError(f"Files have nothing to choose from; {given[0]} is for a study's directory.")
     if len(read) == 1 and not studies:
         # A file that is no good is told before a model is loaded.
         read = [replace(read[0], given=read[0].clip())]

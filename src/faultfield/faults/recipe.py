@@ -93,6 +93,8 @@ class Recipe:
             raise FaultError("Shares lie in 0–1, dense episodes are at least 0, and there is at least 1 phrasing.")
         if self.transfer_dense and not self.transfer:
             raise FaultError("Dense episodes of the transfer setting need a task of that setting: name one.")
+        if self.sight and not self.unseen:
+            raise FaultError("Scenes that are told to eyes alone are of unseen tasks: name one.")
         seen = [*self.tasks, *self.unseen, *self.transfer]
         if len(set(seen)) < len(seen):
             raise FaultError(f"Each task is seen, unseen or of the transfer setting, once: {', '.join(seen)}.")

@@ -87,6 +87,11 @@ def test_the_first_of_two_answers_counts(tmp_path: Path) -> None:
     assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
 
 
+def test_a_byte_order_mark_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question_id": 1, "text": "Yes"}\n', encoding="utf-8-sig")
+    assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
+
+
 def test_bad_files_are_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"answers '.*none.jsonl' cannot be read"):
         aha_scores.read_answers(tmp_path / "none.jsonl")

@@ -117,7 +117,7 @@ def read_answers(path: str | Path) -> dict[str, str]:
         DetectorError: The file is missing or a line is no answer.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DetectorError(f"The answers '{path}' cannot be read.") from error
     answers: dict[str, str] = {}

@@ -6,6 +6,7 @@ import pytest
 from faultfield.detector import aha_scores
 from faultfield.detector.judge import Judgement
 from faultfield.errors import DetectorError
+from faultfield.faults.llava import Problem
 
 
 def _entry(key: str, truth: str) -> dict[str, object]:
@@ -63,6 +64,23 @@ def test_a_judge_sees_whole_answers_and_may_abstain() -> None:
 
     answers = {entry["id"]: entry["conversations"][1]["value"] for entry in TRUTH} | {"0": "yes", "5": "No"}  # type: ignore[index]
     assert aha_scores.score(TRUTH, answers, Half()).fuzzy.value == pytest.approx(4 / 5)
+
+
+def test_no_answer_is_wrong_without_a_judge_and_one_that_cannot_be_judged_is_told() -> None:
+    class Away:
+        def judge(self, reason: str, reference: str, question: str = "") -> Judgement:
+            assert reason
+            if reason == "Yes":
+                raise DetectorError("The endpoint is away.")
+            return Judgement(1.0, "")
+
+    problems: list[Problem] = []
+    scores = aha_scores.score(TRUTH, ANSWERS, Away(), problems)
+    # Four are judged right, one has no answer, one was not judged.
+    assert (scores.fuzzy.value, scores.fuzzy.count, scores.accuracy.count) == (pytest.approx(4 / 5), 5, 6)
+    assert [problem.id for problem in problems] == ["2"]
+    with pytest.raises(DetectorError, match="is away"):
+        aha_scores.score(TRUTH, ANSWERS, Away())
 
 
 def test_answers_are_written_as_ahas_scripts_read_them(tmp_path: Path) -> None:

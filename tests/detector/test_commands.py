@@ -342,3 +342,30 @@ def test_a_server_that_is_gone_ends_the_run_and_one_bad_answer_does_not(
         code, out, err = shell("detector", "eval", "--data", data, "--json", *PROMPTED, "--url", url, "--batch", "1")
     assert (code, json.loads(out)["samples"]) == (0, 2)
     assert err.count("Left out: ") == 2
+
+
+def test_answers_that_are_there_are_scored_without_a_model_or_pictures(shell: Shell, tmp_path: Path) -> None:
+    truths = ("Yes", "No, it slipped", "No, it fell", "Yes")
+    entries = [{"id": n, "conversations": [{"from": "gpt", "value": truth}]} for n, truth in enumerate(truths)]
+    data, answers = tmp_path / "data.json", tmp_path / "answers.jsonl"
+    data.write_text(json.dumps(entries))
+    aha_scores.write_answers(answers, [("0", "Yes"), ("1", "No, it slipped"), ("2", "Yes")])
+    code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json")
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    assert (printed["questions"], printed["aha"]["missing"], printed["aha"]["fuzzy"]) == (4, 1, None)
+    assert (printed["aha"]["accuracy"]["value"], printed["aha"]["rouge_l"]["value"]) == (0.5, 0.5)
+    with served(lambda body: "Judgement: partially correct") as (url, seen):
+        code, out, _ = shell("detector", "eval", "--data", data, "--score", answers, "--judge-url", url)
+    assert (code, len(seen)) == (0, 3)
+    assert "fuzzy      0.375" in out
+    assert "missing    1" in out
+
+
+def test_what_cannot_be_scored_is_one_sentence(shell: Shell, data: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    aha_scores.write_answers(answers, [("another", "Yes")])
+    for more, sentence in (((), "answers none of the questions"), (("--model", tmp_path), "leave --model out")):
+        code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json", *more)
+        assert (code, out) == (2, "")
+        assert sentence in err

@@ -1,7 +1,8 @@
-"""The command that measures a detector, or what it is compared with."""
+"""The command that measures a detector, what it is compared with, or answers that are there."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,10 @@ from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
 from faultfield.cli.options import mapping
 from faultfield.errors import DetectorError
+
+if TYPE_CHECKING:
+    from faultfield.detector.judge import Judge
+    from faultfield.faults.llava import Problem
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +25,9 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A LLaVA conversation file with its pictures beside it.")],
     answers: Annotated[
         Path | None, typer.Option(help="Where to write answers as AHA's scripts read them (JSON lines).")
+    ] = None,
+    score: Annotated[
+        Path | None, typer.Option(help="Score the answers in this file (JSON lines) by AHA's rules, and judge nothing.")
     ] = None,
     model: Model = None,
     baseline: Annotated[
@@ -52,16 +60,18 @@ def evaluate(
     from faultfield.detector import aha_scores, checkpoint, evaluation
     from faultfield.detector.baselines import load_baseline
     from faultfield.detector.data import read_conversations
-    from faultfield.detector.endpoint import Endpoint
-    from faultfield.detector.judge import EndpointJudge, Judge, SlotJudge
+    from faultfield.detector.judge import SlotJudge
 
+    needless = {"answers": answers, "model": model, "baseline": baseline, "url": url, "shots": shots}
+    given = [option for option, value in needless.items() if value is not None]
+    if score is not None and given:
+        raise DetectorError(f"--score takes answers that are there; leave --{given[0]} out.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
-    judge: Judge = SlotJudge()
-    if judge_url is not None:
-        endpoint = Endpoint(judge_url, judge_model, judge_key)
-        endpoint.check()
-        judge = EndpointJudge(endpoint)
+    judged_by = _judge(judge_url, judge_model, judge_key)
+    if score is not None:
+        _score(score, data, judged_by, as_json)
+        return
     read = read_conversations(data)
     if baseline is None:
         detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
@@ -76,15 +86,14 @@ def evaluate(
     said = evaluation.answers(judged.verdicts)
     if answers is not None:
         aha_scores.write_answers(answers, said)
-    scores = evaluation.score(read.items, judged.verdicts, judge, problems)
-    for problem in problems:
-        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
+    scores = evaluation.score(read.items, judged.verdicts, judged_by or SlotJudge(), problems)
+    _tell(problems)
     aha = aha_scores.score(aha_scores.read_judged(data, judged.verdicts), dict(said))
     if as_json:
         print_json(
             {
                 "samples": len(judged.verdicts),
-                "problems": [{"id": problem.id, "text": problem.text} for problem in problems],
+                "problems": [vars(problem) for problem in problems],
                 "scores": scores.as_json(),
                 "aha": aha.as_json(),
             }
@@ -93,3 +102,37 @@ def evaluate(
     for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
         out.print(f"{name:10} {getattr(scores, name)}", markup=False)
     out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+
+
+def _judge(url: str | None, model: str, key: str) -> "Judge | None":
+    """The language model that judges, if one does; that it is there is seen before hours are spent."""
+    from faultfield.detector.endpoint import Endpoint
+    from faultfield.detector.judge import EndpointJudge
+
+    if url is None:
+        return None
+    endpoint = Endpoint(url, model, key)
+    endpoint.check()
+    return EndpointJudge(endpoint)
+
+
+def _score(answers: Path, data: Path, judge: "Judge | None", as_json: bool) -> None:
+    """AHA's numbers of answers that anyone gave."""
+    from faultfield.detector import aha_scores
+
+    said, asked = aha_scores.read_answers(answers), aha_scores.read_conversations(data)
+    problems: list[Problem] = []
+    if asked and not {str(entry.get("id", row)) for row, entry in enumerate(asked)} & said.keys():
+        raise DetectorError(f"'{answers}' answers none of the questions in '{data}'.")
+    aha = aha_scores.score(asked, said, judge, problems)
+    _tell(problems)
+    if as_json:
+        print_json({"questions": len(asked), "problems": [vars(problem) for problem in problems], "aha": aha.as_json()})
+        return
+    for name in ("accuracy", "rouge_l", "fuzzy", "missing"):
+        out.print(f"{name:10} {getattr(aha, name)}", markup=False)
+
+
+def _tell(problems: Sequence["Problem"]) -> None:
+    for problem in problems:
+        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)

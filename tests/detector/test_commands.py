@@ -369,3 +369,20 @@ def test_what_cannot_be_scored_is_one_sentence(shell: Shell, data: Path, tmp_pat
         code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json", *more)
         assert (code, out) == (2, "")
         assert sentence in err
+
+
+def test_the_judges_prompt_is_the_users(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Is {reason} the same as {reference}?")
+    how = ("detector", "eval", "--data", data, "--model", detector, "--judge-prompt", prompt, *QUICK)
+    with served(lambda body: "Judgement: correct") as (url, seen):
+        code, out, _ = shell(*how, "--judge-url", url, "--json")
+        assert (code, json.loads(out)["scores"]["reason"]["value"]) == (0, 1.0)
+        asked = seen[0]["body"]["messages"][0]["content"]
+        assert asked.startswith("Is ")
+        assert asked.endswith(f" the same as {pockets.REASON}?")
+        prompt.write_text("Is {reason} right?")
+        code, _, err = shell(*how, "--judge-url", url)
+        assert (code, "must contain {reference}." in err) == (2, True)
+    code, _, err = shell(*how)
+    assert (code, "name one with --judge-url" in err) == (2, True)

@@ -54,6 +54,10 @@ def evaluate(
     ] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "default",
     judge_key: Annotated[str, typer.Option(help="Environment variable with its key.")] = "OPENAI_API_KEY",
+    judge_prompt: Annotated[
+        Path | None,
+        typer.Option(help="What it is asked, in a file: with {reference} and {reason} in it, {question} if one likes."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
     """Measure a detector on labelled episodes: detection, ROUGE-L, judged reasons, and AHA's own numbers."""
@@ -68,7 +72,7 @@ def evaluate(
         raise DetectorError(f"--score takes answers that are there; leave --{given[0]} out.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
-    judged_by = _judge(judge_url, judge_model, judge_key)
+    judged_by = _judge(judge_url, judge_model, judge_key, judge_prompt)
     if score is not None:
         _score(score, data, judged_by, as_json)
         return
@@ -104,16 +108,18 @@ def evaluate(
     out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
 
 
-def _judge(url: str | None, model: str, key: str) -> "Judge | None":
+def _judge(url: str | None, model: str, key: str, prompt: Path | None) -> "Judge | None":
     """The language model that judges, if one does; that it is there is seen before hours are spent."""
     from faultfield.detector.endpoint import Endpoint
-    from faultfield.detector.judge import EndpointJudge
+    from faultfield.detector.judge import PROMPT, EndpointJudge, read_prompt
 
     if url is None:
+        if prompt is not None:
+            raise DetectorError("A prompt needs a judge to read it; name one with --judge-url.")
         return None
-    endpoint = Endpoint(url, model, key)
+    asked, endpoint = PROMPT if prompt is None else read_prompt(prompt), Endpoint(url, model, key)
     endpoint.check()
-    return EndpointJudge(endpoint)
+    return EndpointJudge(endpoint, asked)
 
 
 def _score(answers: Path, data: Path, judge: "Judge | None", as_json: bool) -> None:

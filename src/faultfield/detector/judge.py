@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from faultfield.detector.endpoint import Endpoint
+from faultfield.errors import DetectorError
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,22 @@ def read_judgement(answer: str) -> float | None:
     """1, ½ or 0 from the last line of the form 'Judgement: …'; None where there is none."""
     found = re.findall(r"judge?ment\W*(partially[\s-]+correct|correct|incorrect)\b", answer, re.IGNORECASE)
     return _SCORES[re.sub(r"[\s-]+", " ", found[-1].lower())] if found else None
+
+
+def read_prompt(path: str | Path) -> str:
+    """A judge's prompt from a file.
+
+    Raises:
+        DetectorError: The file cannot be read, or has no place for the reason or for the annotated one.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DetectorError(f"The judge's prompt '{path}' cannot be read.") from error
+    missing = [each for each in ("{reference}", "{reason}") if each not in text]
+    if missing:
+        raise DetectorError(f"The judge's prompt '{path}' must contain {' and '.join(missing)}.")
+    return text
 
 
 class EndpointJudge:

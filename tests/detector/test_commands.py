@@ -243,6 +243,15 @@ def test_answers_that_cannot_be_written_are_said_before_anything_is_judged(
     assert not (tmp_path / "none").exists()
 
 
+def test_worked_examples_are_for_prompted_models(shell: Shell, detector: Path, data: Path) -> None:
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--shots", data)
+    assert (code, out) == (2, "")
+    assert "leave --shots out" in err
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--url", "http://127.0.0.1:1/v1")
+    assert (code, out) == (2, "")
+    assert "--url is of the baseline 'endpoint'" in err
+
+
 def test_train_leaves_out_what_cannot_be_read(shell: Shell, data: Path, tmp_path: Path) -> None:
     cut = data.parent / "images" / "s1.png"
     cut.write_bytes(cut.read_bytes()[:-300])
@@ -315,9 +324,11 @@ def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Sh
     with served(lambda body: f"<think>{pockets.REASON}</think><answer>No</answer>") as (url, seen):
         code, out, _ = shell(
             "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", data, "--json",
-            "--view", "{frames: 2, cell: 14}",
+            "--shots-count", "1", "--view", "{frames: 2, cell: 14}",
         )  # fmt: skip
     assert (code, len(seen)) == (0, 4)
+    text = seen[0]["body"]["messages"][1]["content"][-1]["text"]
+    assert (text.count("Example 1:"), text.count("Example 2:")) == (1, 0)
     scores = json.loads(out)["scores"]
     assert scores["accuracy"]["value"] == 0.5
     assert scores["recall"]["value"] == 1.0

@@ -40,8 +40,9 @@ def evaluate(
     url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint of the baseline.")] = None,
     name: Annotated[str, typer.Option(help="The baseline's name there.")] = "default",
     shots: Annotated[
-        Path | None, typer.Option(help="A LLaVA file whose dense samples a prompted baseline is shown in words.")
+        Path | None, typer.Option(help="A LLaVA file; a prompted baseline is shown dense samples of it in words.")
     ] = None,
+    shots_count: Annotated[int, typer.Option(min=1, help="How many, drawn with the seed.")] = 3,
     view: Annotated[str, typer.Option(help="What a prompted baseline is shown, as YAML.")] = "{}",
     rounds: Rounds = 4,
     samples: Trajectories = 3,
@@ -70,8 +71,12 @@ def evaluate(
     given = [option for option, value in needless.items() if value is not None]
     if score is not None and given:
         raise DetectorError(f"--score takes answers that are there; leave --{given[0]} out.")
+    if url is not None and baseline != "endpoint":
+        raise DetectorError("--url is of the baseline 'endpoint'; leave it out, or name that --baseline.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
+    if shots is not None and baseline not in ("prompted", "endpoint"):
+        raise DetectorError("Worked examples are for a prompted model; leave --shots out, or name such a --baseline.")
     judged_by = _judge(judge_url, judge_model, judge_key, judge_prompt)
     if score is not None:
         _score(score, data, judged_by, as_json)
@@ -81,7 +86,8 @@ def evaluate(
         detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     else:
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
-        detector = load_baseline(baseline, model, url, name, shots, shown, *checkpoint.placed(device, dtype))
+        place = checkpoint.placed(device, dtype)
+        detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed)
     with Bars().task("Episodes", len(read.items)) as update:
         judged = evaluation.judge(detector, read.items, batch, update)
     problems = [*read.problems, *judged.problems]

@@ -182,6 +182,6 @@ def test_what_never_followed_the_format_has_no_auroc() -> None:
     for auroc in (None, {"value": 0.0}):
         # The second as it was written before.
         scored = {"auroc": auroc, "accuracy": {"count": 4}, "unreadable": 4}
-        never |= dict.fromkeys(bench.TESTS, {**never["test-seen"], "all": scored})  # type: ignore[dict-item]
+        never |= {split: {**never["test-seen"], "all": scored} for split in bench.TESTS}  # type: ignore[dict-item]
         lines = detector_page.lines({"results": [never, _result("armor", 0, "1 1 1 0")], "splits": {}})
         assert any(line.startswith("| zero-shot | 0 | 0.000 [0.000, 0.000] | – | 0.000") for line in lines)

@@ -90,8 +90,12 @@ def explain(
     if not read and not studies:
         nothing(problems)
     of_studies = {
-        "--variation": variation, "--stage": stage, "--failed-only": failed_only, "--limit": limit, "--workers": workers,
-    }  # fmt: skip
+        "--variation": variation,
+        "--stage": stage,
+        "--failed-only": failed_only,
+        "--limit": limit,
+        "--workers": workers,
+    }
     given = [option for option, value in of_studies.items() if value]
     if given and not studies:
         raise DetectorError(f"Files have nothing to choose from; {given[0]} is for a study's directory.")

@@ -251,7 +251,11 @@ def _mean(results: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
 
 
 def _auroc(results: Sequence[Mapping[str, Any]], split: str) -> str:
-    return f"{np.mean([each[split]['all']['auroc']['value'] for each in results]):.3f}"
+    """A dash where a seed's answers could never be read, as nothing was ranked then."""
+    scored = [each[split]["all"] for each in results]
+    if any(each["auroc"] is None or each["unreadable"] == each["accuracy"]["count"] for each in scored):
+        return "–"
+    return f"{np.mean([each['auroc']['value'] for each in scored]):.3f}"
 
 
 def _difference(ours: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], split: str, what: str) -> str:

@@ -41,5 +41,9 @@ class DetectorError(FaultfieldError):
     """A clip, data file, model or endpoint that the detector cannot use."""
 
 
+class UnreachableError(FaultfieldError):
+    """A server that cannot be reached at all: no episode is to blame, so a run ends there."""
+
+
 class FaultError(FaultfieldError):
     """A fault that a task does not allow, or a data set of faults that cannot be made or continued."""

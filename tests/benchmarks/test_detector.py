@@ -84,7 +84,7 @@ def test_what_frozen_eyes_saw_is_kept_for_the_same_eyes_and_data_alone(tmp_path:
 
 def _result(variant: str, seed: int, right: str) -> dict[str, object]:
     own = {"value": 0.8, "low": 0.7, "high": 0.9, "count": 8}
-    measures = dict.fromkeys(("auroc", "precision", "recall", "rouge_l"), own)
+    measures = {**dict.fromkeys(("accuracy", "auroc", "precision", "recall", "rouge_l"), own), "unreadable": 0}
     split = {"all": measures, "episodes": {"right": right, "reason": right}}
     training = {"samples": 9, "dense": 4, "steps": 7}
     return {
@@ -191,3 +191,13 @@ def test_the_spread_of_a_round_is_that_of_one_trainings_inference_seeds() -> Non
     ]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
     assert "| 1 | 0.650 ± 0.050 | 0.650 ± 0.050 | 0.100 | 0.200 | 4 × 5 |" in text
+
+
+def test_what_never_followed_the_format_has_no_auroc() -> None:
+    never = _result("zero-shot", 0, "0 0 0 0")
+    for auroc in (None, {"value": 0.0}):
+        # The second as it was written before.
+        scored = {"auroc": auroc, "accuracy": {"count": 4}, "unreadable": 4}
+        never |= {split: {**never["test-seen"], "all": scored} for split in bench.TESTS}  # type: ignore[dict-item]
+        lines = detector_page.lines({"results": [never, _result("armor", 0, "1 1 1 0")], "splits": {}})
+        assert any(line.startswith("| zero-shot | 0 | 0.000 [0.000, 0.000] | – | 0.000") for line in lines)

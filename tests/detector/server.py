@@ -42,3 +42,9 @@ def served(answer: Callable[[dict[str, Any]], Any]) -> Iterator[tuple[str, list[
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def closed() -> str:
+    """The base address of a server that has just gone."""
+    with served(lambda body: "") as (url, _):
+        return url

@@ -6,6 +6,7 @@ import pytest
 from faultfield.detector import aha_scores
 from faultfield.detector.judge import Judgement
 from faultfield.errors import DetectorError
+from faultfield.faults.llava import Problem
 
 
 def _entry(key: str, truth: str) -> dict[str, object]:
@@ -65,6 +66,23 @@ def test_a_judge_sees_whole_answers_and_may_abstain() -> None:
     assert aha_scores.score(TRUTH, answers, Half()).fuzzy.value == pytest.approx(4 / 5)
 
 
+def test_no_answer_is_wrong_without_a_judge_and_one_that_cannot_be_judged_is_told() -> None:
+    class Away:
+        def judge(self, reason: str, reference: str, question: str = "") -> Judgement:
+            assert reason
+            if reason == "Yes":
+                raise DetectorError("The endpoint is away.")
+            return Judgement(1.0, "")
+
+    problems: list[Problem] = []
+    scores = aha_scores.score(TRUTH, ANSWERS, Away(), problems)
+    # Four are judged right, one has no answer, one was not judged.
+    assert (scores.fuzzy.value, scores.fuzzy.count, scores.accuracy.count) == (pytest.approx(4 / 5), 5, 6)
+    assert [problem.id for problem in problems] == ["2"]
+    with pytest.raises(DetectorError, match="is away"):
+        aha_scores.score(TRUTH, ANSWERS, Away())
+
+
 def test_answers_are_written_as_ahas_scripts_read_them(tmp_path: Path) -> None:
     aha_scores.write_answers(tmp_path / "a.jsonl", [("7", "Yes"), ("lift-7", "No, it slipped"), ("007", "Yes")])
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
@@ -84,6 +102,11 @@ def test_lines_and_other_names_of_the_roles_are_read(tmp_path: Path) -> None:
 
 def test_the_first_of_two_answers_counts(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"question_id": 1, "text": "Yes"}\n\n{"question_id": "1", "text": "No"}\n')
+    assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
+
+
+def test_a_byte_order_mark_is_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question_id": 1, "text": "Yes"}\n', encoding="utf-8-sig")
     assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
 
 

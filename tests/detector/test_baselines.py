@@ -1,6 +1,8 @@
 import base64
 import io
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,3 +131,26 @@ def test_a_baseline_is_loaded_by_its_kind(tmp_path: Any) -> None:
             load_baseline(kind)
     with pytest.raises(CheckpointError, match="is no detector"):
         load_baseline("fine-tuned", tmp_path)
+
+
+def test_examples_are_few_and_of_both_kinds_and_the_seed_draws_them(tmp_path: Any) -> None:
+    told = [
+        replace(each, reason=f"Reason {row}.", failed=row % 5 != 0)
+        for row, each in enumerate(pockets.samples(20, dense_every=1))
+    ]
+    shots = pockets.conversations(tmp_path / "shots.json", told)
+    shown = {}
+    with served(_sees_red) as (url, seen):
+        for count, seed in ((3, 0), (3, 0), (3, 1), (4, 0), (99, 0)):
+            baseline = load_baseline("endpoint", url=url, shots=shots, shots_count=count, seed=seed)
+            baseline.judge([pockets.clip(0, True)])
+            text = seen[-1]["body"]["messages"][1]["content"][-1]["text"]
+            rows = [int(row) for row in re.findall(r"Reason (\d+)\.", text)]
+            assert shown.setdefault((count, seed), rows) == rows
+    assert [row % 5 != 0 for row in shown[3, 0]] == [True, False, True]
+    assert [row % 5 != 0 for row in shown[4, 0]] == [True, False, True, False]
+    assert shown[3, 0] != shown[3, 1]
+    assert sorted(shown[99, 0]) == list(range(20))
+    bare = pockets.conversations(tmp_path / "bare.json", [replace(each, reason=None) for each in told])
+    with served(_sees_red) as (url, _), pytest.raises(DetectorError, match="no sample with a reason"):
+        load_baseline("endpoint", url=url, shots=bare)

@@ -69,6 +69,10 @@ def damage(folder: Path, what: str) -> None:
     elif what == "head of another model":
         save_file(dict(DetectionHead(32, 4).state_dict()), folder / "head.safetensors")
         (folder / "armor.json").write_text(json.dumps({**settings, "head": DetectionHead(32, 4).settings}))
+    elif what == "three classes":
+        head = DetectionHead(**{**settings["head"], "classes": 3})
+        save_file(dict(head.state_dict()), folder / "head.safetensors")
+        (folder / "armor.json").write_text(json.dumps({**settings, "head": head.settings}))
     elif what == "template":
         (folder / "chat_template.jinja").unlink()
     elif what == "cut":
@@ -89,6 +93,7 @@ def damage(folder: Path, what: str) -> None:
     [
         ("head size", "another head"),
         ("head of another model", "width 32, the model's are 48"),
+        ("three classes", "has 3 classes; a detector's has 2"),
         ("template", "chat template"),
         ("cut", "missing, damaged"),
         ("version", "version 99"),

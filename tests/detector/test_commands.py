@@ -1,4 +1,4 @@
-"""`faultfield explain` and `faultfield detector train|eval` from the command line, in this process."""
+"""`faultfield explain` and `faultfield detector train` from the command line, in this process."""
 
 import json
 from pathlib import Path
@@ -6,30 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faultfield.detector import aha_scores, checkpoint
+from faultfield.cli import explain
+from faultfield.detector import checkpoint
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
-from tests.detector import pockets
 from tests.shell import Shell
 
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    return Shell(capsys, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("detector")
-    checkpoint.save(pockets.model(), folder)
-    return folder
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return pockets.conversations(tmp_path / "data.json", pockets.samples(4))
-
-
+ROOT = Path(__file__).parents[2]
 QUICK = ("--rounds", "1", "--samples", "1")
 KEYS = {"failure_probability", "reason", "detection_entropy", "reason_entropy"}
 
@@ -109,39 +92,22 @@ def test_a_directory_or_a_model_that_is_none_is_said_in_one_sentence(shell: Shel
     assert (code, "is no detector" in err) == (2, True)
 
 
-def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
-    answers = tmp_path / "answers.jsonl"
-    code, out, _ = shell(
-        "detector", "eval", "--data", data, "--model", detector, "--answers", answers, "--json", *QUICK
-    )  # fmt: skip
-    assert code == 0
-    printed = json.loads(out)
-    assert printed["samples"] == 4
-    assert printed["problems"] == []
-    assert {"accuracy", "precision", "recall", "auroc", "rouge_l", "reason", "unreadable"} == set(printed["scores"])
-    again = aha_scores.score(aha_scores.read_conversations(data), aha_scores.read_answers(answers))
-    assert printed["aha"] == again.as_json()
-    assert printed["aha"]["accuracy"]["value"] == printed["scores"]["accuracy"]["value"]
-    assert printed["scores"]["reason"]["count"] == 2
+def test_the_detector_that_ships_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (explain.shipped() / checkpoint.SETTINGS).samefile(ROOT / "models" / "detector" / checkpoint.SETTINGS)
+    (tmp_path / explain.SHIPPED).mkdir(parents=True)
+    assert explain.shipped().samefile(tmp_path / "models" / "detector")
 
 
-def test_eval_scores_the_rest_of_a_file_with_bad_entries(shell: Shell, detector: Path, data: Path) -> None:
-    entries = json.loads(data.read_text())
-    twice = {**entries[0], "conversations": entries[0]["conversations"][:1]}
-    data.write_text(json.dumps([*entries, None, twice]))
-    code, out, _ = shell("detector", "eval", "--data", data, "--model", detector, "--json", *QUICK)
-    assert code == 0
-    printed = json.loads(out)
-    assert (printed["samples"], len(printed["problems"])) == (4, 2)
-    assert printed["aha"]["accuracy"]["count"] == 4
-
-
-def test_eval_needs_labels(shell: Shell, detector: Path, data: Path) -> None:
-    entries = [{**each, "conversations": each["conversations"][:1]} for each in json.loads(data.read_text())]
-    data.write_text(json.dumps(entries))
-    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--json")
+def test_where_the_detector_was_looked_for_is_said(
+    shell: Shell, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(explain, "_REPOSITORY", tmp_path / "site")
+    code, out, err = shell("explain", data)
     assert (code, out) == (2, "")
-    assert "has no verdict" in err
+    assert f"no detector in 'models/detector' nor in '{tmp_path}/site/models/detector'" in err
+    assert "--model" in err
 
 
 def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp_path: Path) -> None:
@@ -155,6 +121,15 @@ def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp
     assert json.loads((out / "training.json").read_text())["config"]["freeze_vision"] is False
     code, printed, _ = shell("detector", "eval", "--data", data, "--model", out, "--json", *QUICK)
     assert (code, json.loads(printed)["samples"]) == (0, 4)
+    assert "Already trained" not in err
+    code, _, err = shell(*common, settings)
+    assert (code, "Already trained: 5 steps on 4 samples (2 dense)" in err) == (0, True)
+    picture, other = (data.parent / "images" / f"s{number}.png" for number in (0, 1))
+    whole = picture.read_bytes()
+    picture.write_bytes(other.read_bytes())
+    code, _, err = shell(*common, settings)
+    assert (code, "was trained otherwise" in err) == (2, True)
+    picture.write_bytes(whole)
     code, _, err = shell(*common, "{lr: fast}")
     assert (code, "'lr' cannot be 'fast'" in err) == (2, True)
     code, _, err = shell(*common, "lr")
@@ -168,6 +143,25 @@ def test_a_wrong_type_to_store_is_said_before_anything_is_trained(shell: Shell, 
     code, _, err = shell("detector", "train", "--data", data, "--out", out, "--store", "fp16")
     assert (code, "not 'fp16'" in err) == (2, True)
     assert not out.exists()
+
+
+def test_splits_are_of_directories(shell: Shell, data: Path, tmp_path: Path) -> None:
+    code, _, err = shell("detector", "train", "--data", data, "--out", tmp_path / "trained", "--split", "train-dense")
+    assert (code, "Files have no splits" in err) == (2, True)
+    assert not (tmp_path / "trained").exists()
+
+
+@pytest.mark.parametrize("option", [
+    ("--limit", "3"), ("--failed-only",), ("--variation", "{table_color: red}"), ("--stage", "hunt"),
+    ("--workers", "2"),
+])  # fmt: skip
+def test_what_is_chosen_of_studies_is_not_chosen_of_files(
+    shell: Shell, data: Path, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    # No detector is needed to see it.
+    code, out, err = shell("explain", data, "--model", tmp_path / "none", *option)
+    assert (code, out) == (2, "")
+    assert f"{option[0]} is for a study's directory" in err
 
 
 def test_train_leaves_out_what_cannot_be_read(shell: Shell, data: Path, tmp_path: Path) -> None:
@@ -236,17 +230,3 @@ def test_what_cannot_be_chosen_of_a_study_is_one_sentence(
     assert (code, out) == (2, "")
     assert sentence in " ".join(err.split())
     assert "Traceback" not in err
-
-
-def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Shell, data: Path) -> None:
-    from tests.detector.server import served
-
-    with served(lambda body: f"<think>{pockets.REASON}</think><answer>No</answer>") as (url, seen):
-        code, out, _ = shell(
-            "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", data, "--json",
-            "--view", "{frames: 2, cell: 14}",
-        )  # fmt: skip
-    assert (code, len(seen)) == (0, 4)
-    scores = json.loads(out)["scores"]
-    assert scores["accuracy"]["value"] == 0.5
-    assert scores["recall"]["value"] == 1.0

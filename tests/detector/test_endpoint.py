@@ -4,8 +4,8 @@ import threading
 import pytest
 
 from faultfield.detector.endpoint import Endpoint
-from faultfield.errors import DetectorError
-from tests.detector.server import served
+from faultfield.errors import DetectorError, UnreachableError
+from tests.detector.server import closed, served
 
 
 def test_it_speaks_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_a_server_that_stops_in_the_middle_of_its_answer_is_asked_again() -> Non
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-            with pytest.raises(DetectorError, match=r"cannot be reached .* after 3 attempts"):
+            with pytest.raises(DetectorError, match=r"broke off .* after 3 attempts"):
                 Endpoint(url, "m", retries=2, wait=0.0, timeout=5.0).complete([])
         finally:
             server.shutdown()
@@ -67,10 +67,21 @@ def test_a_server_that_stops_in_the_middle_of_its_answer_is_asked_again() -> Non
 
 
 def test_no_server_and_no_address_are_said_in_one_sentence() -> None:
-    with served(lambda body: "") as (url, _):
-        pass
-    with pytest.raises(DetectorError, match="cannot be reached"):
-        Endpoint(url, "m", retries=1, wait=0.0, timeout=2.0).complete([])
-    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing"):
+    for url in (closed(), "http://no.such.host.invalid/v1"):
+        gone = Endpoint(url, "m", retries=1, wait=0.0, timeout=2.0)
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            gone.complete([])
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            gone.check()
+    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing", "http://no host/v1"):
         with pytest.raises(DetectorError, match="no address of a server"):
             Endpoint(wrong, "m").complete([])
+        with pytest.raises(DetectorError, match="no address of a server"):
+            Endpoint(wrong, "m").check()
+
+
+def test_a_server_that_answers_anything_is_there() -> None:
+    with served(lambda body: "") as (url, seen):
+        # The stand-in knows no list of models.
+        Endpoint(url, "m").check()
+    assert not seen

@@ -5,7 +5,7 @@ import pytest
 
 from faultfield.detector.evaluation import answers, judge, score
 from faultfield.detector.judge import Judgement
-from faultfield.errors import DetectorError
+from faultfield.errors import DetectorError, UnreachableError
 from faultfield.faults.llava import Problem
 from faultfield.rollouts.clip import Clip
 from faultfield.rollouts.verdict import Verdict
@@ -88,6 +88,26 @@ def test_a_judge_that_cannot_be_asked_costs_that_reason_alone() -> None:
     assert [problem.id for problem in problems] == [each.id for each in samples if each.dense and each.failed]
     with pytest.raises(DetectorError, match="is away"):
         score(samples, verdicts, Away())
+
+
+def test_a_server_that_is_gone_ends_what_needs_it() -> None:
+    class Gone(Looks):
+        def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+            if len(self.batches) == 1:
+                raise UnreachableError("There is no server.")
+            return super().judge(clips)
+
+    class GoneJudge:
+        def judge(self, reason: str, reference: str, question: str = "") -> Judgement:
+            raise UnreachableError("There is no server.")
+
+    samples, detector, problems = pockets.samples(6), Gone(), list[Problem]()
+    with pytest.raises(UnreachableError):
+        judge(detector, samples, batch=2)
+    assert detector.batches == [2]
+    with pytest.raises(UnreachableError):
+        score(samples, judge(Looks(), samples).verdicts, GoneJudge(), problems)
+    assert not problems
 
 
 def test_answers_are_ahas_and_an_unreadable_one_is_left_as_it_was_said() -> None:

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from faultfield.detector.endpoint import Endpoint
-from faultfield.detector.judge import EndpointJudge, SlotJudge, read_judgement
+from faultfield.detector.judge import PROMPT, EndpointJudge, SlotJudge, read_judgement, read_prompt
+from faultfield.errors import DetectorError
 from tests.detector.server import served
 
 
@@ -44,3 +47,14 @@ def test_slots_tell_directions_apart(reason: str, score: float | None) -> None:
     reference = "the robot gripper moved to the desired position with an offset along the y direction"
     judged = SlotJudge().judge(reason, reference)
     assert judged.score == score if score is not None else 0.0 <= (judged.score or 0.0) < 1.0
+
+
+def test_a_prompt_has_a_place_for_both_reasons(tmp_path: Path) -> None:
+    file = tmp_path / "prompt.txt"
+    file.write_text(PROMPT, encoding="utf-8-sig")
+    assert read_prompt(file) == PROMPT
+    file.write_text("{question}")
+    with pytest.raises(DetectorError, match=r"must contain \{reference\} and \{reason\}"):
+        read_prompt(file)
+    with pytest.raises(DetectorError, match="cannot be read"):
+        read_prompt(tmp_path)

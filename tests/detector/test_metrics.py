@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -37,6 +38,13 @@ def test_an_answer_that_cannot_be_read_is_wrong_whatever_the_truth() -> None:
     assert scores.unreadable == 2
     # Pairs (failure, success): read-read right, read-lost wrong, lost-read wrong, lost-lost wrong.
     assert scores.auroc.value == 0.25
+
+
+def test_where_no_answer_can_be_read_nothing_is_ranked() -> None:
+    scores = detection([math.nan] * 4, [True, False, True, False])
+    assert (scores.accuracy.value, scores.recall.value, scores.unreadable) == (0.0, 0.0, 4)
+    assert str(scores.auroc) == "–"
+    assert json.loads(json.dumps(scores.as_json(), allow_nan=False))["auroc"] is None
 
 
 def test_the_interval_of_the_auroc_covers_as_often_as_it_says() -> None:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,8 @@ def test_default_size_fits_the_repository() -> None:
     model = pocket.build(armor.SENTENCES * 2)
     weights = sum(each.numel() for each in model.parameters())
     assert weights * 4 < 20e6
+    (told,) = re.findall(r"about ([\d.]+) million weights", pocket.Shape.__doc__ or "")
+    assert weights / 1e6 == pytest.approx(float(told), abs=0.1)
 
 
 def test_seed_makes_the_weights_and_leaves_the_global_generator_alone() -> None:

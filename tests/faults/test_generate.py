@@ -1,6 +1,7 @@
 """Data sets made of the toy world: what lies on disk, and that it is the same however it was made."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -229,6 +230,10 @@ def test_two_at_once_do_not_mix(made: Path) -> None:
         ({"columns": 1}, "2 columns"),
         ({"vary": 1.5}, "0–1"),
         ({"transfer_dense": 3}, "name one"),
+        ({"unseen": (), "sight": 3}, "unseen tasks: name one"),
+        ({"fps": math.nan}, "frames a second, not nan"),
+        ({"fps": math.inf}, "frames a second, not inf"),
+        ({"fps": 0.0}, "frames a second, not 0"),
     ],
 )
 def test_recipes_that_make_no_sense(settings: dict[str, Any], words: str) -> None:

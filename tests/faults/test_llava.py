@@ -87,7 +87,8 @@ def test_a_bad_sample_is_told_and_the_rest_goes_on(folder: Path) -> None:
         (entry("g", video="x.mp4"), "'g' has an image and a video"),
         (entry("h", image=["a.png", "b.png"]), "'h' must name one image file"),
         (entry("a"), "'a' appears twice"),
-        ("nonsense", "Sample 12 of .* has no id"),
+        ({**entry("a"), "id": True}, "Sample 12 of .* has no id"),
+        ("nonsense", "Sample 13 of .* has no id"),
         (entry("empty"), "zero bytes"),
         (entry("text"), "no picture"),
         (entry("long", image="A" * 5000), "AAA…' of the conversation 'long' is missing"),
@@ -184,6 +185,14 @@ def test_lines_instead_of_a_list(folder: Path) -> None:
     path = folder / "data.jsonl"
     path.write_text("\n".join(json.dumps(entry(name)) for name in "ab") + "\n")
     assert [item.id for item in read(path).items] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["data.json", "data.jsonl"])
+def test_a_byte_order_mark_is_no_content(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_text(json.dumps(entry("a") if path.suffix == ".jsonl" else [entry("a")]), encoding="utf-8-sig")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert [item.id for item in read(path).items] == ["a"]
 
 
 def test_nothing_to_show_cannot_be_written(tmp_path: Path) -> None:

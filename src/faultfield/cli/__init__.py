@@ -8,6 +8,7 @@ import typer
 from faultfield.cli import (
     compare,
     detector,
+    detector_eval,
     detector_train,
     explain,
     export,
@@ -39,6 +40,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(field.app, name="field")
 app.add_typer(detector.app, name="detector")
 detector_train.register(detector.app)
+detector_eval.register(detector.app)
 explain.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that train a detector and measure it."""
+"""The command that trains a detector."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector
+from faultfield.cli.console import Bars, err
 from faultfield.cli.options import mapping
 from faultfield.cli.threads import all_cores
 from faultfield.errors import DetectorError
@@ -19,9 +18,8 @@ _RULE = "The {} must be a YAML mapping such as '{{seed: 0}}'"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the detector's."""
+    """Add the command to the detector's."""
     app.command()(train)
-    app.command(name="eval")(evaluate)
 
 
 def train(
@@ -85,6 +83,8 @@ def train(
     config = base.updated({"method": method, "seed": seed, **mapping(settings, _RULE.format("settings"))})
     eyes = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
     checkpoint.check_type(store)
+    if split is not None and not any(each.is_dir() for each in data):
+        raise DetectorError("Files have no splits; leave --split out, or name a data directory.")
     read = read_labelled(data) if split is None else read_labelled(data, split)
     with Bars().task("Pictures", len(read.items)) as seen:
         read = looked_at(read, seen)
@@ -92,10 +92,11 @@ def train(
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     if not read.items:
         raise DetectorError("Not one sample can be trained on.")
+    done = (path / run.ABOUT).is_file()
     with all_cores(), Bars().stages() as update:
         accelerator = run.make_accelerator(config)
         start = run.begin(model, read.items, shown, seed, captioning.sentences(sight))
-        if sight is not None and not (path / run.ABOUT).is_file():
+        if sight is not None and not done:
             open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
         origin = {"model": model, "sight": None if sight is None else str(sight)}
         if sight is not None and checkpoint.viewer_of(str(sight)) is None:
@@ -105,77 +106,6 @@ def train(
         )
     last = about["last"] or {}
     told = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
-    err.print(f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense){told}. It lies in {path}")
-
-
-def evaluate(
-    data: Annotated[Path, typer.Option("--data", help="A LLaVA conversation file with its pictures beside it.")],
-    answers: Annotated[
-        Path | None, typer.Option(help="Where to write answers as AHA's scripts read them (JSON lines).")
-    ] = None,
-    model: Model = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            help="Measure something else: 'fine-tuned' (--model was trained by sft-d or sft-s+d), 'prompted' "
-            "(--model is any image-text model), or 'endpoint' (a model behind --url)."
-        ),
-    ] = None,
-    url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint of the baseline.")] = None,
-    name: Annotated[str, typer.Option(help="The baseline's name there.")] = "default",
-    shots: Annotated[
-        Path | None, typer.Option(help="A LLaVA file whose dense samples a prompted baseline is shown in words.")
-    ] = None,
-    view: Annotated[str, typer.Option(help="What a prompted baseline is shown, as YAML.")] = "{}",
-    rounds: Rounds = 4,
-    samples: Trajectories = 3,
-    batch: BatchSize = 8,
-    seed: Seed = 0,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    judge_url: Annotated[
-        str | None, typer.Option(help="OpenAI-compatible endpoint that judges reasons; offline slots by default.")
-    ] = None,
-    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "default",
-    judge_key: Annotated[str, typer.Option(help="Environment variable with its key.")] = "OPENAI_API_KEY",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
-) -> None:
-    """Measure a detector on labelled episodes: detection, ROUGE-L, judged reasons, and AHA's own numbers."""
-    from faultfield.detector import aha_scores, checkpoint, evaluation
-    from faultfield.detector.baselines import load_baseline
-    from faultfield.detector.data import read_conversations
-    from faultfield.detector.endpoint import Endpoint
-    from faultfield.detector.judge import EndpointJudge, SlotJudge
-
-    read = read_conversations(data)
-    if baseline is None:
-        detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
-    else:
-        shown = mapping(view, _RULE.format("view"))
-        detector = load_baseline(baseline, model, url, name, shots, shown, *checkpoint.placed(device, dtype))
-    judge = SlotJudge() if judge_url is None else EndpointJudge(Endpoint(judge_url, judge_model, judge_key))
-    with Bars().task("Episodes", len(read.items)) as update:
-        judged = evaluation.judge(detector, read.items, batch, update)
-    if not judged.verdicts:
-        raise DetectorError("Nothing could be judged.")
-    said = evaluation.answers(judged.verdicts)
-    if answers is not None:
-        aha_scores.write_answers(answers, said)
-    problems = [*read.problems, *judged.problems]
-    scores = evaluation.score(read.items, judged.verdicts, judge, problems)
-    for problem in problems:
-        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
-    aha = aha_scores.score(aha_scores.read_judged(data, judged.verdicts), dict(said))
-    if as_json:
-        print_json(
-            {
-                "samples": len(judged.verdicts),
-                "problems": [{"id": problem.id, "text": problem.text} for problem in problems],
-                "scores": scores.as_json(),
-                "aha": aha.as_json(),
-            }
-        )
-        return
-    for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
-        out.print(f"{name:10} {getattr(scores, name)}", markup=False)
-    out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+    already = "Already trained: " if done else ""
+    steps = f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense)"
+    err.print(f"{already}{steps}{told}. It lies in {path}", soft_wrap=True)

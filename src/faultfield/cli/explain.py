@@ -9,12 +9,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+import faultfield
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.options import VARIATION, mapping
-from faultfield.errors import DetectorError, FaultfieldError
+from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
 
 SHIPPED = Path("models/detector")
-"""The detector that ships, where none is named."""
+"""The detector that ships, below the repository, where none is named."""
+
+_REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
+"""Where an editable installation was made from."""
+
+_TOLD = 3
+"""Causes that are told where nothing could be judged."""
 
 Model = Annotated[
     Path | None, typer.Option("--model", help="Directory of a trained detector; the one that ships by default.")
@@ -81,7 +88,17 @@ def explain(
     studies = [path for path in paths if path.is_dir()]
     read, problems = _read([path for path in paths if path not in studies], instruction)
     if not read and not studies:
-        _nothing(problems)
+        nothing(problems)
+    of_studies = {
+        "--variation": variation,
+        "--stage": stage,
+        "--failed-only": failed_only,
+        "--limit": limit,
+        "--workers": workers,
+    }
+    given = [option for option, value in of_studies.items() if value]
+    if given and not studies:
+        raise DetectorError(f"Files have nothing to choose from; {given[0]} is for a study's directory.")
     if len(read) == 1 and not studies:
         # A file that is no good is told before a model is loaded.
         read = [replace(read[0], given=read[0].clip())]
@@ -89,7 +106,7 @@ def explain(
     chosen = tuple(mapping(text, VARIATION) for text in variation or ()), stages, failed_only, limit
     opened = _open(studies, workers, problems)
     if not read and not opened:
-        _nothing(problems)
+        nothing(problems)
     detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
@@ -108,7 +125,7 @@ def explain(
         key if names[key] == 1 else f"{path}:{key}": verdict for path, those in found for key, verdict in those.items()
     }
     if not verdicts:
-        _nothing(problems)
+        nothing(problems)
     for problem in problems:
         err.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
@@ -130,13 +147,27 @@ def load_detector(
     from faultfield.detector import checkpoint
     from faultfield.detector.refine import Refiner
     from faultfield.detector.trajectories import Refinement
-    from faultfield.errors import CheckpointError
 
-    if model is None and not SHIPPED.is_dir():
-        raise CheckpointError(f"There is no detector in '{SHIPPED}'; name the directory of one with --model.")
+    model = shipped() if model is None else model
     how = Refinement(samples=samples, rounds=rounds, batch=batch, seed=seed)
     device, dtype = checkpoint.placed(device, dtype)
-    return Refiner(checkpoint.load(SHIPPED if model is None else model, dtype, device), how)
+    return Refiner(checkpoint.load(model, dtype, device), how)
+
+
+def shipped() -> Path:
+    """Where the detector that ships lies: below this directory, else where the package was installed from.
+
+    Raises:
+        CheckpointError: It is in neither place.
+    """
+    places = [SHIPPED, _REPOSITORY / SHIPPED]
+    for place in places:
+        if place.is_dir():
+            return place
+    looked = " nor in ".join(f"'{place}'" for place in places)
+    raise CheckpointError(
+        f"There is no detector in {looked}; name the directory of one with --model, or run this in the repository."
+    )
 
 
 def verdict_json(key: str, verdict: Any) -> dict[str, Any]:
@@ -210,7 +241,7 @@ def _of_study(
     from faultfield.study import explain as stage
 
     computes = str(detector.model.text.dtype).removeprefix("torch.")
-    fingerprint = checkpoint.fingerprint(SHIPPED if model is None else model, detector.how, instruction, computes)
+    fingerprint = checkpoint.fingerprint(shipped() if model is None else model, detector.how, instruction, computes)
     said = stage.explain(
         study,
         detector,
@@ -228,8 +259,16 @@ def _of_study(
     return dict(said.verdicts)
 
 
-def _nothing(problems: Sequence[str]) -> NoReturn:
-    raise DetectorError(problems[0] if len(problems) == 1 else f"Nothing could be judged. {' '.join(problems)}")
+def nothing(problems: Sequence[str]) -> NoReturn:
+    """Say why nothing could be judged: a file may hold thousands of samples, which are seldom bad each in its own way.
+
+    Raises:
+        DetectorError: Always.
+    """
+    if len(problems) == 1:
+        raise DetectorError(problems[0])
+    more = f" And {len(problems) - _TOLD} more." if len(problems) > _TOLD else ""
+    raise DetectorError(" ".join(["Nothing could be judged.", *problems[:_TOLD]]) + more)
 
 
 def _print(key: str, verdict: Any) -> None:

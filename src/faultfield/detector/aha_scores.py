@@ -69,32 +69,43 @@ def question_rouge(answer: str, truth: str) -> float:
 
 
 def score(
-    conversations: Sequence[Mapping[str, Any]], answers: Mapping[str, str], judge: Judge | None = None
+    conversations: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, str],
+    judge: Judge | None = None,
+    problems: list[llava.Problem] | None = None,
 ) -> AhaScores:
     """AHA's numbers.
 
     Args:
         conversations: LLaVA entries, the first answer of `gpt` in each being the truth.
         answers: Text by question id.
-        judge: Of whole answers; its score is left out where it cannot decide.
+        judge: Of whole answers; its score is left out where it cannot decide, and 0 where there is no answer.
+        problems: Takes the answers that the judge could not be asked of, which count nowhere in its score then.
 
     Raises:
-        DetectorError: There are no conversations, or one has no truth.
+        DetectorError: There are no conversations, or one has no truth; or what the judge raises, where there is nothing
+            to take it.
+        UnreachableError: The judge is behind an endpoint whose server is gone.
     """
     if not conversations:
         raise DetectorError("There are no questions to score.")
     right, rouges, fuzzy, missing = 0, [], [], 0
     for index, entry in enumerate(conversations):
         truth = _truth(entry, index)
-        answer = answers.get(str(entry.get("id", index)))
+        key = str(entry.get("id", index))
+        answer = answers.get(key)
         missing += answer is None
+        if judge is not None:
+            try:
+                given = 0.0 if answer is None else judge.judge(answer, truth, _question(entry)).score
+                fuzzy += [] if given is None else [given]
+            except DetectorError as error:
+                if problems is None:
+                    raise
+                problems.append(llava.Problem(key, f"The answer to '{key}' was not judged: {error}"))
         answer = answer or ""
         right += verdict_of(answer) == verdict_of(truth) and verdict_of(truth) in ("yes", "no")
         rouges.append(question_rouge(answer, truth))
-        if judge is not None:
-            judged = judge.judge(answer, truth, _question(entry))
-            if judged.score is not None:
-                fuzzy.append(judged.score)
     return AhaScores(wilson(right, len(rouges)), mean(np.array(rouges)), mean(np.array(fuzzy)), missing)
 
 
@@ -117,7 +128,7 @@ def read_answers(path: str | Path) -> dict[str, str]:
         DetectorError: The file is missing or a line is no answer.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DetectorError(f"The answers '{path}' cannot be read.") from error
     answers: dict[str, str] = {}

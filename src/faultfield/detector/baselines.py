@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,6 +59,7 @@ class Prompted:
 
         Raises:
             DetectorError: The model cannot be asked.
+            UnreachableError: It is behind an endpoint, and there is no server.
         """
         return [self._judge(clip) for clip in clips]
 
@@ -82,7 +84,8 @@ class EndpointTeller:
         """Ask.
 
         Raises:
-            DetectorError: The endpoint does not answer.
+            DetectorError: The endpoint does not answer this question.
+            UnreachableError: There is no server.
         """
         pictures = [view.pixels] if not isinstance(view, Video) else list(view.frames)
         if len(pictures) > self._frames:
@@ -203,6 +206,8 @@ def load_baseline(
     view: Mapping[str, Any] | None = None,
     device: str = "cpu",
     dtype: str = "float32",
+    shots_count: int = 3,
+    seed: int = 0,
 ) -> Prompted | FineTuned:
     """A baseline by its kind.
 
@@ -211,14 +216,17 @@ def load_baseline(
         model: Directory of a fine-tuned detector; folder or hub name of a model to prompt.
         url: Of an endpoint.
         name: Of the model at the endpoint.
-        shots: A conversation file; its dense samples are the worked examples.
+        shots: A conversation file; worked examples are drawn from its dense samples.
         view: Settings of what a prompted model is shown.
         device: Where a model of one's own computes.
         dtype: What it computes in.
+        shots_count: Worked examples at most.
+        seed: Of their draw.
 
     Raises:
-        DetectorError: An unknown kind, or one that lacks its model or its endpoint.
+        DetectorError: An unknown kind, shots without a reason among them, or one that lacks its model or its endpoint.
         CheckpointError: The model cannot be read.
+        UnreachableError: There is no server at the endpoint.
     """
     if kind not in ("fine-tuned", "prompted", "endpoint"):
         raise DetectorError(f"A baseline is fine-tuned, prompted or endpoint, not '{kind}'.")
@@ -228,12 +236,26 @@ def load_baseline(
         from faultfield.detector import checkpoint
 
         return FineTuned(checkpoint.load(str(model), dtype, device))
-    found = () if shots is None else [each for each in explained(read_conversations(shots).items) if each.dense]
-    examples = [Example(each.instruction, bool(each.failed), each.reason or "") for each in found]
-    teller: _Tells = (
-        EndpointTeller(Endpoint(str(url), name)) if kind == "endpoint" else LocalTeller.load(str(model), dtype, device)
-    )
+    examples = () if shots is None else _examples(shots, shots_count, seed)
+    teller: _Tells
+    if kind == "endpoint":
+        endpoint = Endpoint(str(url), name)
+        endpoint.check()
+        teller = EndpointTeller(endpoint)
+    else:
+        teller = LocalTeller.load(str(model), dtype, device)
     return Prompted(teller, Viewer.from_json(dict(view or {})), examples)
+
+
+def _examples(path: str | Path, count: int, seed: int) -> list[Example]:
+    """So many of a file's dense samples, a failure and a success by turns as far as there are both."""
+    dense = [each for each in explained(read_conversations(path).items) if each.dense]
+    if not dense:
+        raise DetectorError(f"'{path}' has no sample with a reason, so there is no example to show.")
+    drawn = [dense[row] for row in np.random.default_rng(seed).permutation(len(dense))]
+    halves = [each for each in drawn if each.failed], [each for each in drawn if not each.failed]
+    turns = [each for pair in zip_longest(*halves) for each in pair if each is not None]
+    return [Example(each.instruction, bool(each.failed), each.reason or "") for each in turns[:count]]
 
 
 def _png(picture: NDArray[np.uint8]) -> str:

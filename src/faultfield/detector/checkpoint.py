@@ -97,6 +97,8 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         raise CheckpointError(f"The settings {folder / SETTINGS} are damaged.") from error
     if version != _VERSION:
         raise CheckpointError(f"The detector in {folder} is of version {version}, this program reads {_VERSION}.")
+    if (classes := head.settings["classes"]) != 2:
+        raise CheckpointError(f"The head in {folder} has {classes} classes; a detector's has 2, not failed and failed.")
     try:
         head.load_state_dict(load_file(folder / HEAD))
     except (RuntimeError, SafetensorError, OSError) as error:

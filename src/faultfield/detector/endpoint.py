@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faultfield.errors import DetectorError
+from faultfield.errors import DetectorError, UnreachableError
 
 Message = Mapping[str, Any]
 """A chat message as the protocol has it: `role`, and `content` that is a string or a list of parts."""
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers of a server that may be other in a moment."""
+
+_CONNECTED = 10.0
+"""Seconds after which a server that has not even taken the connection is none."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Endpoint:
             temperature: Of sampling; 0 takes the likeliest.
 
         Raises:
-            DetectorError: The server cannot be reached, refuses, or answers with something else.
+            DetectorError: The server refuses, falls silent, or answers with something else.
+            UnreachableError: Nothing answers there.
         """
         body = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": temperature}
         answer = self._ask(json.dumps(body).encode())
@@ -58,17 +62,38 @@ class Endpoint:
             raise DetectorError(f"{self.url} answered with something that is no chat completion.") from error
         return text if isinstance(text, str) else ""
 
-    def _ask(self, body: bytes) -> bytes:
+    def check(self) -> None:
+        """See whether anything answers there, whatever it says: better now than hours later.
+
+        Raises:
+            DetectorError: The address is none.
+            UnreachableError: Nothing answers there.
+        """
+        request = self._request("models")
+        try:
+            urllib.request.urlopen(request, timeout=min(self.timeout, _CONNECTED)).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+        except http.client.InvalidURL as error:
+            raise self._no_address() from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if _gone(error):
+                raise self._unreachable(error) from error
+
+    def _request(self, path: str, body: bytes | None = None) -> urllib.request.Request:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(self.key_variable, ""):
             headers["Authorization"] = f"Bearer {key}"
-        address = f"{self.url.rstrip('/')}/chat/completions"
         try:
-            request = urllib.request.Request(address, data=body, headers=headers)
+            request = urllib.request.Request(f"{self.url.rstrip('/')}/{path}", data=body, headers=headers)
         except ValueError as error:
-            raise DetectorError(f"'{self.url}' is no address of a server, such as http://127.0.0.1:8000/v1.") from error
+            raise self._no_address() from error
         if request.type not in ("http", "https"):
-            raise DetectorError(f"'{self.url}' is no address of a server, such as http://127.0.0.1:8000/v1.")
+            raise self._no_address()
+        return request
+
+    def _ask(self, body: bytes) -> bytes:
+        request = self._request("chat/completions", body)
         for attempt in range(self.retries + 1):
             try:
                 with urllib.request.urlopen(request, timeout=self.timeout) as answer:
@@ -78,9 +103,26 @@ class Endpoint:
                 error.close()
                 if error.code not in _PASSING:
                     break
+            except http.client.InvalidURL as error:
+                raise self._no_address() from error
             except (OSError, ValueError, http.client.HTTPException) as error:
                 # URLError is an OSError; a server that stops in the middle of its answer raises one of http's own.
-                reason = f"cannot be reached ({getattr(error, 'reason', error)})"
+                if _gone(error) and attempt == self.retries:
+                    raise self._unreachable(error) from error
+                reason = f"broke off ({getattr(error, 'reason', error)})"
             if attempt < self.retries:
                 time.sleep(self.wait * 2**attempt)
         raise DetectorError(f"The endpoint {self.url} {reason} after {attempt + 1} attempts.")
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        return UnreachableError(f"The endpoint {self.url} cannot be reached ({getattr(error, 'reason', error)}).")
+
+    def _no_address(self) -> DetectorError:
+        return DetectorError(f"'{self.url}' is no address of a server, such as http://127.0.0.1:8000/v1.")
+
+
+def _gone(error: Exception) -> bool:
+    """Whether there was no connection; one that was cut may have been cut for what was sent."""
+    cause = getattr(error, "reason", None)
+    cut = BrokenPipeError, ConnectionResetError, ConnectionAbortedError
+    return isinstance(error, urllib.error.URLError) and not isinstance(cause, cut)

@@ -50,6 +50,9 @@ def judge(
         samples: Whose pictures are read when they are needed.
         batch: Clips at once.
         on_progress: Told how many samples are done.
+
+    Raises:
+        UnreachableError: The detector is behind an endpoint whose server is gone: the rest cannot be judged either.
     """
     verdicts: dict[str, Verdict] = {}
     problems: list[Problem] = []
@@ -82,6 +85,7 @@ def score(
 
     Raises:
         DetectorError: None of them has both; or what the judge raises, where there is nothing to take it.
+        UnreachableError: The judge is behind an endpoint whose server is gone.
     """
     judge = judge or SlotJudge()
     both = [sample for sample in samples if sample.id in verdicts and sample.failed is not None]

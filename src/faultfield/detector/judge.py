@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from faultfield.detector.endpoint import Endpoint
+from faultfield.errors import DetectorError
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,22 @@ def read_judgement(answer: str) -> float | None:
     return _SCORES[re.sub(r"[\s-]+", " ", found[-1].lower())] if found else None
 
 
+def read_prompt(path: str | Path) -> str:
+    """A judge's prompt from a file.
+
+    Raises:
+        DetectorError: The file cannot be read, or has no place for the reason or for the annotated one.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DetectorError(f"The judge's prompt '{path}' cannot be read.") from error
+    missing = [each for each in ("{reference}", "{reason}") if each not in text]
+    if missing:
+        raise DetectorError(f"The judge's prompt '{path}' must contain {' and '.join(missing)}.")
+    return text
+
+
 class EndpointJudge:
     """A language model as the judge (ARMOR's LLM fuzzy match, B.3), behind any OpenAI-compatible endpoint.
 
@@ -88,7 +106,8 @@ class EndpointJudge:
         """Ask the model.
 
         Raises:
-            DetectorError: The endpoint does not answer.
+            DetectorError: The endpoint does not answer this question.
+            UnreachableError: There is no server.
         """
         # One pass over the template: what a reason holds in braces is text, not a placeholder.
         words = {"reason": reason, "reference": reference, "question": question}

@@ -28,7 +28,7 @@ class Number:
     count: int
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] of {self.count}"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] of {self.count}" if self.count else "–"
 
 
 UNDEFINED = Number(math.nan, math.nan, math.nan, 0)
@@ -42,7 +42,8 @@ class Scores:
         accuracy: Share of right detections (Wilson).
         precision: Share of alarms that were failures (Wilson).
         recall: Share of failures that were found (Wilson).
-        auroc: Probability that a failure is given the higher failure probability than a success, ties half (Newcombe).
+        auroc: Probability that a failure is given the higher failure probability than a success, ties half (Newcombe);
+            undefined where no answer could be read.
         rouge_l: Mean ROUGE-L F1 of the reason against the annotated one, where there is one (bootstrap).
         reason: Mean score of a judge on the same reasons (bootstrap); undefined without a judge.
         unreadable: Verdicts whose answer could not be read; each counts as wrong.
@@ -130,7 +131,8 @@ def detection(probabilities: ArrayLike, failed: ArrayLike) -> Scores:
         wilson(int((alarm == truth).sum()), len(p)),
         wilson(hits, int(alarm.sum())),
         wilson(hits, int(truth.sum())),
-        auroc(p, truth),
+        # Of answers that were never read there is no order, and whatever stands for them would make one up.
+        UNDEFINED if lost.all() else auroc(p, truth),
         unreadable=int(lost.sum()),
     )
 

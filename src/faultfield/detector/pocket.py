@@ -30,7 +30,7 @@ TEMPLATE = (
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a pocket model is; the default has about 1.9 million weights.
+    """How large a pocket model is; the default has about 3.7 million weights, its head among them.
 
     Attributes:
         hidden: Width of the decoder; a multiple of `heads` with at least 6 values a head.

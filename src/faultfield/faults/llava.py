@@ -98,7 +98,7 @@ def read(path: str | Path, *, labelled: bool = True, root: str | Path | None = N
     for number, entry in enumerate(entries(file), 1):
         name = f"sample {number}"
         try:
-            if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str | int) or entry["id"] == "":
+            if not isinstance(entry, Mapping) or not _is_id(entry.get("id")):
                 raise DetectorError(f"Sample {number} of '{path}' has no id.")
             name = str(entry["id"])
             if name in known:
@@ -140,7 +140,8 @@ def entries(file: Path) -> list[Any]:
         DetectorError: The file is missing or is something else.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        # Some editors begin a file with a byte order mark.
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DetectorError(f"There is no file '{file}'.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -153,6 +154,11 @@ def entries(file: Path) -> list[Any]:
     if not isinstance(found, list):
         raise DetectorError(f"'{file}' must hold a list of conversations, not a {type(found).__name__}.")
     return found
+
+
+def _is_id(given: Any) -> bool:
+    """Whether it is a name or a whole number, as which Python takes true and false too."""
+    return isinstance(given, str | int) and not isinstance(given, bool) and given != ""
 
 
 def _conversation(name: str, entry: Mapping[str, Any], folders: list[Path], labelled: bool) -> Conversation:

@@ -23,6 +23,10 @@ SPLITS: tuple[Split, ...] = (
 )  # fmt: skip
 
 
+FPS = (0.01, 1000.0)
+"""Frames a second that a video may have."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The settings of a data set; the same ones make the same files.
@@ -81,12 +85,16 @@ class Recipe:
                 f"A data set needs a task, at least 0 episodes, and at most as many dense ones, not {len(self.tasks)} "
                 f"tasks, {self.episodes} episodes, {self.dense} dense, {self.test} to test."
             )
-        if self.cell < 8 or (self.columns != "phases" and self.columns < 2) or self.fps <= 0 or self.video_size < 8:
-            raise FaultError("A cell and a video have at least 8 pixels, a collage 2 columns, and a video frames.")
+        if self.cell < 8 or (self.columns != "phases" and self.columns < 2) or self.video_size < 8:
+            raise FaultError("A cell and a video have at least 8 pixels, and a collage 2 columns.")
+        if not FPS[0] <= self.fps <= FPS[1]:
+            raise FaultError(f"A video has {FPS[0]:g} to {FPS[1]:g} frames a second, not {self.fps:g}.")
         if not 0 <= self.vary <= 1 or not 0 <= self.near <= 1 or self.transfer_dense < 0 or self.phrasings < 1:
             raise FaultError("Shares lie in 0–1, dense episodes are at least 0, and there is at least 1 phrasing.")
         if self.transfer_dense and not self.transfer:
             raise FaultError("Dense episodes of the transfer setting need a task of that setting: name one.")
+        if self.sight and not self.unseen:
+            raise FaultError("Scenes that are told to eyes alone are of unseen tasks: name one.")
         seen = [*self.tasks, *self.unseen, *self.transfer]
         if len(set(seen)) < len(seen):
             raise FaultError(f"Each task is seen, unseen or of the transfer setting, once: {', '.join(seen)}.")

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from faultfield.detector.refine import Refiner
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.loop import Step
 from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
 from faultfield.detector.training.run import adapt, make_accelerator, merge, train
@@ -82,6 +84,47 @@ def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> No
         train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK), origin={"model": "another"})
     with pytest.raises(CheckpointError, match="trained otherwise"):
         train(pockets.model(), pockets.samples(), QUICK, tmp_path, accelerator=_cpu(QUICK), store="float16")
+
+
+def test_other_pictures_under_the_same_names_are_another_training(tmp_path: Path) -> None:
+    config = replace(QUICK, conditioned_epochs=0, online_epochs=0)
+    samples, out = pockets.samples(4), tmp_path / "out"
+    about = train(pockets.model(), samples, config, out, accelerator=_cpu(config))
+    swapped = [replace(samples[0], given=samples[2].given), samples[1], replace(samples[2], given=samples[0].given)]
+    with pytest.raises(CheckpointError, match="trained otherwise"):
+        train(pockets.model(), [*swapped, samples[3]], config, out, accelerator=_cpu(config))
+    # What was written before pictures were told counts as it did.
+    old = {name: value for name, value in about.items() if name != "pictures"}
+    (out / "training.json").write_text(json.dumps(old))
+    assert train(pockets.model(), samples, config, out, accelerator=_cpu(config)) == old
+    with pytest.raises(CheckpointError, match="trained otherwise"):
+        train(pockets.model(), samples[:3], config, out, accelerator=_cpu(config))
+
+
+def test_a_killed_training_goes_on_with_the_same_pictures_alone(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(step: Step) -> None:
+        if step.step > 2:
+            raise Killed
+
+    samples = pockets.samples(4)
+    swapped = [replace(each, given=pockets.clip(row + 50, bool(each.failed))) for row, each in enumerate(samples)]
+    config = replace(QUICK, save_every=1)
+    with pytest.raises(Killed):
+        train(pockets.model(), samples, config, tmp_path, accelerator=_cpu(config), on_step=kill)
+    with pytest.raises(CheckpointError, match="other settings or samples"):
+        train(pockets.model(), swapped, config, tmp_path, accelerator=_cpu(config))
+    (newest,) = tmp_path.glob("training/checkpoint-*/training.json")
+    old = {name: value for name, value in json.loads(newest.read_text()).items() if name != "pictures"}
+    newest.write_text(json.dumps(old))
+    left: list[int] = []
+    train(
+        pockets.model(), samples, config, tmp_path, accelerator=_cpu(config),
+        on_step=lambda step: left.append(step.step),
+    )  # fmt: skip
+    assert left[0] > 1
 
 
 def test_what_a_frozen_tower_saw_serves_another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

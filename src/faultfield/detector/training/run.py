@@ -1,6 +1,5 @@
 """From samples to a detector on disk."""
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -12,6 +11,7 @@ from faultfield import files
 from faultfield.detector import checkpoint, pocket
 from faultfield.detector.data import Sample
 from faultfield.detector.model import ArmorModel
+from faultfield.detector.training import identity
 from faultfield.detector.training.attention import attend
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
@@ -76,7 +76,8 @@ def train(
         "samples": len(samples),
         "dense": sum(sample.dense for sample in samples),
         "failed": sum(bool(sample.failed) for sample in samples),
-        "digest": _digest(samples, model.viewer),
+        "digest": identity.words(samples, model.viewer),
+        "pictures": identity.pictures(samples),
         "origin": dict(origin or {}),
         "store": store,
     }
@@ -93,7 +94,7 @@ def train(
     learner = Learner(model)
     seen = {} if seen is None else seen
     kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
-    begun = {name: about[name] for name in ("digest", "origin")}
+    begun = {name: about[name] for name in ("digest", "pictures", "origin")}
     loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept, begun)
     steps = loop.run()
     seen.update({samples[row].id: tokens for row, tokens in kept.items()})
@@ -145,12 +146,6 @@ def _sentences(samples: Sequence[Sample]) -> list[str]:
     asked = dict.fromkeys(sample.instruction for sample in samples)
     said = [sample.reason for sample in samples if sample.reason is not None]
     return [*asked, *said, *success_reasons()]
-
-
-def _digest(samples: Sequence[Sample], viewer: Viewer) -> str:
-    """Sixteen hexadecimal digits that change with what is asked, shown and learned."""
-    told = [(sample.id, sample.instruction, sample.failed, sample.reason) for sample in samples]
-    return hashlib.sha256(repr((told, viewer)).encode()).hexdigest()[:16]
 
 
 def _commonest(samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -219,15 +214,6 @@ def _adapters(backbone: Any, lora: LoraConfig) -> Any:
     return peft.get_peft_model(backbone, settings)
 
 
-def _same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a training was this one; one from before `eyes` and `store` stood apart does not say of which eyes."""
-    origin = dict(found.get("origin", {}))
-    told = {**found, "store": found.get("store", origin.pop("store", None))}
-    if "eyes" in wanted["origin"]:
-        origin.setdefault("eyes", wanted["origin"]["eyes"])
-    return all({**told, "origin": origin}.get(key) == value for key, value in wanted.items())
-
-
 def _finished(out: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a training that is over wrote; None where there is none.
 
@@ -242,6 +228,6 @@ def _finished(out: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
     except ValueError as error:
         raise CheckpointError(f"{file} is damaged; delete it or choose another directory.") from error
     wanted = json.loads(json.dumps(about))
-    if not isinstance(found, dict) or not _same(found, wanted):
+    if not isinstance(found, dict) or not identity.same(found, wanted):
         raise CheckpointError(f"{out} holds a detector that was trained otherwise; choose another directory.")
     return found

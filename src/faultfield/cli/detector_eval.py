@@ -1,0 +1,150 @@
+"""The command that measures a detector, what it is compared with, or answers that are there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
+from faultfield.cli.options import mapping
+from faultfield.errors import DetectorError
+
+if TYPE_CHECKING:
+    from faultfield.detector.judge import Judge
+    from faultfield.faults.llava import Problem
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the detector's."""
+    app.command(name="eval")(evaluate)
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option("--data", help="A LLaVA conversation file with its pictures beside it.")],
+    answers: Annotated[
+        Path | None, typer.Option(help="Where to write answers as AHA's scripts read them (JSON lines).")
+    ] = None,
+    score: Annotated[
+        Path | None, typer.Option(help="Score the answers in this file (JSON lines) by AHA's rules, and judge nothing.")
+    ] = None,
+    model: Model = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure something else: 'fine-tuned' (--model was trained by sft-d or sft-s+d), 'prompted' "
+            "(--model is any image-text model), or 'endpoint' (a model behind --url)."
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint of the baseline.")] = None,
+    name: Annotated[str, typer.Option(help="The baseline's name there.")] = "default",
+    shots: Annotated[
+        Path | None, typer.Option(help="A LLaVA file; a prompted baseline is shown dense samples of it in words.")
+    ] = None,
+    shots_count: Annotated[int, typer.Option(min=1, help="How many, drawn with the seed.")] = 3,
+    view: Annotated[str, typer.Option(help="What a prompted baseline is shown, as YAML.")] = "{}",
+    rounds: Rounds = 4,
+    samples: Trajectories = 3,
+    batch: BatchSize = 8,
+    seed: Seed = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    judge_url: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible endpoint that judges reasons; offline slots by default.")
+    ] = None,
+    judge_model: Annotated[str, typer.Option(help="The judge's name there.")] = "default",
+    judge_key: Annotated[str, typer.Option(help="Environment variable with its key.")] = "OPENAI_API_KEY",
+    judge_prompt: Annotated[
+        Path | None,
+        typer.Option(help="What it is asked, in a file: with {reference} and {reason} in it, {question} if one likes."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+) -> None:
+    """Measure a detector on labelled episodes: detection, ROUGE-L, judged reasons, and AHA's own numbers."""
+    from faultfield.detector import aha_scores, checkpoint, evaluation
+    from faultfield.detector.baselines import load_baseline
+    from faultfield.detector.data import read_conversations
+    from faultfield.detector.judge import SlotJudge
+
+    needless = {"answers": answers, "model": model, "baseline": baseline, "url": url, "shots": shots}
+    given = [option for option, value in needless.items() if value is not None]
+    if score is not None and given:
+        raise DetectorError(f"--score takes answers that are there; leave --{given[0]} out.")
+    if url is not None and baseline != "endpoint":
+        raise DetectorError("--url is of the baseline 'endpoint'; leave it out, or name that --baseline.")
+    if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
+        raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
+    if shots is not None and baseline not in ("prompted", "endpoint"):
+        raise DetectorError("Worked examples are for a prompted model; leave --shots out, or name such a --baseline.")
+    judged_by = _judge(judge_url, judge_model, judge_key, judge_prompt)
+    if score is not None:
+        _score(score, data, judged_by, as_json)
+        return
+    read = read_conversations(data)
+    if baseline is None:
+        detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
+    else:
+        shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
+        place = checkpoint.placed(device, dtype)
+        detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed)
+    with Bars().task("Episodes", len(read.items)) as update:
+        judged = evaluation.judge(detector, read.items, batch, update)
+    problems = [*read.problems, *judged.problems]
+    if not judged.verdicts:
+        nothing([problem.text for problem in problems])
+    said = evaluation.answers(judged.verdicts)
+    if answers is not None:
+        aha_scores.write_answers(answers, said)
+    scores = evaluation.score(read.items, judged.verdicts, judged_by or SlotJudge(), problems)
+    _tell(problems)
+    aha = aha_scores.score(aha_scores.read_judged(data, judged.verdicts), dict(said))
+    if as_json:
+        print_json(
+            {
+                "samples": len(judged.verdicts),
+                "problems": [vars(problem) for problem in problems],
+                "scores": scores.as_json(),
+                "aha": aha.as_json(),
+            }
+        )
+        return
+    for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
+        out.print(f"{name:10} {getattr(scores, name)}", markup=False)
+    out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+
+
+def _judge(url: str | None, model: str, key: str, prompt: Path | None) -> "Judge | None":
+    """The language model that judges, if one does; that it is there is seen before hours are spent."""
+    from faultfield.detector.endpoint import Endpoint
+    from faultfield.detector.judge import PROMPT, EndpointJudge, read_prompt
+
+    if url is None:
+        if prompt is not None:
+            raise DetectorError("A prompt needs a judge to read it; name one with --judge-url.")
+        return None
+    asked, endpoint = PROMPT if prompt is None else read_prompt(prompt), Endpoint(url, model, key)
+    endpoint.check()
+    return EndpointJudge(endpoint, asked)
+
+
+def _score(answers: Path, data: Path, judge: "Judge | None", as_json: bool) -> None:
+    """AHA's numbers of answers that anyone gave."""
+    from faultfield.detector import aha_scores
+
+    said, asked = aha_scores.read_answers(answers), aha_scores.read_conversations(data)
+    problems: list[Problem] = []
+    if asked and not {str(entry.get("id", row)) for row, entry in enumerate(asked)} & said.keys():
+        raise DetectorError(f"'{answers}' answers none of the questions in '{data}'.")
+    aha = aha_scores.score(asked, said, judge, problems)
+    _tell(problems)
+    if as_json:
+        print_json({"questions": len(asked), "problems": [vars(problem) for problem in problems], "aha": aha.as_json()})
+        return
+    for name in ("accuracy", "rouge_l", "fuzzy", "missing"):
+        out.print(f"{name:10} {getattr(aha, name)}", markup=False)
+
+
+def _tell(problems: Sequence["Problem"]) -> None:
+    for problem in problems:
+        err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)

@@ -1,0 +1,160 @@
+"""`faultfield detector eval` from the command line, in this process."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from faultfield.detector import aha_scores
+from tests.detector import pockets
+from tests.detector.server import closed, served
+from tests.shell import Shell
+
+QUICK = ("--rounds", "1", "--samples", "1")
+
+
+def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    code, out, _ = shell(
+        "detector", "eval", "--data", data, "--model", detector, "--answers", answers, "--json", *QUICK
+    )  # fmt: skip
+    assert code == 0
+    printed = json.loads(out)
+    assert printed["samples"] == 4
+    assert printed["problems"] == []
+    assert {"accuracy", "precision", "recall", "auroc", "rouge_l", "reason", "unreadable"} == set(printed["scores"])
+    again = aha_scores.score(aha_scores.read_conversations(data), aha_scores.read_answers(answers))
+    assert printed["aha"] == again.as_json()
+    assert printed["aha"]["accuracy"]["value"] == printed["scores"]["accuracy"]["value"]
+    assert printed["scores"]["reason"]["count"] == 2
+
+
+def test_eval_scores_the_rest_of_a_file_with_bad_entries(shell: Shell, detector: Path, data: Path) -> None:
+    entries = json.loads(data.read_text())
+    twice = {**entries[0], "conversations": entries[0]["conversations"][:1]}
+    data.write_text(json.dumps([*entries, None, twice]))
+    code, out, _ = shell("detector", "eval", "--data", data, "--model", detector, "--json", *QUICK)
+    assert code == 0
+    printed = json.loads(out)
+    assert (printed["samples"], len(printed["problems"])) == (4, 2)
+    assert printed["aha"]["accuracy"]["count"] == 4
+
+
+def test_eval_needs_labels(shell: Shell, detector: Path, data: Path) -> None:
+    entries = [{**each, "conversations": each["conversations"][:1]} for each in json.loads(data.read_text())]
+    data.write_text(json.dumps(entries))
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--json")
+    assert (code, out) == (2, "")
+    assert "has no verdict" in err
+
+
+def test_eval_says_why_nothing_could_be_judged(shell: Shell, detector: Path, data: Path) -> None:
+    for number in range(4):
+        picture = data.parent / "images" / f"s{number}.png"
+        picture.write_bytes(picture.read_bytes()[:-300])
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--json", *QUICK)
+    assert (code, out) == (2, "")
+    assert "Nothing could be judged. " in err
+    assert "s0.png" in err
+    # Three causes are enough to tell.
+    assert "s3.png" not in err
+    assert "And 1 more." in err
+
+
+@pytest.mark.parametrize("place", ["", "none/answers.jsonl"])
+def test_answers_that_cannot_be_written_are_said_before_anything_is_judged(
+    shell: Shell, data: Path, tmp_path: Path, place: str
+) -> None:
+    where = tmp_path / place
+    code, out, err = shell("detector", "eval", "--data", data, "--model", tmp_path / "none", "--answers", where)
+    assert (code, out) == (2, "")
+    assert f"cannot be written to '{where}'" in err
+    assert not (tmp_path / "none").exists()
+
+
+def test_worked_examples_are_for_prompted_models(shell: Shell, detector: Path, data: Path) -> None:
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--shots", data)
+    assert (code, out) == (2, "")
+    assert "leave --shots out" in err
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--url", "http://127.0.0.1:1/v1")
+    assert (code, out) == (2, "")
+    assert "--url is of the baseline 'endpoint'" in err
+
+
+def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Shell, data: Path) -> None:
+    with served(lambda body: f"<think>{pockets.REASON}</think><answer>No</answer>") as (url, seen):
+        code, out, _ = shell(
+            "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", data, "--json",
+            "--shots-count", "1", "--view", "{frames: 2, cell: 14}",
+        )  # fmt: skip
+    assert (code, len(seen)) == (0, 4)
+    text = seen[0]["body"]["messages"][1]["content"][-1]["text"]
+    assert (text.count("Example 1:"), text.count("Example 2:")) == (1, 0)
+    scores = json.loads(out)["scores"]
+    assert scores["accuracy"]["value"] == 0.5
+    assert scores["recall"]["value"] == 1.0
+
+
+PROMPTED = ("--baseline", "endpoint", "--view", "{frames: 2, cell: 14}")
+
+
+def test_a_server_that_is_gone_ends_the_run_and_one_bad_answer_does_not(
+    shell: Shell, detector: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr("faultfield.detector.endpoint.time.sleep", told.append)
+    for option in ((*PROMPTED, "--url", closed()), ("--model", detector, "--judge-url", closed(), *QUICK)):
+        code, out, err = shell("detector", "eval", "--data", data, "--json", *option)
+        assert (code, out) == (2, "")
+        assert "cannot be reached" in err
+        assert len(err.strip().splitlines()) == 1
+    assert not told
+    answers = iter([400, b"<html>", "<answer>Yes</answer><think>It did.</think>", "No."])
+    with served(lambda body: next(answers)) as (url, _):
+        code, out, err = shell("detector", "eval", "--data", data, "--json", *PROMPTED, "--url", url, "--batch", "1")
+    assert (code, json.loads(out)["samples"]) == (0, 2)
+    assert err.count("Left out: ") == 2
+
+
+def test_answers_that_are_there_are_scored_without_a_model_or_pictures(shell: Shell, tmp_path: Path) -> None:
+    truths = ("Yes", "No, it slipped", "No, it fell", "Yes")
+    entries = [{"id": n, "conversations": [{"from": "gpt", "value": truth}]} for n, truth in enumerate(truths)]
+    data, answers = tmp_path / "data.json", tmp_path / "answers.jsonl"
+    data.write_text(json.dumps(entries))
+    aha_scores.write_answers(answers, [("0", "Yes"), ("1", "No, it slipped"), ("2", "Yes")])
+    code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json")
+    assert (code, err) == (0, "")
+    printed = json.loads(out)
+    assert (printed["questions"], printed["aha"]["missing"], printed["aha"]["fuzzy"]) == (4, 1, None)
+    assert (printed["aha"]["accuracy"]["value"], printed["aha"]["rouge_l"]["value"]) == (0.5, 0.5)
+    with served(lambda body: "Judgement: partially correct") as (url, seen):
+        code, out, _ = shell("detector", "eval", "--data", data, "--score", answers, "--judge-url", url)
+    assert (code, len(seen)) == (0, 3)
+    assert "fuzzy      0.375" in out
+    assert "missing    1" in out
+
+
+def test_what_cannot_be_scored_is_one_sentence(shell: Shell, data: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    aha_scores.write_answers(answers, [("another", "Yes")])
+    for more, sentence in (((), "answers none of the questions"), (("--model", tmp_path), "leave --model out")):
+        code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json", *more)
+        assert (code, out) == (2, "")
+        assert sentence in err
+
+
+def test_the_judges_prompt_is_the_users(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Is {reason} the same as {reference}?")
+    how = ("detector", "eval", "--data", data, "--model", detector, "--judge-prompt", prompt, *QUICK)
+    with served(lambda body: "Judgement: correct") as (url, seen):
+        code, out, _ = shell(*how, "--judge-url", url, "--json")
+        assert (code, json.loads(out)["scores"]["reason"]["value"]) == (0, 1.0)
+        asked = seen[0]["body"]["messages"][0]["content"]
+        assert asked.startswith("Is ")
+        assert asked.endswith(f" the same as {pockets.REASON}?")
+        prompt.write_text("Is {reason} right?")
+        code, _, err = shell(*how, "--judge-url", url)
+        assert (code, "must contain {reference}." in err) == (2, True)
+    code, _, err = shell(*how)
+    assert (code, "name one with --judge-url" in err) == (2, True)

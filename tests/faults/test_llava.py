@@ -114,15 +114,6 @@ def test_pictures_are_found_beside_the_file(folder: Path, shown: Any) -> None:
     assert item.image.samefile(folder / "images" / "a.png")
 
 
-def test_pictures_below_another_folder(folder: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "json"
-    elsewhere.mkdir()
-    path = store(elsewhere, [entry("a")])
-    with pytest.raises(DetectorError, match="missing"):
-        read(path)
-    assert len(read(path, root=folder).items) == 1
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -139,9 +139,9 @@ def _measures(found: Scores) -> list[str]:
 
 def _own(results: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
     """Mean over the seeds of a measure and of the ends of its interval; a dash where there is none."""
-    told = [each[split]["all"][what] for each in results]
-    if any(each["value"] is None for each in told) or not all(each["count"] for each in told):
+    if _unread(results, split):
         return "–"
+    told = [each[split]["all"][what] for each in results]
     return pages.cell({key: float(np.mean([each[key] for each in told])) for key in ("value", "low", "high")}, 3)
 
 
@@ -252,10 +252,14 @@ def _mean(results: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
 
 def _auroc(results: Sequence[Mapping[str, Any]], split: str) -> str:
     """A dash where a seed's answers could never be read, as nothing was ranked then."""
-    scored = [each[split]["all"] for each in results]
-    if any(each["auroc"] is None or each["unreadable"] == each["accuracy"]["count"] for each in scored):
+    if _unread(results, split):
         return "–"
-    return f"{np.mean([each['auroc']['value'] for each in scored]):.3f}"
+    return f"{np.mean([each[split]['all']['auroc']['value'] for each in results]):.3f}"
+
+
+def _unread(results: Sequence[Mapping[str, Any]], split: str) -> bool:
+    scored = [each[split]["all"] for each in results]
+    return any(each["auroc"] is None or each["unreadable"] == each["accuracy"]["count"] for each in scored)
 
 
 def _difference(ours: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], split: str, what: str) -> str:

@@ -157,12 +157,12 @@ def test_the_page_averages_seeds_and_pairs_episodes() -> None:
 def test_a_reason_that_is_right_in_part_is_not_right_in_every_slot() -> None:
     seen = _result("armor", 0, "1 1 1 1")["test-seen"]
     half = {**seen, "episodes": {"right": "1 1 1 1", "reason": "0.75 1 0.5 1"}}  # type: ignore[dict-item]
-    none = {**seen, "all": {**seen["all"], "auroc": {"value": None, "low": None, "high": None, "count": 8}}}  # type: ignore[dict-item, index]
+    none = {**seen, "all": {**seen["all"], "auroc": None}}  # type: ignore[dict-item, index]
     results = [{**_result("armor", 0, "1 1 1 1"), "test-seen": half, "test-unseen": none}]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
     assert "| seen tasks | armor | 0 | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] " in text
     assert "| 0.800 [0.700, 0.900] | 0.500 [" in text
-    assert "| unseen tasks | armor | 0 | 0.800 [0.700, 0.900] | 0.800 [0.700, 0.900] | – |" in text
+    assert "| unseen tasks | armor | 0 | – | – | – | – | 1.000 [" in text
 
 
 def test_every_share_of_the_reasons_is_compared_within_itself() -> None:

@@ -13,7 +13,7 @@ from faultfield.detector.model import ArmorModel
 from faultfield.detector.trajectories import Refinement
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
-from tests.detector import armor
+from tests.detector import armor, oracle
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +21,23 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     model = armor.detector()
     viewer = Viewer("video", 6, 28, ("front",))
-    ArmorModel(model.backbone, model.head, model.processor, viewer, ("It slipped.", "It turned.")).save(folder)
+    checkpoint.save(
+        ArmorModel(model.backbone, model.head, model.processor, viewer, ("It slipped.", "It turned.")), folder
+    )
     return folder
 
 
 def logits(model: ArmorModel) -> tuple[torch.Tensor, torch.Tensor]:
     scribe = model.scribe
     openings = model.open([armor.picture(), armor.video()], ["Lift.", "Stack."])
-    batch = model.inputs(openings, [scribe.ending("detection")] * 2)
+    batch = oracle.inputs(openings, [scribe.ending("detection")] * 2)
     answer = scribe.reason_ids("The robot succeeded.")
-    asked = model.inputs(openings, [(*scribe.ending("reasoning"), *answer)] * 2)
-    return model.detection_logits(batch), model.reasoning_loss(asked, [len(answer)] * 2)
+    asked = oracle.inputs(openings, [(*scribe.ending("reasoning"), *answer)] * 2)
+    return oracle.detection_logits(model, batch), oracle.reasoning_loss(model, asked, [len(answer)] * 2)
 
 
 def test_a_detector_comes_back_bit_for_bit(saved: Path) -> None:
-    again = ArmorModel.load(saved)
+    again = checkpoint.load(saved)
     stored = armor.detector().state_dict()
     assert all(torch.equal(value, stored[name]) for name, value in again.state_dict().items())
     for a, b in zip(logits(again), logits(armor.detector()), strict=True):
@@ -112,7 +114,7 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(saved: Path, tmp_path: Pa
     shutil.copytree(saved, folder)
     damage(folder, what)
     with pytest.raises(FaultfieldError, match=words) as error:
-        ArmorModel.load(folder)
+        checkpoint.load(folder)
     assert isinstance(error.value, (CheckpointError, DetectorError))
     assert "\n" not in str(error.value)
 
@@ -131,11 +133,11 @@ def test_a_save_that_was_cut_short_is_no_detector(saved: Path, tmp_path: Path, m
 
     monkeypatch.setattr("faultfield.files.os.replace", full)
     with pytest.raises(OSError, match="disk full"):
-        armor.detector().save(folder)
+        checkpoint.save(armor.detector(), folder)
     monkeypatch.undo()
     assert load_file(folder / "head.safetensors")
     with pytest.raises(CheckpointError, match=r"no armor\.json"):
-        ArmorModel.load(folder)
+        checkpoint.load(folder)
 
 
 def test_weights_stored_at_half_the_size(saved: Path, tmp_path: Path) -> None:

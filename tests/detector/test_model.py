@@ -6,7 +6,7 @@ from faultfield.detector.model import ArmorModel
 from faultfield.detector.prompts import NOTHING, Said
 from faultfield.detector.views import Video, View
 from faultfield.errors import CheckpointError
-from tests.detector import armor
+from tests.detector import armor, oracle
 
 VIEWS: list[View] = [armor.picture(), armor.video(), armor.picture(1, 56, 168)]
 TASKS = ["Lift the red cube.", "Stack.", "Open the door"]
@@ -15,10 +15,10 @@ TASKS = ["Lift the red cube.", "Stack.", "Open the door"]
 def test_early_exit_equals_all_hidden_states() -> None:
     model = armor.detector()
     said = Said(False, "The robot succeeded.")
-    batch = model.inputs(model.open(VIEWS, TASKS), [model.scribe.ending("detection", said)] * 3)
+    batch = oracle.inputs(model.open(VIEWS, TASKS), [model.scribe.ending("detection", said)] * 3)
     ran = []
     hooks = [layer.register_forward_hook(lambda *_: ran.append(1)) for layer in model.text.layers]
-    logits = model.detection_logits(batch)
+    logits = oracle.detection_logits(model, batch)
     for hook in hooks:
         hook.remove()
     assert len(ran) == model.early == 4
@@ -31,14 +31,14 @@ def test_reasoning_loss_and_its_gradient_equal_the_stock_ones() -> None:
     model = armor.detector()
     answers = [model.scribe.reason_ids(text) for text in armor.SENTENCES[:3]]
     endings = [(*model.scribe.ending("reasoning", NOTHING), *answer) for answer in answers]
-    batch = model.inputs(model.open(VIEWS, TASKS), endings)
+    batch = oracle.inputs(model.open(VIEWS, TASKS), endings)
     counts = [len(answers[0]), 0, len(answers[2])]
     weights = model.text.layers[1].mlp.up_proj.weight
     head = model.core.lm_head.weight
     for each in (weights, head):
         each.requires_grad_(True)
     try:
-        loss = model.reasoning_loss(batch, counts)
+        loss = oracle.reasoning_loss(model, batch, counts)
         ours = torch.autograd.grad(loss, [weights, head])
         logs = []
         for row in (0, 2):
@@ -68,8 +68,8 @@ def test_detection_has_a_gradient_in_early_layers_and_vision_alone() -> None:
     for each in parts:
         each.requires_grad_(True)
     try:
-        batch = model.inputs(model.open(VIEWS[:1], TASKS[:1]), [model.scribe.ending("detection")])
-        loss = torch.nn.functional.cross_entropy(model.detection_logits(batch), torch.tensor([1]))
+        batch = oracle.inputs(model.open(VIEWS[:1], TASKS[:1]), [model.scribe.ending("detection")])
+        loss = torch.nn.functional.cross_entropy(oracle.detection_logits(model, batch), torch.tensor([1]))
         gradients = torch.autograd.grad(loss, parts, allow_unused=True)
     finally:
         for each in parts:

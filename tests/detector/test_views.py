@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -5,6 +8,8 @@ from faultfield.detector.views import Picture, Video, Viewer
 from faultfield.errors import DetectorError
 from faultfield.faults import collage
 from faultfield.rollouts.clip import Clip
+from tests.detector import pockets
+from tests.shell import Shell
 
 
 def clip(time: int = 9, cameras: tuple[str, ...] = ("front", "wrist"), rate: float = 4.0) -> Clip:
@@ -56,3 +61,18 @@ def test_settings() -> None:
     for wrong in ({"frames": 1}, {"cell": 2}, {"kind": "film"}, {"cameras": ()}):
         with pytest.raises(DetectorError, match="A view is"):
             Viewer(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("view", "cell"), [("{kind: video}", 320), ("{kind: video, cell: 56}", 56), ("{}", 84)])
+def test_the_papers_videos_have_320_pixels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, view: str, cell: int
+) -> None:
+    def begin(name: str, samples: Any, shown: dict[str, Any], *_: object) -> None:
+        raise DetectorError(f"cells of {Viewer.from_json(shown).cell} pixels")
+
+    monkeypatch.setattr("faultfield.detector.training.run.begin", begin)
+    data = pockets.conversations(tmp_path / "data.json", pockets.samples(2))
+    arguments = ("detector", "train", "--data", data, "--out", tmp_path / "out", "--paper", "--view", view)
+    code, _, err = Shell(capsys, monkeypatch)(*arguments)
+    assert code == 2
+    assert f"cells of {cell} pixels" in err

@@ -1,6 +1,7 @@
 """Conversation files, against JSON written out by hand as others write it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +116,6 @@ def test_pictures_are_found_beside_the_file(folder: Path, shown: Any) -> None:
     assert item.image.samefile(folder / "images" / "a.png")
 
 
-def test_pictures_below_another_folder(folder: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "json"
-    elsewhere.mkdir()
-    path = store(elsewhere, [entry("a")])
-    with pytest.raises(DetectorError, match="missing"):
-        read(path)
-    assert len(read(path, root=folder).items) == 1
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -179,6 +171,17 @@ def test_files_with_our_question_of_old_still_tell_the_instruction(folder: Path)
     turns = [{"from": "human", "value": f"<image>\n{old}"}, {"from": "gpt", "value": "Yes"}]
     (item,) = read(store(folder, [entry("a", conversations=turns)])).items
     assert item.instruction == "Lift the cube"
+
+
+def test_the_example_of_the_page_tells_its_instruction(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/detector.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "mine.json").write_text(example)
+    (tmp_path / "seven.mp4").touch()
+    (item,) = read(tmp_path / "mine.json").items
+    assert item.question == question("Lift the cube.", video=True)
+    assert item.instruction == "Lift the cube"
+    assert (item.failed, item.reason) == (True, "the gripper closed too far to the left of the cube.")
 
 
 def test_lines_instead_of_a_list(folder: Path) -> None:

@@ -1,8 +1,6 @@
 """A Qwen2.5-VL and a detection head as one model: what every phase of ARMOR computes with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,31 +14,6 @@ from faultfield.errors import CheckpointError
 
 EARLY = 4
 """Decoder layers whose features the head sees the mean of (ARMOR, A.1)."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Whole prompts side by side, padded behind.
-
-    Attributes:
-        ids: Int64 (n, s).
-        positions: Int64 (3, n, s).
-        counts: What is no padding, bool (n, s).
-        pictures: Which places hold picture tokens, bool (n, s).
-        pixels: Patches of all rows, float (patches, values).
-        grid: Patches of each row over time, height and width, int64 (n, 3).
-    """
-
-    ids: Tensor
-    positions: Tensor
-    counts: Tensor
-    pictures: Tensor
-    pixels: Tensor
-    grid: Tensor
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The same on another device."""
-        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
 
 class ArmorModel(nn.Module):
@@ -98,29 +71,6 @@ class ArmorModel(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def save(self, folder: str | Path) -> None:
-        """Write it as a folder that `load` reads; adapters around the backbone have to be merged before."""
-        from faultfield.detector import checkpoint
-
-        checkpoint.save(self, folder)
-
-    @classmethod
-    def load(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> "ArmorModel":
-        """A detector that `save` wrote, in evaluation mode.
-
-        Args:
-            folder: Where it lies.
-            dtype: Of the backbone's weights in memory: `float32`, `bfloat16`, or `auto` for as they are stored.
-            device: Where they go.
-
-        Raises:
-            CheckpointError: A file is missing or damaged, or the head does not fit the backbone.
-            DetectorError: The model has no chat template.
-        """
-        from faultfield.detector import checkpoint
-
-        return checkpoint.load(folder, dtype, device)
-
     def open(self, views: Sequence[View], instructions: Sequence[str]) -> list[Opening]:
         """What all prompts of each clip open with, as token ids and patches; nothing is computed yet.
 
@@ -168,55 +118,6 @@ class ArmorModel(nn.Module):
         """Raw next-token logits, float32 (…, vocabulary), from the last layer's output."""
         logits: Tensor = self.core.lm_head(self.text.norm(hidden)).float()
         return logits
-
-    def inputs(self, openings: Sequence[Opening], endings: Sequence[Sequence[int]]) -> Batch:
-        """Whole prompts, one a row, with nothing shared: the plain way to the losses.
-
-        Args:
-            openings: One a row.
-            endings: Token ids that follow it: `scribe.ending(…)`, and the answer where one is learnt.
-        """
-        longest = max(len(a.ids) + len(b) for a, b in zip(openings, endings, strict=True))
-        ids = torch.zeros(len(openings), longest, dtype=torch.long)
-        positions = torch.zeros(3, len(openings), longest, dtype=torch.long)
-        counts = torch.zeros(len(openings), longest, dtype=torch.bool)
-        for row, (opening, ending) in enumerate(zip(openings, endings, strict=True)):
-            start, end = len(opening.ids), len(opening.ids) + len(ending)
-            ids[row, :end] = torch.cat([opening.ids, torch.tensor(ending, dtype=torch.long)])
-            positions[:, row, :start] = opening.positions
-            positions[:, row, start:end] = torch.arange(len(ending)) + opening.next
-            counts[row, :end] = True
-        pictures = (ids == torch.tensor([each.placeholder for each in openings])[:, None]) & counts
-        pixels = torch.cat([each.pixels for each in openings])
-        grid = torch.cat([each.grid for each in openings])
-        return Batch(ids, positions, counts, pictures, pixels, grid).to(self.device)
-
-    def detection_logits(self, batch: Batch) -> Tensor:
-        """Logits (n, 2) of (not failed, failed), with gradient; only the early layers are run."""
-        _, total = self.layers(*self._start(batch), slice(0, self.early))
-        logits: Tensor = self.head(total / self.early, batch.counts).float()
-        return logits
-
-    def reasoning_loss(self, batch: Batch, targets: Sequence[int]) -> Tensor:
-        """Mean next-token loss, a scalar with gradient.
-
-        Args:
-            batch: Prompts with their answers behind.
-            targets: How many of each row's last token ids are the answer; 0 leaves a row out.
-        """
-        hidden, _ = self.layers(*self._start(batch), slice(None))
-        ends = batch.counts.sum(dim=1)
-        rows = [row for row, count in enumerate(targets) for _ in range(count)]
-        places = [int(end) - count + k for end, count in zip(ends, targets, strict=True) for k in range(count)]
-        here = torch.tensor(places, device=hidden.device)
-        logits = self.speak(hidden[rows, here - 1])
-        return nn.functional.cross_entropy(logits, batch.ids[rows, here])
-
-    def _start(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Embeddings, positions, and the causal mask of a batch."""
-        tokens = picture_tokens(self.core.model.visual, batch.pixels, batch.grid)
-        hidden = self.embed(batch.ids, batch.pictures, tokens)
-        return hidden, batch.positions, causal(batch.counts)
 
 
 def causal(counts: Tensor) -> Tensor:

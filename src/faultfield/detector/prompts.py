@@ -144,11 +144,6 @@ class Parsed:
     failed: bool | None
     reason: str
 
-    @property
-    def followed(self) -> bool:
-        """Whether both fields were found."""
-        return self.failed is not None
-
 
 def parse_baseline(text: str) -> Parsed:
     """Take both fields out of an answer (ARMOR, B.4, evaluation protocol).

@@ -23,7 +23,7 @@ class Refiner:
 
     Args:
         model: In evaluation mode.
-        how: Samples, rounds and their like; the paper's by default.
+        how: Samples, rounds and their like; `Refinement` says which defaults are the paper's.
         known: Reasons that are likely, to guess from, the likeliest last; by default those that the model was taught.
             They change the time taken and nothing else.
     """

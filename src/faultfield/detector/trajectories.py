@@ -17,7 +17,9 @@ from faultfield.rollouts.verdict import Round, Verdict
 
 @dataclass(frozen=True)
 class Refinement:
-    """How answers are refined; the defaults are the paper's (Table 5).
+    """How answers are refined.
+
+    Samples, rounds, weight, tolerance and temperature are the paper's by default (Table 5); all else is ours.
 
     Attributes:
         samples: M, trajectories of answers.

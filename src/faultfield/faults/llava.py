@@ -75,23 +75,20 @@ class Conversations:
     problems: tuple[Problem, ...]
 
 
-def read(path: str | Path, *, labelled: bool = True, root: str | Path | None = None) -> Conversations:
+def read(path: str | Path, *, labelled: bool = True) -> Conversations:
     """Read a conversation file; what is wrong with single samples is told beside those that are right.
 
-    A picture is looked for where it is said to be: as it stands, beside the file, below `root`; and then by its bare
-    name beside the file or in `images` or `videos` there, since such files often carry the paths of the machine they
-    were made on.
+    A picture is looked for where it is said to be: as it stands or beside the file; and then by its bare name beside
+    the file or in `images` or `videos` there, since such files often carry the paths of the machine they were made on.
 
     Args:
         path: Of the JSON file (a list, or a sample a line).
         labelled: Whether a sample without a verdict is a problem; else its `failed` is None.
-        root: Another folder that pictures may be relative to.
 
     Raises:
         DetectorError: The file is missing, is no such file, or holds not one sample that can be used.
     """
     file = Path(path)
-    folders = [file.parent, *([Path(root)] if root is not None else [])]
     items: list[Conversation] = []
     problems: list[Problem] = []
     known: set[str] = set()
@@ -104,7 +101,7 @@ def read(path: str | Path, *, labelled: bool = True, root: str | Path | None = N
             if name in known:
                 raise DetectorError(f"The id '{name}' appears twice in '{path}'.")
             known.add(name)
-            items.append(_conversation(name, entry, folders, labelled))
+            items.append(_conversation(name, entry, file.parent, labelled))
         except DetectorError as error:
             problems.append(Problem(name, str(error)))
     if not items:
@@ -161,7 +158,7 @@ def _is_id(given: Any) -> bool:
     return isinstance(given, str | int) and not isinstance(given, bool) and given != ""
 
 
-def _conversation(name: str, entry: Mapping[str, Any], folders: list[Path], labelled: bool) -> Conversation:
+def _conversation(name: str, entry: Mapping[str, Any], folder: Path, labelled: bool) -> Conversation:
     image, video = (_one(name, entry.get(kind), kind) for kind in ("image", "video"))
     if (image is None) == (video is None):
         which = "shows nothing: it has neither an image nor a video" if image is None else "has an image and a video"
@@ -173,11 +170,11 @@ def _conversation(name: str, entry: Mapping[str, Any], folders: list[Path], labe
     failed = None if verdict is None else verdict[1].lower() == "no"
     reason = (verdict[2].strip() or None) if verdict is not None else None
     if image is not None:
-        picture = _found(name, image, "image", folders)
+        picture = _found(name, image, "image", folder)
         check_picture(picture)
         return Conversation(name, question, failed, reason, image=picture)
     assert video is not None
-    return Conversation(name, question, failed, reason, video=_found(name, video, "video", folders))
+    return Conversation(name, question, failed, reason, video=_found(name, video, "video", folder))
 
 
 def _one(name: str, shown: Any, kind: str) -> str | None:
@@ -205,11 +202,9 @@ def _turns(name: str, entry: Mapping[str, Any]) -> tuple[str, str | None]:
     return _TAGS.sub("", said["human"]).strip(), said.get("model")
 
 
-def _found(name: str, shown: str, kind: str, folders: list[Path]) -> Path:
+def _found(name: str, shown: str, kind: str, folder: Path) -> Path:
     given = Path(shown)
-    places = [folder / given for folder in folders]
-    places += [folder / within / given.name for folder in folders for within in ("", f"{kind}s")]
-    for place in places:
+    for place in (folder / given, folder / given.name, folder / f"{kind}s" / given.name):
         try:
             if place.is_file():
                 return place

@@ -35,7 +35,8 @@ DROPS = {
     "pick-place-wall-v3": ("lift", "move"),
 }
 """Phases of the tasks in which the object must be held, and in which letting go of it makes a failure; none where only
-not grasping it at all does."""
+not grasping it at all does: above its hole the cube falls into it. Elsewhere the object is pushed, pulled or pressed,
+and open fingers mostly do as well (`docs/faults.md` has the counts)."""
 
 PASSED = {
     ("reach-v3", "x"): (-1,),
@@ -118,6 +119,8 @@ def metaworld_task(name: str) -> FaultTask:
 
 
 def _options(name: str, phases: tuple[str, ...], thing: str) -> list[Option]:
+    # No rotations: the hand does not turn. No wrong sequence: the expert decides every step anew from what is true, and
+    # has no order to leave a phase out of. No wrong object: nothing else lies there that could be handled.
     low, high = MISSES.get(name, MISS)
     options = []
     if "approach" in phases:

@@ -62,6 +62,7 @@ def _drops(thing: str, delays: Mapping[str, tuple[int, int]]) -> tuple[Option, .
 
 
 def _lift() -> FaultTask:
+    # No slip: the cube is high enough three steps after the lift began, before opening fingers let go of it.
     return FaultTask(
         name="Lift",
         environment=EnvSpec("faultfield.envs.robosuite:Robosuite", {"task": "Lift", "images": False}),
@@ -109,6 +110,7 @@ def _stack() -> FaultTask:
 
 
 def _can() -> FaultTask:
+    # No turn, and no alignment: a can that stands looks the same from every side.
     return FaultTask(
         name="PickPlaceCan",
         environment=EnvSpec("faultfield.envs.robosuite:Robosuite", {"task": "PickPlaceCan", "images": False}),
@@ -130,6 +132,8 @@ def _can() -> FaultTask:
 
 
 def _square() -> FaultTask:
+    # No roll: the handle may lie any way round, and at the ends of the wrist's range the hand rolls less than the words
+    # would say. No turn: it looks like a hand that was not turned. A pitch makes failures too, and could be offered.
     beside = tuple(Option(f"translation_{axis}", "move", "nut", 0.05, 0.1, lasts=OVER_THE_PEG) for axis in "xy")
     return FaultTask(
         name="NutAssemblySquare",

@@ -19,7 +19,7 @@ from faultfield.detector.training.run import adapt, make_accelerator, merge, tra
 from faultfield.detector.training.schedule import phases
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import CheckpointError, DetectorError
-from tests.detector import pockets
+from tests.detector import oracle, pockets
 
 QUICK = TrainingConfig(
     warm_up_epochs=1, conditioned_epochs=1, online_epochs=1, rounds=2, batch=4, max_reason=4, freeze_vision=False,
@@ -31,7 +31,7 @@ def _cpu(config: TrainingConfig):
     return make_accelerator(config, cpu=True)
 
 
-def test_losses_are_those_of_the_models_own_plain_way() -> None:
+def test_losses_are_those_of_the_plain_way() -> None:
     model = pockets.model()
     course = SampleCourse(pockets.samples(4, dense_every=1), model)
     taught = lesson("warm-up", [0, 1, 2, 3], course, [])
@@ -40,13 +40,13 @@ def test_losses_are_those_of_the_models_own_plain_way() -> None:
     features = learner.see(torch.cat([o.pixels for o in openings]), torch.cat([o.grid for o in openings]))
     failed = torch.tensor(taught.failed, dtype=torch.long)
     sums = learner.losses(pack(openings, taught.parts), features, failed)
-    logits = model.detection_logits(model.inputs(openings, [model.scribe.ending("detection")] * 4))
+    logits = oracle.detection_logits(model, oracle.inputs(openings, [model.scribe.ending("detection")] * 4))
     torch.testing.assert_close(
         sums.detection / 4, torch.nn.functional.cross_entropy(logits, failed), rtol=1e-4, atol=1e-5
     )
     answers = [model.scribe.reason_ids(course.annotated(row) or "") for row in range(4)]
     prompts = [(*model.scribe.ending("reasoning"), *answer) for answer in answers]
-    loss = model.reasoning_loss(model.inputs(openings, prompts), [len(answer) for answer in answers])
+    loss = oracle.reasoning_loss(model, oracle.inputs(openings, prompts), [len(answer) for answer in answers])
     torch.testing.assert_close(sums.reason / taught.targets, loss, rtol=1e-4, atol=1e-5)
 
 

@@ -49,7 +49,6 @@ class Layout:
         before: Row and column of the token before each target, int64 (targets, 2).
         labels: The targets, int64 (targets,).
         weights: Of the targets, float (targets,).
-        owners: Which of `reasons` each target belongs to, int64 (targets,).
     """
 
     ids: Tensor
@@ -64,7 +63,6 @@ class Layout:
     before: Tensor
     labels: Tensor
     weights: Tensor
-    owners: Tensor
 
     def to(self, device: torch.device) -> "Layout":
         """The same on another device."""
@@ -82,14 +80,13 @@ def pack(openings: Sequence[Opening], parts: Sequence[Part]) -> Layout:
     rows = [_Row(opening) for opening in openings]
     reasons = tuple(part for part in parts if part.targets)
     detections = tuple(part for part in parts if not part.targets)
-    before, labels, weights, owners, where = [], [], [], [], []
-    for index, part in enumerate(reasons):
+    before, labels, weights, where = [], [], [], []
+    for part in reasons:
         start, end = rows[part.sample].add(part)
         for place in range(end - part.targets, end):
             before.append((part.sample, place - 1))
             labels.append(part.ids[place - start])
             weights.append(part.weight)
-            owners.append(index)
     deep_rows = sorted({part.sample for part in reasons})
     deep_length = max((rows[row].length for row in deep_rows), default=0)
     for part in detections:
@@ -117,7 +114,6 @@ def pack(openings: Sequence[Opening], parts: Sequence[Part]) -> Layout:
         torch.tensor(before, dtype=torch.long).reshape(-1, 2),
         torch.tensor(labels, dtype=torch.long),
         torch.tensor(weights, dtype=torch.float32),
-        torch.tensor(owners, dtype=torch.long),
     )
 
 

@@ -76,6 +76,39 @@ def plain(model: ArmorModel, opening: Opening, said: Said, arguments: argparse.N
     )  # fmt: skip
 
 
+def preallocated(model: ArmorModel, opening: Opening, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a static cache, and decoding compiled on top of it, save of one plain answer; both greedy, and the same."""
+    text = model.core.model.language_model
+
+    @torch.no_grad()
+    def answer(**how: Any) -> torch.Tensor:
+        model.core.model.rope_deltas = None
+        inputs = stock_inputs(opening, model.scribe.ending("reasoning", NOTHING), model)
+        length = {"min_new_tokens": arguments.tokens, "max_new_tokens": arguments.tokens}
+        ids: torch.Tensor = model.core.generate(**inputs, do_sample=False, **length, **how)
+        return ids
+
+    static = {"cache_implementation": "static", "disable_compile": True}
+    wanted = answer()
+    out: dict[str, Any] = {"dynamic": [seconds(answer) for _ in range(arguments.repeats)]}
+    same = [torch.equal(answer(**static), wanted)]
+    out["static"] = [seconds(lambda: answer(**static)) for _ in range(arguments.repeats)]
+    plainly = text.forward
+    text.forward = torch.compile(plainly, dynamic=False)
+    try:
+        first = seconds(lambda: same.append(torch.equal(answer(**static), wanted)))
+        out["static, compiled"] = [seconds(lambda: answer(**static)) for _ in range(arguments.repeats)]
+    finally:
+        text.forward = plainly
+    base = middle(out["dynamic"])
+    return {
+        **out,
+        "compiling": first,
+        "same answers": all(same),
+        "ratios": {name: middle(out[name]) / base for name in ("static", "static, compiled")},
+    }
+
+
 @torch.no_grad()
 def full_pass(model: ArmorModel, opening: Opening, said: Said) -> torch.Tensor:
     """The head's logits by a stock pass through all layers."""
@@ -150,6 +183,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 run = refinement(model, opening, arguments, repeat, known)
                 out["refinement"].setdefault(name, []).append(run)
                 tell(name, run)
+    if arguments.static:
+        teach(model, arguments.usual[0])
+        out["preallocated cache"] = preallocated(model, opening, arguments)
+        tell("preallocated cache", out["preallocated cache"]["ratios"])
     one = seconds(lambda: (full_pass(model, opening, said), plain(model, opening, said, arguments)))
     out["naive, one sample of one round"] = one
     tell("naive once", one)
@@ -177,6 +214,8 @@ def summary(out: dict[str, Any], arguments: argparse.Namespace) -> dict[str, Any
             "extra round / plain generate": [note["cpu"] / base for note in runs[0]["rounds"][1:]],
             "megabytes kept after each round": [note["megabytes kept"] for note in runs[0]["rounds"]],
         }
+    if "preallocated cache" in out:
+        ratios["plain generate with another cache / plain generate"] = out["preallocated cache"]["ratios"]
     return ratios
 
 
@@ -196,6 +235,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--usual", type=float, nargs="+", default=[0.99, 0.999, 0.97, 0.9, 0.0])
+    parser.add_argument("--static", action="store_true", help="a static cache and compiled decoding too")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

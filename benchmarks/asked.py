@@ -17,6 +17,7 @@ from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.outcomes import Outcome
 from faultfield.study import Study, stages
 from faultfield.variations import Variation, VariationSpace
+from pages import positive
 from resnet18 import weights_file
 from rivals import PROBE, Answer, Settings, answers, known_of, rivals
 from table import TruthTable
@@ -106,7 +107,7 @@ def arguments(parser: ArgumentParser, table: str) -> None:
     parser.add_argument("--answers", type=Path, help="what benchmarks/truth.py wrote, in the place of asking anew")
     parser.add_argument("--expert", type=Path)
     parser.add_argument("--gap", type=float, default=0.4)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--steps", type=int, help="virtual steps of the diagnostic policies, instead of the study's")
     parser.add_argument("--epochs", type=int, default=30, help="of the image networks, at most")

@@ -18,7 +18,7 @@ from faultfield.field.config import FieldConfig
 from faultfield.field.quality import quality_table
 from faultfield.files import write_text
 from faultfield.study import Study, stages
-from pages import grid, run
+from pages import grid, positive, run
 from paper_numbers import ELSEWHERE, TABLE_7
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Fit what the table compares, or read what was found, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=positive, default=2)
     parser.add_argument("--contrast", nargs="+", choices=("outcome", "variation"), default=["outcome", "variation"])
     parser.add_argument("--paper", action="store_true", help="the paper's weights instead of the study's")
     parser.add_argument("--read", type=Path, help="the JSON of an earlier run: write its page anew and fit nothing")

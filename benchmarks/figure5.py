@@ -33,7 +33,7 @@ from faultfield.search.known import train_known
 from faultfield.search.mdp import VirtualMDP
 from faultfield.study import Study, stages
 from faultfield.variations import VariationSpace
-from pages import facts, grid, run, tell, write
+from pages import facts, grid, positive, run, tell, write
 from paper_numbers import ELSEWHERE, FIGURE_5_PPO
 
 UNTRAINED, LISTED = "before training", "PPO, over the list"
@@ -48,7 +48,7 @@ def main() -> None:
     """Train, count, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--steps", type=int, help="virtual steps, instead of the study's")
     parser.add_argument("--actions", type=int, default=4000)
     parser.add_argument("--out", type=Path, default=Path("docs/results/figure5"))

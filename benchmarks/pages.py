@@ -1,5 +1,6 @@
 """What every program of a table has in common: facts about the run, Markdown tables, files, errors in one sentence."""
 
+import argparse
 import hashlib
 import json
 import math
@@ -21,6 +22,14 @@ from faultfield.files import write_text
 def machine() -> str:
     """System, processor and Python, in words."""
     return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, as an argument."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"it is a whole number from 1 on, not {number}")
+    return number
 
 
 def facts(**more: Any) -> dict[str, Any]:

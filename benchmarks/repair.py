@@ -6,11 +6,11 @@
         [--nominal 50] [--scenes 300000] [--workers N] [--work STUDY/repairs] [--out docs/results/repair]
     python benchmarks/repair.py --quick [--out DIR/repair]
 
-STUDY is a diagnosed study of a `VisualBC` policy. Every mode gets `--budget` expert demonstrations, spread over the
-variations that it chooses; `all` gets `--times` as many, over every known failure. All are fine-tuned alike, on the
-same share of the same original demonstrations, and rolled out on the same fresh episodes: every diagnosed variation
-that the expert can solve, and nominal. Killed and run again it goes on; more seeds or modes may be added later,
-and what was mended be compared on other `--scenes`.
+STUDY is a diagnosed study of a policy that is mended here (`VisualBC`, robomimic's). Every mode gets `--budget`
+expert demonstrations, spread over the variations that it chooses; `all` gets `--times` as many, over every known
+failure. All are fine-tuned alike, on the same share of the same original demonstrations, and rolled out on the same
+fresh episodes: every diagnosed variation that the expert can solve, and nominal. Killed and run again it goes on; more
+seeds or modes may be added later, and what was mended be compared on other `--scenes`.
 `--quick` mends a toy policy, without a simulator.
 """
 
@@ -35,10 +35,11 @@ from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import CHECKED, REPAIR_SEED, Comparing
 from faultfield.study.repair import repair
-from pages import machine, tell
+from pages import machine, positive, tell
 from pages import run as run_program
 
 OURS = "targeted"
+ELSEWHERE = "The policy of this study is mended elsewhere; the benchmark takes one that is mended here."
 MODES = (OURS, "random", ANYWHERE, "worst-2", "worst-4", "all")
 
 PAPER = {
@@ -70,7 +71,7 @@ def run(
                 comparing=comparing,
             )  # fmt: skip
             if not isinstance(found, Repair):
-                raise StudyError("The policy of this study is mended elsewhere; the benchmark takes a VisualBC policy.")
+                raise StudyError(ELSEWHERE)
             made.setdefault(mode, []).append(found)
             tell(f"{mode}, seed {seed}: {found.measures_after.accuracy:.1%} ({time.time() - started:.0f} s)")
     return made
@@ -164,8 +165,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         f"Study `{result['study']}`, policy {result['policy']}. {result['variations']} variations that the expert can "
         f"solve, {result['episodes']} fresh episodes each (reset seeds from {result['first_seed']}), and "
         f"{result['nominal']} nominal; the same for every row. Rates with Wilson's interval (95 %) over the episodes, "
-        "of several seeds of training pooled. “Ours − this”: mean success over the variations, interval by bootstrap "
-        "over these.", "",
+        "of several seeds of training pooled: as these met the same scenes, an interval over several is too narrow. "
+        "“Ours − this”: mean success over the variations, interval by bootstrap over these.", "",
         "| fine-tuned on | seeds | variations | demonstrations | pictures | MB | all variations | known | unseen | "
         "not demonstrated | nominal | ours − this, points |",
         "|---|" + "---:|" * 11,
@@ -233,7 +234,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=1, help="of `targeted`; the others choose once")
     parser.add_argument("--looks", type=int, default=4, help="further looks that each demonstration is pictured under")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=positive, default=1)
     parser.add_argument("--modes", nargs="*", default=list(MODES))
     parser.add_argument("--per-variation", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3000)
@@ -257,7 +258,7 @@ def main() -> None:
         work = options.work or study.directory / "repairs"
         original = options.original
         if mender_of(study.policy_spec) is None:
-            raise StudyError("The policy of this study is mended elsewhere; the benchmark takes a VisualBC policy.")
+            raise StudyError(ELSEWHERE)
         if original is None and options.share:
             original = work / "original.npz"
             if not original.exists():

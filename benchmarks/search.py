@@ -33,6 +33,7 @@ import pictured
 import replay as replaying
 from faultfield.diagnosis.hunting import Hunt
 from faultfield.diagnosis.probe import ProbeLine, ProbePrior
+from faultfield.errors import StudyError
 from faultfield.files import write_text
 from faultfield.rollouts.episode import Episode
 from faultfield.search import GridSearch, SobolSearch, Strategy
@@ -44,7 +45,7 @@ from faultfield.search.verification import Verification, wilson
 from faultfield.study import field_search
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace
-from pages import machine, run, tell, version
+from pages import machine, positive, run, tell, version
 from pictured import Gallery
 from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
 from search_pages import draw, markdown, summary
@@ -179,7 +180,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="?")
     parser.add_argument("table", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=positive, default=5)
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--failures", type=int, default=2)
@@ -203,6 +204,9 @@ def main() -> None:
         table = TruthTable.read(options.table, space).belongs_to(study.identity, options.table)
         if options.virtual_steps:
             gallery = Gallery.of(study, options.virtual_steps)
+    known = {name for name, _ in strategies(table, space, options.failures, gallery)}
+    if unknown := set(options.only) - known:
+        raise StudyError(f"There is no strategy '{min(unknown)}'; known are {', '.join(sorted(known))}.")
     rule = Verification(wilson(*table.nominal)[1], options.failures, options.patience, table.least)
     entries = compare(
         table, space, rule, seeds=options.seeds, budget=options.budget, batch=options.batch, only=options.only,

@@ -35,6 +35,7 @@ from faultfield.search.config import PpoSettings, SearchConfig
 from faultfield.search.diagnostic import build_model
 from faultfield.search.mdp import VirtualMDP
 from faultfield.search.vector_env import VirtualEnv, VirtualVecEnv
+from pages import positive
 
 DIM = 512
 WIDTHS = (128, 512, 1024)
@@ -173,7 +174,7 @@ def summary(values: Any) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9, help="of the stepping comparison")
-    parser.add_argument("--seeds", type=int, default=3, help="of the training comparison")
+    parser.add_argument("--seeds", type=positive, default=3, help="of the training comparison")
     parser.add_argument("--steps", type=int, default=8192, help="of the reference training")
     parser.add_argument("--out", type=Path, help="where to write the JSON too")
     arguments = parser.parse_args()

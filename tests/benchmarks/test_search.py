@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+import pages
 import search
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
@@ -61,6 +62,18 @@ def test_the_command_refuses_it_with_exit_code_2(tmp_path: Path, monkeypatch: py
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(search.__file__, run_name="__main__")
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(("word", "says"), [("--only nonsense", "no strategy 'nonsense'"), ("--seeds 0", "from 1 on")])
+def test_a_comparison_of_nothing_is_refused(
+    word: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["search.py", "--quick", "--out", str(tmp_path / "s"), *word.split()])
+    with pytest.raises(SystemExit) as ended:
+        pages.run(search.main, "search.py")
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_dense_set_has_singles_and_pairs_and_every_category() -> None:

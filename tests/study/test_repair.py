@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -364,6 +364,27 @@ class Right:
 
     def infer(self, observation: object) -> dict[str, np.ndarray]:
         return {"actions": np.array([[1.0, 0.0, 0.0, -1.0]], np.float32)}
+
+
+class Teachable(Right):
+    """Has a trainer of its own."""
+
+    @staticmethod
+    def mend(
+        spec: PolicySpec, targeted: Sequence[Path], original: Path | None, out: Path, recipe: Recipe, told: object
+    ) -> PolicySpec:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "taught").write_text(str(sum(Demonstrations.load(each).count for each in targeted)))
+        return PolicySpec("tests.repair.toy:GripExpert")
+
+
+def test_a_policy_whose_class_can_mend_it_is_mended_here(tmp_path: Path) -> None:
+    study = toy.study(tmp_path / "study", policy="tests.study.test_repair:Teachable")
+    found = mended(study, Recipe(5, share=0.0))
+    assert (place(study, Recipe(5)) / CHECKPOINT / "taught").read_text() == "5"
+    together = found.group("all")
+    assert together is not None
+    assert (together.before.rate < 0.5, together.after.rate) == (True, 1.0)
 
 
 def test_a_checkpoint_mended_elsewhere_takes_the_place_of_the_old_one(study: Study, tmp_path: Path) -> None:

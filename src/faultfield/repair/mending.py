@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from faultfield import files
+from faultfield import files, plugins
 from faultfield.errors import StudyError
 from faultfield.policies.bc import CONFIG, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
@@ -47,11 +47,17 @@ class Mender(Protocol):
 def mender_of(spec: PolicySpec) -> Mender | None:
     """Who can mend a policy here; None where it can only be mended elsewhere, with its own trainer.
 
-    Another trainer plugs in here: a function of `Mender`'s shape for its policies' type.
+    Anybody's policy can: by a static method `mend` of its class, of `Mender`'s shape.
+
+    Raises:
+        StudyError: The policy's class cannot be imported.
     """
     if spec.type == ROBOMIMIC:
         return mend_robomimic if _robomimic_algorithm(spec) else None
-    return {VISUAL_BC: mend_visual_bc}.get(spec.type)
+    if spec.type == VISUAL_BC:
+        return mend_visual_bc
+    own = getattr(plugins.load(spec.type, what="policy"), "mend", None)
+    return own if callable(own) else None
 
 
 def mend_visual_bc(

@@ -11,10 +11,11 @@ from faultfield.envs.base import VariableEnv
 from faultfield.field.probe import FEATURES
 from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.intervals import wilson
 from faultfield.rollouts.states import StateBank
 from faultfield.search.base import Strategy
 from faultfield.search.campaign import Campaign
-from faultfield.search.verification import Verification, wilson
+from faultfield.search.verification import Verification
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 from faultfield.variations.cells import cell_of
 from table import TruthTable

@@ -36,12 +36,13 @@ from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.errors import StudyError
 from faultfield.files import write_text
 from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.intervals import wilson
 from faultfield.search import GridSearch, SobolSearch, Strategy
 from faultfield.search.forest import ForestSearch
 from faultfield.search.level_set import LevelSetSearch
 from faultfield.search.map_elites import MapElitesSearch
 from faultfield.search.pool import PoolSearch
-from faultfield.search.verification import Verification, wilson
+from faultfield.search.verification import Verification
 from faultfield.study import field_search
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace

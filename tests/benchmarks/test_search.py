@@ -13,8 +13,9 @@ import pages
 import search
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.intervals import wilson
 from faultfield.search import RandomSearch, SobolSearch
-from faultfield.search.verification import Verification, wilson
+from faultfield.search.verification import Verification
 from faultfield.study import Silent, Study, StudyConfig
 from faultfield.variations.cells import cell_of
 from pictured import Gallery

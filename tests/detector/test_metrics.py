@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
-from faultfield.detector.metrics import auroc, detection, mean, rouge_all, rouge_l, wilson
+from faultfield.detector.metrics import auroc, detection, mean, rouge_all, rouge_l, share
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_that_of_statsmodels(counts: tuple[int, int]) -> None:
-    number = wilson(*counts)
+def test_the_interval_of_a_share_is_that_of_statsmodels(counts: tuple[int, int]) -> None:
+    number = share(*counts)
     low, high = proportion_confint(*counts, method="wilson")
     assert number.value == counts[0] / counts[1]
     assert number.low == pytest.approx(low, abs=1e-9)

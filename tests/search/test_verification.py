@@ -1,23 +1,11 @@
 """When a failure is verified: against the reference library, and by hand."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from faultfield.errors import StudyError
-from faultfield.search.verification import Verification, wilson
-
-
-@given(episodes=st.integers(1, 300), share=st.floats(0, 1))
-def test_wilson_is_the_reference_librarys(episodes, share):
-    failures = round(share * episodes)
-    expected = proportion_confint(failures, episodes, alpha=0.05, method="wilson")
-    assert wilson(failures, episodes) == pytest.approx(expected, abs=1e-12)
-
-
-def test_nothing_counted_says_nothing():
-    assert wilson(0, 0) == (0.0, 1.0)
+from faultfield.rollouts.intervals import wilson
+from faultfield.search.verification import Verification
 
 
 def test_the_rule_of_the_interval_alone_lets_one_failure_pass():

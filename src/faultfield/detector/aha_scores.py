@@ -14,7 +14,7 @@ import numpy as np
 
 from faultfield import files
 from faultfield.detector.judge import Judge
-from faultfield.detector.metrics import UNDEFINED, Number, mean, numbers_json, rouge_l, wilson
+from faultfield.detector.metrics import UNDEFINED, Number, mean, numbers_json, rouge_l, share
 from faultfield.errors import DetectorError
 from faultfield.faults import llava
 
@@ -106,7 +106,7 @@ def score(
         answer = answer or ""
         right += verdict_of(answer) == verdict_of(truth) and verdict_of(truth) in ("yes", "no")
         rouges.append(question_rouge(answer, truth))
-    return AhaScores(wilson(right, len(rouges)), mean(np.array(rouges)), mean(np.array(fuzzy)), missing)
+    return AhaScores(share(right, len(rouges)), mean(np.array(rouges)), mean(np.array(fuzzy)), missing)
 
 
 def write_answers(path: str | Path, answers: Iterable[tuple[str, str]]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from faultfield.rollouts.intervals import wilson
+
 _Z = 1.959963984540054
 """Of the standard normal, for intervals of 95 %."""
 
@@ -67,14 +69,9 @@ def numbers_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(value, dict) and not value["count"] else value for name, value in values.items()}
 
 
-def wilson(successes: int, total: int) -> Number:
+def share(count: int, total: int) -> Number:
     """A share and its interval (Wilson 1927); undefined where `total` is 0."""
-    if total == 0:
-        return UNDEFINED
-    share, z2 = successes / total, _Z**2
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
-    return Number(share, max(0.0, middle - half), min(1.0, middle + half), total)
+    return Number(count / total, *wilson(count, total), total) if total else UNDEFINED
 
 
 def auroc(scores: ArrayLike, positive: ArrayLike) -> Number:
@@ -128,9 +125,9 @@ def detection(probabilities: ArrayLike, failed: ArrayLike) -> Scores:
     alarm = p >= 0.5
     hits = int((alarm & truth).sum())
     return Scores(
-        wilson(int((alarm == truth).sum()), len(p)),
-        wilson(hits, int(alarm.sum())),
-        wilson(hits, int(truth.sum())),
+        share(int((alarm == truth).sum()), len(p)),
+        share(hits, int(alarm.sum())),
+        share(hits, int(truth.sum())),
         # Of answers that were never read there is no order, and whatever stands for them would make one up.
         UNDEFINED if lost.all() else auroc(p, truth),
         unreadable=int(lost.sum()),

@@ -6,6 +6,7 @@ from math import sqrt
 from typing import Literal
 
 from faultfield.errors import FaultfieldError
+from faultfield.rollouts.intervals import wilson
 
 Alternative = Literal["two-sided", "drop"]
 """What is asked: whether success changed, or whether it dropped (twice as sensitive, and blind to a gain)."""
@@ -88,12 +89,8 @@ class Pairs:
         Args:
             level: Confidence, 0–1.
         """
-        from statsmodels.stats.proportion import proportion_confint
-
         n, first, second = self.count, self.both + self.gained, self.both + self.lost
-        (low_a, high_a), (low_b, high_b) = (
-            proportion_confint(successes, n, alpha=1 - level, method="wilson") for successes in (first, second)
-        )
+        (low_a, high_a), (low_b, high_b) = wilson(first, n, level), wilson(second, n, level)
         below_a, above_a = self.after - low_a, high_a - self.after
         below_b, above_b = self.before - low_b, high_b - self.before
         phi = self._correlation()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.intervals import wilson
 from faultfield.variations import Variation
 
 
@@ -45,10 +46,7 @@ class Outcome:
         Args:
             level: Confidence, 0–1.
         """
-        from statsmodels.stats.proportion import proportion_confint
-
-        low, high = proportion_confint(self.failures, self.episodes, alpha=1 - level, method="wilson")
-        return float(low), float(high)
+        return wilson(self.failures, self.episodes, level)
 
 
 def outcomes(episodes: Iterable[Episode]) -> list[Outcome]:

@@ -3,28 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from scipy.special import ndtri
-
 from faultfield.errors import StudyError
+from faultfield.rollouts.intervals import wilson
 
 Verdict = Literal["open", "verified", "left"]
-
-
-def wilson(failures: int, episodes: int, level: float = 0.95) -> tuple[float, float]:
-    """Confidence interval of a failure rate (Wilson 1927), within 0–1; (0, 1) where nothing was counted.
-
-    Args:
-        failures: Failed episodes.
-        episodes: Out of how many.
-        level: Confidence, 0–1.
-    """
-    if episodes == 0:
-        return 0.0, 1.0
-    z2 = float(ndtri(0.5 + level / 2)) ** 2
-    center = (failures + z2 / 2) / (episodes + z2)
-    half = np.sqrt(z2 * (failures * (episodes - failures) / episodes + z2 / 4)) / (episodes + z2)
-    return max(float(center - half), 0.0), min(float(center + half), 1.0)
 
 
 @dataclass(frozen=True)

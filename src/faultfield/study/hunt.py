@@ -14,12 +14,13 @@ from faultfield.errors import StudyError
 from faultfield.field.views import Views
 from faultfield.rollouts.collect import collect as run_jobs
 from faultfield.rollouts.episode import Episode, Key
+from faultfield.rollouts.intervals import wilson
 from faultfield.rollouts.outcomes import outcomes
 from faultfield.rollouts.states import StateBank
 from faultfield.rollouts.worker import Job
 from faultfield.search.base import Strategy
 from faultfield.search.campaign import Campaign, Find, Trial
-from faultfield.search.verification import Verification, wilson
+from faultfield.search.verification import Verification
 from faultfield.study import stages
 from faultfield.study.directory import Study
 from faultfield.study.field_search import FieldSearch

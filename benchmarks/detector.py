@@ -5,8 +5,8 @@ was never asked for a verdict; all take the same number of gradient steps (a thi
 rounds). Each is measured on the data's three test splits: other seeds of the tasks that were trained on, tasks that
 were not, and the other workspace, of which only dense samples were seen.
 
-Killed and run again, it goes on where it was; what is measured is kept in the runs' directory. With `--tests`, what was
-trained so is measured on the test splits of other data.
+Killed and run again, it goes on where it was; what is measured is kept in the runs' directory. With `--tests`, what
+was measured is measured again, on the test splits of other data.
 
 python benchmarks/detector.py --data runs/faults --eyes runs/detector.sight/eyes --runs runs/detectors \
     [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--tests runs/fresh] [--out docs/results/detector-tables]
@@ -164,7 +164,11 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
     variant = VARIANTS[name]
     begun = time.process_time()
     detector = arguments.runs / _folder(variant.like or name, seed) / "detector"
-    about = train(variant, seed, arguments, detector, seen)
+    measured = folder / "scores.json"
+    if arguments.tests is not None and measured.is_file():
+        about = json.loads(measured.read_text())["training"]
+    else:
+        about = train(variant, seed, arguments, detector, seen)
     trained = time.process_time() - begun
     found = {"variant": name, "seed": seed, "of": of, "training": about, "cpu seconds": round(trained)}
     judge = asked(variant, detector)

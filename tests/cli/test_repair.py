@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from faultfield.rollouts.states import StateBank
+from faultfield.study import Silent, stages
 from tests.repair import toy
 from tests.shell import Shell
 
@@ -29,6 +31,23 @@ def test_it_prints_the_statement_or_json(shell: Shell, tmp_path: Path) -> None:
     assert json.loads(out) | {"created": ""} == json.loads(
         (study / "repairs" / "targeted-4" / "repair.json").read_text()
     ) | {"created": ""}
+
+
+def test_the_report_of_the_study_is_written_anew_and_cannot_spoil_the_repair(shell: Shell, tmp_path: Path) -> None:
+    expert = "tests.repair.toy:GripExpert"
+    opened = toy.study(tmp_path / "study", policy=expert)
+    page = opened.directory / "report.html"
+    page.write_text("old")
+    arguments = ("repair", opened.directory, "--after", expert, *SMALL)
+    code, out, err = shell(*arguments, "--json")
+    assert (code, page.read_text()) == (0, "old")
+    assert json.loads(out)["study"] == "study"
+    assert "The report was not written anew: There is no bank of states" in err
+    StateBank.choose(stages.collect_nominal(opened, Silent())).save(opened.directory / "states.npz")
+    code, _, err = shell(*arguments)
+    assert code == 0
+    assert f"Report: {page}" in err
+    assert 'href="repairs/after/repair.html"' in page.read_text()
 
 
 def test_a_policy_of_another_trainer_is_told_what_to_do_next(shell: Shell, tmp_path: Path) -> None:

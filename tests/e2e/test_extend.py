@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from faultfield.diagnosis.result import Diagnosis
+from faultfield.rollouts.episode import Episode
 from tests.e2e.conftest import ROOT
 
 
@@ -51,5 +52,9 @@ def test_the_strategy_asks_for_darker_scenes_until_something_fails(
     my_robot = importlib.import_module("my_robot")
     strategy = my_robot.Darker(my_robot.Follow().variation_space)
     assert [v["light"] for v in strategy.ask(3)] == [1.0, 0.5, 0.25]
-    strategy.tell([])
+    first, *_ = strategy.ask(1)
+    known = strategy.space.variation({"blob_color": "red"})
+    strategy.tell([Episode(known, 0, False, 1, "p", "e", "known")])
+    assert strategy.ask(1)[0]["light"] == 1.0
+    strategy.tell([Episode(first, 0, True, 1, "p", "e", "hunt")])
     assert strategy.ask(1)[0]["light"] == 0.5

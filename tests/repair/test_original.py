@@ -58,6 +58,9 @@ def test_a_mended_checkpoint_of_another_task_is_refused(demos: Demonstrations, t
     with pytest.raises(PolicyError, match=r"c' is of another task \(GripReach\); the study's is Robosuite Lift"):
         check_mended(made, lift)
     check_mended(tmp_path, lift)  # It does not say what it learned.
+    check_mended(made, lift, made)  # As the one before it did, in an environment that goes by another name by now.
+    two = dict(demos.recipe[0], environment=lift.type, environment_arguments={"size": 84})
+    check_mended(checkpoint(tmp_path / "both", dict(demos.recipe[0]), two), lift)
 
 
 def test_made_again_they_are_the_first_of_the_same(demos: Demonstrations, tmp_path: Path) -> None:

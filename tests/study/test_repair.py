@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ import torch
 from faultfield.errors import FaultfieldError, PolicyError, StudyError
 from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.repair.mending import first_of, made_up
+from faultfield.repair.mending import first_of, made_up, mender_of
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.report.repair import statement
@@ -61,6 +62,9 @@ def test_the_newest_repair_of_this_policy_comes_first_in_the_study_s_report(stud
     foreign.write(other / RESULT)
     later = newest.model_copy(update={"created": "9999-01-01T00:00:00+00:00"})
     later.write(place(study, replace(SHORT, mode="random")) / RESULT)
+    damaged = study.directory / REPAIRS / "damaged" / RESULT
+    damaged.parent.mkdir()
+    damaged.write_text("{")
     told = _mended(study)
     assert [each.page for each in told] == ["repairs/random-6/repair.html", "repairs/targeted-6/repair.html"]
     assert [each.failures is not None for each in told] == [True, False]
@@ -274,6 +278,17 @@ def test_a_plan_of_another_repair_is_not_compared_with(study: Study, demos: Path
     after = str(made.after.arguments["checkpoint"])
     with pytest.raises(StudyError, match="holds the repair of mode targeted, budget 6, seed 0, not of targeted, 6, 1"):
         compare_with(study, after, Silent(), recipe=Recipe(6, steps=20, seed=1), out=out, comparing=FEW)
+    elsewhere = tmp_path / "elsewhere"
+    replace(Plan.read(out, study.space), policy="f" * 16).settle(elsewhere)
+    with pytest.raises(StudyError, match="holds a repair of another policy or environment"):
+        compare_with(study, after, Silent(), out=elsewhere, comparing=FEW)
+    taught = tmp_path / "of-another-task"
+    shutil.copytree(after, taught)
+    config = json.loads((taught / CONFIG).read_text())
+    config["training"] = {"demonstrations": [{"expert": "e", "environment": "my:Other", "episodes": 3}]}
+    (taught / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(PolicyError, match="is of another task"):
+        compare_with(study, str(taught), Silent(), comparing=FEW)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("robomimic") is None, reason="robomimic is not installed")
@@ -345,6 +360,8 @@ def test_a_policy_of_another_trainer_gets_a_file(tmp_path: Path, form: str) -> N
             assert all(np.isfinite(demo["actions"][:]).all() for demo in file["data"].values())
         planned = [t.variation.to_json() for t in Plan.read(made.directory, study.space).targets]
         assert {json.dumps(v) for v in told} == {json.dumps(v) for v in planned}
+        with h5py.File(made.path) as file:
+            assert len(file["mask/train"]) == 5, "none is kept back"
     assert repair(study, Recipe(5), Silent(), form=form).path == made.path  # type: ignore[arg-type,union-attr]
     back = compare_with(
         study, "tests.repair.toy:GripExpert", Silent(), recipe=Recipe(5), comparing=Comparing(2, 2),
@@ -380,11 +397,27 @@ class Teachable(Right):
 
 def test_a_policy_whose_class_can_mend_it_is_mended_here(tmp_path: Path) -> None:
     study = toy.study(tmp_path / "study", policy="tests.study.test_repair:Teachable")
+    with pytest.raises(StudyError, match="give --original FILE, or --share 0"):
+        mended(study, Recipe(4))
+    twice = mended(study, Recipe(6, share=0.0, rounds=2), out=tmp_path / "twice")
+    assert twice.after.type == "tests.repair.toy:GripExpert"
     found = mended(study, Recipe(5, share=0.0))
     assert (place(study, Recipe(5)) / CHECKPOINT / "taught").read_text() == "5"
     together = found.group("all")
     assert together is not None
     assert (together.before.rate < 0.5, together.after.rate) == (True, 1.0)
+
+
+class Mendable(Right):
+    """Has a method that is called as a trainer is, and is none."""
+
+    def mend(self) -> None:
+        pass
+
+
+def test_only_a_static_method_is_a_trainer() -> None:
+    assert mender_of(PolicySpec("tests.study.test_repair:Teachable")) is Teachable.mend
+    assert mender_of(PolicySpec("tests.study.test_repair:Mendable")) is None
 
 
 def test_a_checkpoint_mended_elsewhere_takes_the_place_of_the_old_one(study: Study, tmp_path: Path) -> None:

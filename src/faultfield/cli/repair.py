@@ -88,12 +88,13 @@ def repair(
     the original data, and rolls both policies out under every diagnosed variation and the same new seeds:
     `repair.json`, `repair.html`, `checkpoint/`.
 
-    Any other policy gets its demonstrations as a file for its own trainer. Train it there, then come back with
-    `faultfield repair STUDY --budget-episodes N --after CHECKPOINT`.
+    A policy whose class has a static method `mend` is mended by it (docs/repair.md). Any other gets its demonstrations
+    as a file for its own trainer. Train it there, then come back with `faultfield repair STUDY --budget-episodes N
+    --after CHECKPOINT`.
 
     Killed and run again it goes on where it was.
     """  # fmt: skip
-    from faultfield.errors import StudyError
+    from faultfield.errors import FaultfieldError, StudyError
     from faultfield.repair.plan import Recipe
     from faultfield.report.repair import print_repair
     from faultfield.study import Study
@@ -123,16 +124,21 @@ def repair(
                 _exported(made, recipe, str(study), out_dir, as_json)
                 return
             found = made
-        if (opened.directory / REPORT).is_file():
-            err.print(f"Report: {report(opened)}", soft_wrap=True)
         directory = out_dir or (opened.directory / REPAIRS / "after" if recipe is None else place(opened, recipe))
-    if as_json:
-        print_json(found.model_dump(mode="json"))
-        return
-    print_repair(found, out)
-    out.print(f"Page: {directory / PAGE}", soft_wrap=True)
-    if after is None:
-        out.print(f"The mended policy: {found.after.arguments.get('checkpoint')}", soft_wrap=True)
+        if as_json:
+            print_json(found.model_dump(mode="json"))
+        else:
+            print_repair(found, out)
+            out.print(f"Page: {directory / PAGE}", soft_wrap=True)
+            if after is None:
+                mended = found.after.arguments.get("checkpoint", found.after.type)
+                out.print(f"The mended policy: {mended}", soft_wrap=True)
+        if (opened.directory / REPORT).is_file() and directory.parent == opened.directory / REPAIRS:
+            # The repair is done, whatever becomes of the page that tells of it.
+            try:
+                err.print(f"Report: {report(opened)}", soft_wrap=True)
+            except FaultfieldError as error:
+                err.print(f"The report was not written anew: {error}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _exported(made: "Exported", recipe: "Recipe", study: str, out_dir: Path | None, as_json: bool) -> None:

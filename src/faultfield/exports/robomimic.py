@@ -45,7 +45,7 @@ def write(
         recordings: In the order in which they are numbered.
         env: Where they were made, for `env_args`.
         instruction: What the robot was asked to do.
-        valid: Share of the demonstrations that `mask/valid` names; at least one where there are two.
+        valid: Share of the demonstrations that `mask/valid` names; unless it is 0, at least one where there are two.
         seed: Of the draw of these.
 
     Returns:

@@ -151,7 +151,8 @@ def _begin(folder: Path, recipe: Recipe) -> None:
         raise FaultError(f"'{path}' is not the note of a data set; choose another directory.") from error
     if known != recipe.fingerprint:
         raise FaultError(
-            f"'{folder}' holds a data set of other settings ('info.json' tells them); choose another directory."
+            f"'{folder}' holds a data set of other settings ('info.json' tells them), or of an older version of this "
+            "program; choose another directory."
         )
 
 

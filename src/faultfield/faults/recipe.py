@@ -18,6 +18,9 @@ Split = Literal["train-sparse", "train-dense", "train-transfer", "test-seen", "t
 only what the simulator knew of the scenes is told, where things were and where they belong, never whether they failed:
 what eyes may learn of unseen tasks."""
 
+PLAN = 2
+"""Changes when the same settings make other samples: which of them fail, and of what."""
+
 SPLITS: tuple[Split, ...] = (
     "train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer", "sight",
 )  # fmt: skip
@@ -105,8 +108,9 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with any setting."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+        """Sixteen hexadecimal digits that change with any setting, and with what is made of the same ones."""
+        told = {**self.to_json(), "plan": PLAN}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     def count(self, split: Split) -> int:
         """Episodes of a split."""

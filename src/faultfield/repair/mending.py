@@ -1,10 +1,11 @@
 """Fine-tuning: which policies can be mended here, and the card of what comes of it."""
 
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -56,8 +57,9 @@ def mender_of(spec: PolicySpec) -> Mender | None:
         return mend_robomimic if _robomimic_algorithm(spec) else None
     if spec.type == VISUAL_BC:
         return mend_visual_bc
-    own = getattr(plugins.load(spec.type, what="policy"), "mend", None)
-    return own if callable(own) else None
+    found = plugins.load(spec.type, what="policy")
+    own = isinstance(inspect.getattr_static(found, "mend", None), staticmethod)
+    return cast("Mender", found.mend) if own else None  # type: ignore[attr-defined]
 
 
 def mend_visual_bc(

@@ -44,29 +44,42 @@ def check_original(path: Path, environment: EnvSpec) -> Demonstrations:
         PolicyError: The file is missing or damaged, or of another task.
     """
     demos = Demonstrations.load(path)
-    _check_task(demos.recipe, environment, f"The original demonstrations in '{path}' are")
+    wanted = _task(environment.type, environment.arguments)
+    others = _tasks(demos.recipe) - {wanted}
+    if others:
+        raise PolicyError(
+            f"The original demonstrations in '{path}' are of another task ({min(others)}); the study's is {wanted}."
+        )
     return demos
 
 
-def check_mended(checkpoint: str | Path, environment: EnvSpec) -> None:
-    """Refuse a checkpoint that says that it learned another task; one that does not say is let pass.
+def check_mended(checkpoint: str | Path, environment: EnvSpec, before: str | Path | None = None) -> None:
+    """Refuse a checkpoint that says that it learned other tasks; one that does not say is let pass.
+
+    Args:
+        checkpoint: In place of the one before.
+        environment: The study's.
+        before: The study's checkpoint: what that one learned is right too, whatever the environment is called now.
 
     Raises:
-        PolicyError: It is of another task.
+        PolicyError: It learned neither.
     """
-    try:
-        recipes = recipes_of(checkpoint)
-    except PolicyError:
-        return
-    _check_task(recipes, environment, f"The checkpoint '{checkpoint}' is")
-
-
-def _check_task(recipes: Sequence[Mapping[str, Any]], environment: EnvSpec, what: str) -> None:
+    learned = _learned(checkpoint)
     wanted = _task(environment.type, environment.arguments)
-    for recipe in recipes:
-        found = _task(str(recipe.get("environment")), recipe.get("environment_arguments") or {})
-        if found != wanted:
-            raise PolicyError(f"{what} of another task ({found}); the study's is {wanted}.")
+    if learned and not learned & {wanted, *(_learned(before) if before is not None else ())}:
+        found = min(learned)
+        raise PolicyError(f"The checkpoint '{checkpoint}' is of another task ({found}); the study's is {wanted}.")
+
+
+def _learned(checkpoint: str | Path) -> set[str]:
+    try:
+        return _tasks(recipes_of(checkpoint))
+    except PolicyError:
+        return set()
+
+
+def _tasks(recipes: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {_task(str(each.get("environment")), each.get("environment_arguments") or {}) for each in recipes}
 
 
 def gather_again(

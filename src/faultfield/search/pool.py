@@ -61,7 +61,7 @@ class PoolSearch(Strategy):
         pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
         pool_size: How many of the sequence are candidates at first; each further `ask` adds a sixteenth as many.
         features: Further numbers of each candidate.
-        start: Variations proposed before the model is asked.
+        start: Variations told, a failure among them, before the model is asked; until then proposals are spread out.
         failures: Failed episodes that make a find, as in `Verification`. A variation that was left short of it, after
             more successes than failures, may then be proposed again; when None, nothing is proposed twice.
     """

@@ -1,5 +1,6 @@
 """The last stages: rank what was never tried, verify the worst for real, write diagnosis.json and the report."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -88,7 +89,11 @@ def report(study: Study) -> Path:
 
 def _mended(study: Study) -> list[Mended]:
     """What the report tells of the repairs of this policy that lie in the study's directory, the newest first."""
-    found = [(Repair.read(file), file) for file in study.directory.glob(f"{REPAIRS}/*/{RESULT}")]
+    found = []
+    for file in study.directory.glob(f"{REPAIRS}/*/{RESULT}"):
+        # A damaged one says so when it is used; a diagnosis does not depend on it.
+        with contextlib.suppress(StudyError):
+            found.append((Repair.read(file), file))
     own = [each for each in found if each[0].before.fingerprint == study.identity["policy"]]
     own.sort(key=lambda each: (each[0].created, str(each[1])), reverse=True)
     pages = [file.with_name(PAGE).relative_to(study.directory).as_posix() for _, file in own]

@@ -20,6 +20,7 @@ from faultfield.rollouts.states import StateBank
 from faultfield.rollouts.worker import Job
 from faultfield.search.base import Strategy
 from faultfield.search.campaign import Campaign, Find, Trial
+from faultfield.search.pool import PoolSearch
 from faultfield.search.verification import Verification
 from faultfield.study import stages
 from faultfield.study.directory import Study
@@ -208,7 +209,7 @@ def _built(
         bank = stages.make_bank(study, views_on(study, nominal))
         return FieldSearch(study.space, bank, known, seed, study.config.search)
     extra: dict[str, Any] = {}
-    if _takes(make, "failures"):
+    if isinstance(make, type) and issubclass(make, PoolSearch):
         extra["failures"] = failures
     if with_probe:
         extra["features"] = views_on(study, nominal).probe

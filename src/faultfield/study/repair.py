@@ -58,8 +58,8 @@ def repair(
 
     What is made lies in `out`: the plan, the demonstrations, the checkpoint with its card, `repair.json` and
     `repair.html`; the episodes of the comparison in a ledger that all repairs of a study share. Killed at any moment
-    and called again with the same arguments, it goes on. A policy that cannot be trained here gets its demonstrations
-    in a format of its own trainer, and no more.
+    and called again with the same arguments, it goes on. A policy that cannot be trained here, being none of ours or
+    robomimic's and its class without `mend`, gets its demonstrations in a format of its own trainer, and no more.
 
     Args:
         study: Whose policy and environment; with a diagnosis.
@@ -126,7 +126,7 @@ def compare_with(
     spec = mending.mended_elsewhere(study.policy_spec, after)
     spec.build()
     if "checkpoint" in spec.arguments:
-        check_mended(str(spec.arguments["checkpoint"]), study.env_spec)
+        check_mended(spec.arguments["checkpoint"], study.env_spec, study.policy_spec.arguments.get("checkpoint"))
     default = place(study, recipe) if recipe is not None else study.directory / REPAIRS / "after"
     directory = default if out is None else Path(out)
     pool = suspects(_diagnosis(study), study.space)
@@ -181,6 +181,8 @@ def _diagnosis(study: Study) -> Diagnosis:
 
 def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
     path = directory / ORIGINAL
+    if "checkpoint" not in study.policy_spec.arguments:
+        raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
     if not path.exists():
         with progress.task("Original demonstrations", plan.recipe.budget) as update:
             gather_again(

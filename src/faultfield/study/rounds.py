@@ -167,6 +167,8 @@ def _together(spec: PolicySpec, files: Sequence[Path], directory: Path) -> Polic
     """One file of all demonstrations, and a copy of the last checkpoint, where those of a single round would lie."""
     if not (directory / DEMONSTRATIONS).exists():
         Demonstrations.join([Demonstrations.load(path) for path in files]).save(directory / DEMONSTRATIONS)
+    if "checkpoint" not in spec.arguments:
+        return spec
     if not (directory / CHECKPOINT).exists():
         with folder(directory / CHECKPOINT) as draft:
             shutil.copytree(spec.arguments["checkpoint"], draft, dirs_exist_ok=True)

@@ -230,8 +230,9 @@ def _trainings(results: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         "## Trainings",
         "",
-        "Seeds that the command below does not name were measured by it before, with `--seeds` and the variants of that "
-        "seed. CPU-minutes since the last interruption; a dash where another variant had trained it, or an earlier run.",
+        "Seeds that the command below does not name were measured by it before, with `--seeds` and the variants of "
+        "that seed. CPU-minutes since the last interruption; a dash where another variant had trained it, or an "
+        "earlier run.",
         "",
         *pages.grid(head, rows),
     ]

@@ -73,7 +73,8 @@ def test_no_server_and_no_address_are_said_in_one_sentence() -> None:
             gone.complete([])
         with pytest.raises(UnreachableError, match="cannot be reached"):
             gone.check()
-    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing", "http://no host/v1"):
+    no_host = "https://", "http:///v1", "http://:80/v1"
+    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing", "http://no host/v1", *no_host):
         with pytest.raises(DetectorError, match="no address of a server"):
             Endpoint(wrong, "m").complete([])
         with pytest.raises(DetectorError, match="no address of a server"):

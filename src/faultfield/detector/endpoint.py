@@ -5,6 +5,7 @@ import json
 import os
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,9 +87,10 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {key}"
         try:
             request = urllib.request.Request(f"{self.url.rstrip('/')}/{path}", data=body, headers=headers)
+            host = urllib.parse.urlsplit(self.url).hostname
         except ValueError as error:
             raise self._no_address() from error
-        if request.type not in ("http", "https"):
+        if request.type not in ("http", "https") or not host:
             raise self._no_address()
         return request
 

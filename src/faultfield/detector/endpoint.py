@@ -110,7 +110,10 @@ class Endpoint:
             except (OSError, ValueError, http.client.HTTPException) as error:
                 # URLError is an OSError; a server that stops in the middle of its answer raises one of http's own.
                 if _gone(error) and attempt == self.retries:
-                    raise self._unreachable(error) from error
+                    if not isinstance(getattr(error, "reason", None), TimeoutError):
+                        raise self._unreachable(error) from error
+                    # A large request that is slow to send ends alike: a small one says whether anyone is there.
+                    self.check()
                 reason = f"broke off ({getattr(error, 'reason', error)})"
             if attempt < self.retries:
                 time.sleep(self.wait * 2**attempt)

@@ -134,7 +134,7 @@ def _score(answers: Path, data: Path, judge: "Judge | None", as_json: bool) -> N
 
     said, asked = aha_scores.read_answers(answers), aha_scores.read_conversations(data)
     problems: list[Problem] = []
-    if asked and not {str(entry.get("id", row)) for row, entry in enumerate(asked)} & said.keys():
+    if asked and not {str(entry["id"]) for entry in asked} & said.keys():
         raise DetectorError(f"'{answers}' answers none of the questions in '{data}'.")
     aha = aha_scores.score(asked, said, judge, problems)
     _tell(problems)

@@ -143,6 +143,21 @@ def test_what_cannot_be_scored_is_one_sentence(shell: Shell, data: Path, tmp_pat
         assert sentence in err
 
 
+@pytest.mark.parametrize("typed", [
+    ("--view", "{}"), ("--rounds", "4"), ("--samples", "2"), ("--shots-count", "3"), ("--name", "mine"),
+    ("--batch", "8"), ("--seed", "0"), ("--device", "cpu"), ("--dtype", "float32"), ("--answers", "a.jsonl"),
+    ("--baseline", "prompted"), ("--url", "http://127.0.0.1:1/v1"), ("--shots", "s.json"),
+])  # fmt: skip
+def test_what_a_score_of_answers_cannot_use_is_refused(
+    shell: Shell, data: Path, tmp_path: Path, typed: tuple[str, str]
+) -> None:
+    answers = tmp_path / "answers.jsonl"
+    aha_scores.write_answers(answers, [("s0", "Yes")])
+    code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json", *typed)
+    assert (code, out) == (2, "")
+    assert f"leave {typed[0]} out." in err
+
+
 def test_the_judges_prompt_is_the_users(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
     prompt = tmp_path / "prompt.txt"
     prompt.write_text("Is {reason} the same as {reference}?")

@@ -16,18 +16,23 @@ if TYPE_CHECKING:
     from faultfield.faults.llava import Problem
 
 
+_OF_SCORE = frozenset({"--data", "--score", "--judge-url", "--judge-model", "--judge-key", "--judge-prompt", "--json"})
+"""Options that answers which are there can be scored with."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the detector's."""
     app.command(name="eval")(evaluate)
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="A LLaVA conversation file with its pictures beside it.")],
     answers: Annotated[
         Path | None, typer.Option(help="Where to write answers as AHA's scripts read them (JSON lines).")
     ] = None,
     score: Annotated[
-        Path | None, typer.Option(help="Score the answers in this file (JSON lines) by AHA's rules, and judge nothing.")
+        Path | None, typer.Option(help="Score the answers in this file (JSON lines) by AHA's rules, and run no model.")
     ] = None,
     model: Model = None,
     baseline: Annotated[
@@ -67,10 +72,8 @@ def evaluate(
     from faultfield.detector.data import read_conversations
     from faultfield.detector.judge import SlotJudge
 
-    needless = {"answers": answers, "model": model, "baseline": baseline, "url": url, "shots": shots}
-    given = [option for option, value in needless.items() if value is not None]
-    if score is not None and given:
-        raise DetectorError(f"--score takes answers that are there; leave --{given[0]} out.")
+    if score is not None and (needless := _given(context) - _OF_SCORE):
+        raise DetectorError(f"--score takes answers that are there and runs no model; leave {min(needless)} out.")
     if url is not None and baseline != "endpoint":
         raise DetectorError("--url is of the baseline 'endpoint'; leave it out, or name that --baseline.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
@@ -112,6 +115,13 @@ def evaluate(
     for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
         out.print(f"{name:10} {getattr(scores, name)}", markup=False)
     out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Options that were typed, by their names, whatever their value: a default may be typed too."""
+    sources = {option.opts[0]: context.get_parameter_source(str(option.name)) for option in context.command.params}
+    # By its name: newer typers have a click of their own, whose sources are others.
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def _judge(url: str | None, model: str, key: str, prompt: Path | None) -> "Judge | None":

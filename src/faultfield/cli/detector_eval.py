@@ -1,6 +1,7 @@
 """The command that measures a detector, what it is compared with, or answers that are there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
 from faultfield.cli.options import mapping
-from faultfield.errors import DetectorError
+from faultfield.errors import DetectorError, UnreachableError
 
 if TYPE_CHECKING:
     from faultfield.detector.judge import Judge
@@ -71,6 +72,7 @@ def evaluate(
     from faultfield.detector.baselines import load_baseline
     from faultfield.detector.data import read_conversations
     from faultfield.detector.judge import SlotJudge
+    from faultfield.detector.metrics import UNDEFINED
 
     if score is not None and (needless := _given(context) - _OF_SCORE):
         raise DetectorError(f"--score takes answers that are there and runs no model; leave {min(needless)} out.")
@@ -91,30 +93,43 @@ def evaluate(
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         place = checkpoint.placed(device, dtype)
         detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed)
-    with Bars().task("Episodes", len(read.items)) as update:
-        judged = evaluation.judge(detector, read.items, batch, update)
+    gone: UnreachableError | None = None
+    try:
+        with Bars().task("Episodes", len(read.items)) as update:
+            judged = evaluation.judge(detector, read.items, batch, update)
+    except evaluation.CutShortError as error:
+        # What was said before is worth as much as hours: it is written and scored, and then the run ends as failed.
+        judged, gone = error.judged, error
     problems = [*read.problems, *judged.problems]
     if not judged.verdicts:
         nothing([problem.text for problem in problems])
     said = evaluation.answers(judged.verdicts)
     if answers is not None:
         aha_scores.write_answers(answers, said)
-    scores = evaluation.score(read.items, judged.verdicts, judged_by or SlotJudge(), problems)
+    try:
+        scores = evaluation.score(read.items, judged.verdicts, judged_by or SlotJudge(), problems)
+    except UnreachableError as error:
+        # The judge has gone, which costs its own number alone.
+        gone = gone or error
+        scores = replace(evaluation.score(read.items, judged.verdicts), reason=UNDEFINED)
     _tell(problems)
     aha = aha_scores.score(aha_scores.read_judged(data, judged.verdicts), dict(said))
     if as_json:
         print_json(
             {
                 "samples": len(judged.verdicts),
+                "cut_short": None if gone is None else str(gone),
                 "problems": [vars(problem) for problem in problems],
                 "scores": scores.as_json(),
                 "aha": aha.as_json(),
             }
         )
-        return
-    for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
-        out.print(f"{name:10} {getattr(scores, name)}", markup=False)
-    out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+    else:
+        for number in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
+            out.print(f"{number:10} {getattr(scores, number)}", markup=False)
+        out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+    if gone is not None:
+        raise gone
 
 
 def _given(context: typer.Context) -> set[str]:

@@ -110,6 +110,13 @@ def test_a_byte_order_mark_is_no_answer(tmp_path: Path) -> None:
     assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
 
 
+def test_an_entry_without_an_id_was_not_judged(tmp_path: Path) -> None:
+    entries = [{**_entry("True", "Yes"), "id": True}, {**_entry("None", "Yes"), "id": None}]
+    right = [_entry("True", "No, it slipped"), _entry("None", "No, it fell")]
+    (tmp_path / "q.json").write_text(json.dumps([*entries, *right]))
+    assert aha_scores.read_judged(tmp_path / "q.json", {"True", "None"}) == right
+
+
 def test_bad_files_are_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DetectorError, match=r"answers '.*none.jsonl' cannot be read"):
         aha_scores.read_answers(tmp_path / "none.jsonl")
@@ -122,6 +129,10 @@ def test_bad_files_are_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "q.json").write_text("[1]")
     with pytest.raises(DetectorError, match="a list of LLaVA conversations"):
         aha_scores.read_conversations(tmp_path / "q.json")
+    for nameless in ({"id": True}, {"id": None}, {"id": ""}, {}):
+        (tmp_path / "q.json").write_text(json.dumps([_entry("1", "Yes"), nameless]))
+        with pytest.raises(DetectorError, match=r"Sample 2 of '.*' has no id"):
+            aha_scores.read_conversations(tmp_path / "q.json")
     with pytest.raises(DetectorError, match="Conversation '9' has no answer"):
         aha_scores.score([{"id": "9", "conversations": [{"from": "human", "value": "?"}]}], {})
     with pytest.raises(DetectorError, match="no questions"):

@@ -104,10 +104,16 @@ def test_where_the_detector_was_looked_for_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(explain, "_REPOSITORY", tmp_path / "site")
+    (tmp_path / "site" / explain.SHIPPED).mkdir(parents=True)
+    # What a wheel was unpacked to is no repository, whatever lies there.
     code, out, err = shell("explain", data)
     assert (code, out) == (2, "")
-    assert f"no detector in 'models/detector' nor in '{tmp_path}/site/models/detector'" in err
-    assert "--model" in err
+    assert "no detector in 'models/detector'; name the directory of one with --model" in err
+    (tmp_path / "site" / explain.SHIPPED).rmdir()
+    (tmp_path / "site" / "pyproject.toml").touch()
+    code, out, err = shell("explain", data)
+    assert (code, out) == (2, "")
+    assert f"no detector in 'models/detector' nor in '{tmp_path}/site/models/detector'; name" in err
 
 
 def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp_path: Path) -> None:

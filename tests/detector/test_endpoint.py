@@ -1,5 +1,7 @@
 import socketserver
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -66,6 +68,45 @@ def test_a_server_that_stops_in_the_middle_of_its_answer_is_asked_again() -> Non
     assert len(tries) == 3
 
 
+def test_a_server_that_takes_a_large_request_too_slowly_is_there() -> None:
+    slow, asked = threading.Event(), list[str]()
+
+    class Slow(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline().decode().split()[0])
+            if asked[-1] == "POST":
+                # The rest of it lies in the buffers, which are full before long.
+                slow.wait(30.0)
+            else:
+                self.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+        try:
+            with pytest.raises(DetectorError, match=r"broke off \(timed out\) after 2 attempts"):
+                Endpoint(url, "m", retries=1, wait=0.0, timeout=0.5).complete([{"content": "x" * 2**24}])
+        finally:
+            slow.set()
+            server.shutdown()
+            thread.join()
+    assert sorted(asked) == ["GET", "POST", "POST"]
+
+
+def test_a_server_that_takes_no_connection_in_time_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(request: urllib.request.Request, timeout: float) -> None:
+        asked.append(request.get_method())
+        raise urllib.error.URLError(TimeoutError("timed out"))
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(UnreachableError, match=r"cannot be reached \(timed out\)"):
+        Endpoint("http://10.0.0.1/v1", "m", retries=1, wait=0.0).complete([])
+    assert asked == ["POST", "POST", "GET"]
+
+
 def test_no_server_and_no_address_are_said_in_one_sentence() -> None:
     for url in (closed(), "http://no.such.host.invalid/v1"):
         gone = Endpoint(url, "m", retries=1, wait=0.0, timeout=2.0)
@@ -73,7 +114,8 @@ def test_no_server_and_no_address_are_said_in_one_sentence() -> None:
             gone.complete([])
         with pytest.raises(UnreachableError, match="cannot be reached"):
             gone.check()
-    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing", "http://no host/v1"):
+    no_host = "https://", "http:///v1", "http://:80/v1"
+    for wrong in ("localhost:1234/v1", "file:///etc/hostname", "nothing", "http://no host/v1", *no_host):
         with pytest.raises(DetectorError, match="no address of a server"):
             Endpoint(wrong, "m").complete([])
         with pytest.raises(DetectorError, match="no address of a server"):

@@ -1,7 +1,11 @@
 """`faultfield detector eval` from the command line, in this process."""
 
 import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +120,61 @@ def test_a_server_that_is_gone_ends_the_run_and_one_bad_answer_does_not(
     assert err.count("Left out: ") == 2
 
 
+def leaving(after: int, said: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], str]:
+    """What a server says that so many requests later has gone for good."""
+    asked: list[Any] = []
+    urlopen = urllib.request.urlopen
+
+    def answer(body: Any) -> str:
+        asked.append(body)
+        return said
+
+    def opened(*given: Any, **how: Any) -> Any:
+        if len(asked) >= after:
+            raise urllib.error.URLError(ConnectionRefusedError(111, "Connection refused"))
+        return urlopen(*given, **how)
+
+    monkeypatch.setattr("urllib.request.urlopen", opened)
+    monkeypatch.setattr("faultfield.detector.endpoint.time.sleep", lambda seconds: None)
+    return answer
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_was_judged_before_a_server_has_gone_is_written_and_scored(
+    shell: Shell, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    answers = tmp_path / "answers.jsonl"
+    with served(leaving(3, "<answer>No</answer><think>It fell.</think>", monkeypatch)) as (url, _):
+        code, out, err = shell(
+            "detector", "eval", "--data", data, *PROMPTED, "--url", url, "--batch", "1", "--answers", answers,
+            *(["--json"] if as_json else []),
+        )  # fmt: skip
+    assert code == 2
+    assert "cannot be reached" in err
+    assert "3 of 4 samples were judged before." in err
+    assert list(aha_scores.read_answers(answers)) == ["s0", "s1", "s2"]
+    if not as_json:
+        assert "accuracy   0.667" in out
+        return
+    printed = json.loads(out)
+    assert (printed["samples"], printed["scores"]["accuracy"]["count"], printed["aha"]["missing"]) == (3, 3, 0)
+    assert "cannot be reached" in printed["cut_short"]
+
+
+def test_a_judge_that_has_gone_costs_its_own_number_alone(
+    shell: Shell, detector: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(leaving(1, "Judgement: correct", monkeypatch)) as (url, _):
+        code, out, err = shell(
+            "detector", "eval", "--data", data, "--model", detector, "--judge-url", url, "--json", *QUICK
+        )  # fmt: skip
+    printed = json.loads(out)
+    assert (code, printed["samples"], printed["scores"]["accuracy"]["count"]) == (2, 4, 4)
+    assert (printed["scores"]["reason"], printed["scores"]["rouge_l"]["count"]) == (None, 2)
+    assert "cannot be reached" in err
+    assert "cannot be reached" in printed["cut_short"]
+
+
 def test_answers_that_are_there_are_scored_without_a_model_or_pictures(shell: Shell, tmp_path: Path) -> None:
     truths = ("Yes", "No, it slipped", "No, it fell", "Yes")
     entries = [{"id": n, "conversations": [{"from": "gpt", "value": truth}]} for n, truth in enumerate(truths)]
@@ -141,6 +200,21 @@ def test_what_cannot_be_scored_is_one_sentence(shell: Shell, data: Path, tmp_pat
         code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json", *more)
         assert (code, out) == (2, "")
         assert sentence in err
+
+
+@pytest.mark.parametrize("typed", [
+    ("--view", "{}"), ("--rounds", "4"), ("--samples", "2"), ("--shots-count", "3"), ("--name", "mine"),
+    ("--batch", "8"), ("--seed", "0"), ("--device", "cpu"), ("--dtype", "float32"), ("--answers", "a.jsonl"),
+    ("--baseline", "prompted"), ("--url", "http://127.0.0.1:1/v1"), ("--shots", "s.json"),
+])  # fmt: skip
+def test_what_a_score_of_answers_cannot_use_is_refused(
+    shell: Shell, data: Path, tmp_path: Path, typed: tuple[str, str]
+) -> None:
+    answers = tmp_path / "answers.jsonl"
+    aha_scores.write_answers(answers, [("s0", "Yes")])
+    code, out, err = shell("detector", "eval", "--data", data, "--score", answers, "--json", *typed)
+    assert (code, out) == (2, "")
+    assert f"leave {typed[0]} out." in err
 
 
 def test_the_judges_prompt_is_the_users(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:

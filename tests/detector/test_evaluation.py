@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from faultfield.detector.evaluation import answers, judge, score
+from faultfield.detector.evaluation import CutShortError, answers, judge, score
 from faultfield.detector.judge import Judgement
 from faultfield.errors import DetectorError, UnreachableError
 from faultfield.faults.llava import Problem
@@ -101,13 +101,29 @@ def test_a_server_that_is_gone_ends_what_needs_it() -> None:
         def judge(self, reason: str, reference: str, question: str = "") -> Judgement:
             raise UnreachableError("There is no server.")
 
-    samples, detector, problems = pockets.samples(6), Gone(), list[Problem]()
-    with pytest.raises(UnreachableError):
+    samples, detector, problems = pockets.samples(6), Gone(refuses="s1"), list[Problem]()
+    detector.batches.append(0)
+    with pytest.raises(UnreachableError, match=r"^There is no server\.$") as ended:
         judge(detector, samples, batch=2)
-    assert detector.batches == [2]
+    assert not isinstance(ended.value, CutShortError)
     with pytest.raises(UnreachableError):
         score(samples, judge(Looks(), samples).verdicts, GoneJudge(), problems)
     assert not problems
+
+
+def test_what_was_judged_before_a_server_has_gone_is_kept() -> None:
+    class Going(Looks):
+        def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+            if len(self.batches) == 4:
+                raise UnreachableError("There is no server.")
+            return super().judge(clips)
+
+    samples, detector = pockets.samples(8), Going(refuses="s1")
+    with pytest.raises(CutShortError, match=r"There is no server\. 3 of 8 samples were judged before\.") as ended:
+        judge(detector, samples, batch=2)
+    # The first two were asked of together, then each alone.
+    assert detector.batches == [2, 1, 1, 2]
+    assert ended.value.judged == judge(Looks(refuses="s1"), samples[:4], batch=2)
 
 
 def test_answers_are_ahas_and_an_unreadable_one_is_left_as_it_was_said() -> None:

@@ -1,6 +1,7 @@
 """The command that measures a detector, what it is compared with, or answers that are there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +10,15 @@ import typer
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
 from faultfield.cli.options import mapping
-from faultfield.errors import DetectorError
+from faultfield.errors import DetectorError, UnreachableError
 
 if TYPE_CHECKING:
     from faultfield.detector.judge import Judge
     from faultfield.faults.llava import Problem
+
+
+_OF_SCORE = frozenset({"--data", "--score", "--judge-url", "--judge-model", "--judge-key", "--judge-prompt", "--json"})
+"""Options that answers which are there can be scored with."""
 
 
 def register(app: typer.Typer) -> None:
@@ -22,12 +27,13 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="A LLaVA conversation file with its pictures beside it.")],
     answers: Annotated[
         Path | None, typer.Option(help="Where to write answers as AHA's scripts read them (JSON lines).")
     ] = None,
     score: Annotated[
-        Path | None, typer.Option(help="Score the answers in this file (JSON lines) by AHA's rules, and judge nothing.")
+        Path | None, typer.Option(help="Score the answers in this file (JSON lines) by AHA's rules, and run no model.")
     ] = None,
     model: Model = None,
     baseline: Annotated[
@@ -66,11 +72,10 @@ def evaluate(
     from faultfield.detector.baselines import load_baseline
     from faultfield.detector.data import read_conversations
     from faultfield.detector.judge import SlotJudge
+    from faultfield.detector.metrics import UNDEFINED
 
-    needless = {"answers": answers, "model": model, "baseline": baseline, "url": url, "shots": shots}
-    given = [option for option, value in needless.items() if value is not None]
-    if score is not None and given:
-        raise DetectorError(f"--score takes answers that are there; leave --{given[0]} out.")
+    if score is not None and (needless := _given(context) - _OF_SCORE):
+        raise DetectorError(f"--score takes answers that are there and runs no model; leave {min(needless)} out.")
     if url is not None and baseline != "endpoint":
         raise DetectorError("--url is of the baseline 'endpoint'; leave it out, or name that --baseline.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
@@ -88,30 +93,50 @@ def evaluate(
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         place = checkpoint.placed(device, dtype)
         detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed)
-    with Bars().task("Episodes", len(read.items)) as update:
-        judged = evaluation.judge(detector, read.items, batch, update)
+    gone: UnreachableError | None = None
+    try:
+        with Bars().task("Episodes", len(read.items)) as update:
+            judged = evaluation.judge(detector, read.items, batch, update)
+    except evaluation.CutShortError as error:
+        # What was said before is worth as much as hours: it is written and scored, and then the run ends as failed.
+        judged, gone = error.judged, error
     problems = [*read.problems, *judged.problems]
     if not judged.verdicts:
         nothing([problem.text for problem in problems])
     said = evaluation.answers(judged.verdicts)
     if answers is not None:
         aha_scores.write_answers(answers, said)
-    scores = evaluation.score(read.items, judged.verdicts, judged_by or SlotJudge(), problems)
+    try:
+        scores = evaluation.score(read.items, judged.verdicts, judged_by or SlotJudge(), problems)
+    except UnreachableError as error:
+        # The judge has gone, which costs its own number alone.
+        gone = gone or error
+        scores = replace(evaluation.score(read.items, judged.verdicts), reason=UNDEFINED)
     _tell(problems)
     aha = aha_scores.score(aha_scores.read_judged(data, judged.verdicts), dict(said))
     if as_json:
         print_json(
             {
                 "samples": len(judged.verdicts),
+                "cut_short": None if gone is None else str(gone),
                 "problems": [vars(problem) for problem in problems],
                 "scores": scores.as_json(),
                 "aha": aha.as_json(),
             }
         )
-        return
-    for name in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
-        out.print(f"{name:10} {getattr(scores, name)}", markup=False)
-    out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+    else:
+        for number in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
+            out.print(f"{number:10} {getattr(scores, number)}", markup=False)
+        out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+    if gone is not None:
+        raise gone
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Options that were typed, by their names, whatever their value: a default may be typed too."""
+    sources = {option.opts[0]: context.get_parameter_source(str(option.name)) for option in context.command.params}
+    # By its name: newer typers have a click of their own, whose sources are others.
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def _judge(url: str | None, model: str, key: str, prompt: Path | None) -> "Judge | None":
@@ -134,7 +159,7 @@ def _score(answers: Path, data: Path, judge: "Judge | None", as_json: bool) -> N
 
     said, asked = aha_scores.read_answers(answers), aha_scores.read_conversations(data)
     problems: list[Problem] = []
-    if asked and not {str(entry.get("id", row)) for row, entry in enumerate(asked)} & said.keys():
+    if asked and not {str(entry["id"]) for entry in asked} & said.keys():
         raise DetectorError(f"'{answers}' answers none of the questions in '{data}'.")
     aha = aha_scores.score(asked, said, judge, problems)
     _tell(problems)

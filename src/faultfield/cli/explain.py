@@ -18,7 +18,7 @@ SHIPPED = Path("models/detector")
 """The detector that ships, below the repository, where none is named."""
 
 _REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
-"""Where an editable installation was made from."""
+"""Where an editable installation was made from; of any other, some directory that has nothing to do with us."""
 
 _TOLD = 3
 """Causes that are told where nothing could be judged."""
@@ -155,12 +155,14 @@ def load_detector(
 
 
 def shipped() -> Path:
-    """Where the detector that ships lies: below this directory, else where the package was installed from.
+    """Where the detector that ships lies: below this directory, else in the repository that the package runs from.
 
     Raises:
         CheckpointError: It is in neither place.
     """
-    places = [SHIPPED, _REPOSITORY / SHIPPED]
+    places = [SHIPPED]
+    if (_REPOSITORY / "pyproject.toml").is_file():
+        places.append(_REPOSITORY / SHIPPED)
     for place in places:
         if place.is_dir():
             return place

@@ -146,14 +146,17 @@ def read_answers(path: str | Path) -> dict[str, str]:
 
 
 def read_conversations(path: str | Path) -> list[Mapping[str, Any]]:
-    """The entries of a LLaVA file, unchecked but for being a list of mappings.
+    """The entries of a LLaVA file, unchecked but for being a list of mappings with ids.
 
     Raises:
-        DetectorError: The file is missing or is something else.
+        DetectorError: The file is missing or is something else, or an entry has no id.
     """
     entries = llava.entries(Path(path))
-    if not all(isinstance(entry, dict) for entry in entries):
-        raise DetectorError(f"'{path}' must hold a list of LLaVA conversations.")
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict):
+            raise DetectorError(f"'{path}' must hold a list of LLaVA conversations.")
+        if not llava.is_id(entry.get("id")):
+            raise DetectorError(f"Sample {number} of '{path}' has no id to find its answer by.")
     return entries
 
 
@@ -165,7 +168,7 @@ def read_judged(path: str | Path, judged: Container[str]) -> list[Mapping[str, A
     """
     found: dict[str, Mapping[str, Any]] = {}
     for entry in llava.entries(Path(path)):
-        if isinstance(entry, Mapping) and str(entry.get("id")) in judged:
+        if isinstance(entry, Mapping) and llava.is_id(entry.get("id")) and str(entry["id"]) in judged:
             found.setdefault(str(entry["id"]), entry)
     return list(found.values())
 

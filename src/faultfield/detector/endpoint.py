@@ -5,6 +5,7 @@ import json
 import os
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,9 +87,10 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {key}"
         try:
             request = urllib.request.Request(f"{self.url.rstrip('/')}/{path}", data=body, headers=headers)
+            host = urllib.parse.urlsplit(self.url).hostname
         except ValueError as error:
             raise self._no_address() from error
-        if request.type not in ("http", "https"):
+        if request.type not in ("http", "https") or not host:
             raise self._no_address()
         return request
 
@@ -108,7 +110,10 @@ class Endpoint:
             except (OSError, ValueError, http.client.HTTPException) as error:
                 # URLError is an OSError; a server that stops in the middle of its answer raises one of http's own.
                 if _gone(error) and attempt == self.retries:
-                    raise self._unreachable(error) from error
+                    if not isinstance(getattr(error, "reason", None), TimeoutError):
+                        raise self._unreachable(error) from error
+                    # A large request that is slow to send ends alike: a small one says whether anyone is there.
+                    self.check()
                 reason = f"broke off ({getattr(error, 'reason', error)})"
             if attempt < self.retries:
                 time.sleep(self.wait * 2**attempt)

@@ -9,7 +9,7 @@ import numpy as np
 from faultfield.detector.data import Sample
 from faultfield.detector.judge import Judge, SlotJudge
 from faultfield.detector.metrics import Scores, detection, mean, rouge_all
-from faultfield.errors import DetectorError
+from faultfield.errors import DetectorError, UnreachableError
 from faultfield.faults.llava import Problem
 from faultfield.faults.wording import answer
 from faultfield.rollouts.clip import Clip
@@ -37,6 +37,19 @@ class Judged:
     problems: tuple[Problem, ...] = ()
 
 
+class CutShortError(UnreachableError):
+    """A server that has gone away after some samples were judged: what it said of them is not lost.
+
+    Args:
+        text: What happened.
+        judged: What was said before.
+    """
+
+    def __init__(self, text: str, judged: Judged) -> None:
+        super().__init__(text)
+        self.judged = judged
+
+
 def judge(
     detector: Detector,
     samples: Sequence[Sample],
@@ -53,17 +66,28 @@ def judge(
 
     Raises:
         UnreachableError: The detector is behind an endpoint whose server is gone: the rest cannot be judged either.
+        CutShortError: It has gone after some were judged, which the error carries; a batch at most is lost.
     """
     verdicts: dict[str, Verdict] = {}
     problems: list[Problem] = []
+
+    def so_far() -> Judged:
+        order = {sample.id: verdicts[sample.id] for sample in samples if sample.id in verdicts}
+        return Judged(order, tuple(problems))
+
     done = 0
-    for clips in _batches(samples, batch, problems):
-        verdicts |= _judged(detector, clips, problems)
-        done += len(clips)
-        if on_progress is not None:
-            on_progress(done + len(problems))
-    order = {sample.id: verdicts[sample.id] for sample in samples if sample.id in verdicts}
-    return Judged(order, tuple(problems))
+    try:
+        for clips in _batches(samples, batch, problems):
+            verdicts |= _judged(detector, clips, problems)
+            done += len(clips)
+            if on_progress is not None:
+                on_progress(done + len(problems))
+    except UnreachableError as error:
+        if not verdicts:
+            raise
+        text = f"{error} {len(verdicts)} of {len(samples)} samples were judged before."
+        raise CutShortError(text, so_far()) from error
+    return so_far()
 
 
 def score(

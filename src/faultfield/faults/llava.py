@@ -95,7 +95,7 @@ def read(path: str | Path, *, labelled: bool = True) -> Conversations:
     for number, entry in enumerate(entries(file), 1):
         name = f"sample {number}"
         try:
-            if not isinstance(entry, Mapping) or not _is_id(entry.get("id")):
+            if not isinstance(entry, Mapping) or not is_id(entry.get("id")):
                 raise DetectorError(f"Sample {number} of '{path}' has no id.")
             name = str(entry["id"])
             if name in known:
@@ -153,7 +153,7 @@ def entries(file: Path) -> list[Any]:
     return found
 
 
-def _is_id(given: Any) -> bool:
+def is_id(given: Any) -> bool:
     """Whether it is a name or a whole number, as which Python takes true and false too."""
     return isinstance(given, str | int) and not isinstance(given, bool) and given != ""
 

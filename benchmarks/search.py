@@ -49,11 +49,10 @@ from faultfield.variations import NOMINAL, VariationSpace
 from pages import machine, positive, run, tell, version
 from pictured import Gallery
 from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
-from search_pages import draw, markdown, summary
+from search_pages import OURS, draw, markdown, summary
 from surfaces import made_up_space, surface
 from table import TruthTable
 
-OURS = "hunt"
 VALUES, PROBE, PICTURES = "factor values", "factor values and probe", "pictures"
 CEILING = ("hunt, told the truth", "every row's failure rate")
 NEVER, PLAIN = f"{OURS}, never coming back", f"{OURS}, without its prior"

@@ -11,6 +11,7 @@ MARKS = (25, 50, 100, 150, 200)
 
 DRAWS = 2000
 
+OURS = "hunt"
 
 EXTRA = "GP upper bound"
 """A rival that is not among the usual ones."""
@@ -152,8 +153,8 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     hidden = (*result["apart"], *(e["name"] for e in result["strategies"] if e["name"].endswith(", coming back")))
     shown = [e for e in result["strategies"] if e["name"] not in hidden]
     given = list(dict.fromkeys(e["given"] for e in shown))
-    names = list(dict.fromkeys(e["name"] for e in shown))
-    colors = dict(zip(names, plt.get_cmap("tab10").colors, strict=False))  # type: ignore[attr-defined]
+    rivals = list(dict.fromkeys(e["name"] for e in shown if e["name"] != OURS))
+    colors = dict(zip(rivals, plt.get_cmap("tab10").colors, strict=False)) | {OURS: "black"}  # type: ignore[attr-defined]
     figure, axes = plt.subplots(1, len(given), figsize=(5.5 * len(given), 4.2), sharey=True, squeeze=False)
     rng = np.random.default_rng(0)
     rollouts = np.arange(1, result["budget"] + 1)
@@ -167,7 +168,7 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
             curves = np.array([run["curve"] for run in entry["runs"]], dtype=float)
             means = curves[rng.integers(len(curves), size=(DRAWS, len(curves)))].mean(axis=1)
             low, high = np.percentile(means, [2.5, 97.5], axis=0)
-            width = 2.4 if entry["name"] == "hunt" else 1.3
+            width = 2.4 if entry["name"] == OURS else 1.3
             axis.plot(rollouts, curves.mean(axis=0), color=colors[entry["name"]], lw=width, label=entry["name"])
             axis.fill_between(rollouts, low, high, color=colors[entry["name"]], alpha=0.15, lw=0)
         axis.axhline(result["cells"], color="0.6", lw=0.8, ls=":")

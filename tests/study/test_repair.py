@@ -399,6 +399,7 @@ def test_a_policy_whose_class_can_mend_it_is_mended_here(tmp_path: Path) -> None
     study = toy.study(tmp_path / "study", policy="tests.study.test_repair:Teachable")
     with pytest.raises(StudyError, match="give --original FILE, or --share 0"):
         mended(study, Recipe(4))
+    assert not place(study, Recipe(4)).exists(), "it can be given, and the same be called again"
     twice = mended(study, Recipe(6, share=0.0, rounds=2), out=tmp_path / "twice")
     assert twice.after.type == "tests.repair.toy:GripExpert"
     found = mended(study, Recipe(5, share=0.0))

@@ -84,6 +84,8 @@ def repair(
         raise StudyError("A policy that is mended elsewhere cannot be looked at between rounds; leave --rounds at 1.")
     if mend is None and recipe.mode == ANYWHERE:
         raise StudyError(f"The mode '{ANYWHERE}' has no targets to demonstrate for a trainer elsewhere; take 'random'.")
+    if mend is not None and original is None and recipe.share and "checkpoint" not in study.policy_spec.arguments:
+        raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
     if mend is not None and original is not None:
         check_original(Path(original), study.env_spec)
         plan = replace(plan, original=_digest(Path(original)))
@@ -181,8 +183,6 @@ def _diagnosis(study: Study) -> Diagnosis:
 
 def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
     path = directory / ORIGINAL
-    if "checkpoint" not in study.policy_spec.arguments:
-        raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
     if not path.exists():
         with progress.task("Original demonstrations", plan.recipe.budget) as update:
             gather_again(

@@ -50,7 +50,7 @@ class TinyModel(ArmorModel):
     def __init__(self, backbone: Any, head: DetectionHead) -> None:
         nn.Module.__init__(self)
         self.backbone, self.head = backbone, head
-        self.early = EARLY
+        self.gaze, self.early = None, EARLY
 
 
 def learner(seed: int = 0, dropout: float = 0.0) -> Learner:

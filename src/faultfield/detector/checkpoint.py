@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faultfield import files
+from faultfield.detector.gaze import from_settings as gaze_of
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.trajectories import Refinement
@@ -16,14 +17,14 @@ from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError
 
 SETTINGS = "armor.json"
-HEAD = "head.safetensors"
+HEAD, GAZE = "head.safetensors", "gaze.safetensors"
 _VERSION = 1
 _CONTENT = {".json", ".jinja", ".safetensors", ".txt"}
 """Suffixes of the files that make a detector what it is; a card is none of them."""
 
 
 def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> None:
-    """Write backbone, processor and head; `load` reads them back.
+    """Write backbone, processor, head, and gaze where it has one; `load` reads them back.
 
     Adapters around the backbone are not written: merge them first.
 
@@ -46,14 +47,19 @@ def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> Non
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # What is written last makes the folder a detector: a save that was cut short is none.
-    (folder / SETTINGS).unlink(missing_ok=True)
+    for old in (SETTINGS, GAZE):
+        (folder / old).unlink(missing_ok=True)
     with _quiet():
         model.core.save_pretrained(folder)
     model.processor.save_pretrained(folder)
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.head.state_dict().items()}
-    with files.replacing(folder / HEAD) as draft:
-        save_file(weights, draft)
     settings: dict[str, Any] = {"version": _VERSION, "head": model.head.settings, "viewer": model.viewer.to_json()}
+    parts: dict[str, Any] = {HEAD: model.head}
+    if model.gaze is not None:
+        parts[GAZE], settings["gaze"] = model.gaze, model.gaze.settings
+    for name, part in parts.items():
+        weights = {key: value.detach().cpu().contiguous() for key, value in part.state_dict().items()}
+        with files.replacing(folder / name) as draft:
+            save_file(weights, draft)
     if model.reasons:
         settings["reasons"] = list(model.reasons)
     files.write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
@@ -92,6 +98,7 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         version = settings["version"]
         head, viewer = DetectionHead(**settings["head"]), Viewer.from_json(settings["viewer"])
+        gaze = gaze_of(settings["gaze"]) if "gaze" in settings else None
         reasons = [str(each) for each in settings.get("reasons", ())]
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise CheckpointError(f"The settings {folder / SETTINGS} are damaged.") from error
@@ -99,13 +106,17 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         raise CheckpointError(f"The detector in {folder} is of version {version}, this program reads {_VERSION}.")
     if (classes := head.settings["classes"]) != 2:
         raise CheckpointError(f"The head in {folder} has {classes} classes; a detector's has 2, not failed and failed.")
-    try:
-        head.load_state_dict(load_file(folder / HEAD))
-    except (RuntimeError, SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"The weights in {folder / HEAD} are damaged, or of another head than {SETTINGS} tells of."
-        ) from error
-    model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer, reasons)
+    for name, part in ((HEAD, head), (GAZE, gaze)):
+        if part is None:
+            continue
+        try:
+            part.load_state_dict(load_file(folder / name))
+        except (RuntimeError, SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"The weights in {folder / name} are missing, damaged, or of another {Path(name).stem} than {SETTINGS} "
+                "tells of."
+            ) from error
+    model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer, reasons, gaze)
     return model.to(device).eval()
 
 

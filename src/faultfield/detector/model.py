@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from faultfield.detector.gaze import Gaze
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.opening import Opening, Scribe
 from faultfield.detector.views import View, Viewer
@@ -25,9 +26,10 @@ class ArmorModel(nn.Module):
         processor: The backbone's: tokenizer, picture and video processor, chat template.
         viewer: How a clip becomes what is shown.
         reasons: What it was taught to say, the commonest last: guesses of its answers, which save time and change none.
+        gaze: What its vision tower was taught to tell, which then goes with every picture token; None of most models.
 
     Raises:
-        CheckpointError: The head has another width than the backbone.
+        CheckpointError: The head or the gaze has another width than the backbone, or other cells than the viewer.
         DetectorError: The processor has no chat template.
     """
 
@@ -38,6 +40,7 @@ class ArmorModel(nn.Module):
         processor: Any,
         viewer: Viewer | None = None,
         reasons: Sequence[str] = (),
+        gaze: Gaze | None = None,
     ) -> None:
         super().__init__()
         self.reasons = tuple(reasons)
@@ -48,6 +51,9 @@ class ArmorModel(nn.Module):
                 f"The detection head is made for features of width {wanted}, the model's are {width}."
             )
         self.viewer = viewer or Viewer()
+        self.gaze: Gaze | None = None
+        if gaze is not None and not self.take(gaze):
+            raise CheckpointError("The gaze reads collages of other cells than the model is shown.")
         self.scribe = Scribe(processor, self.core)
         self.early = min(EARLY, len(self.text.layers))
 
@@ -71,6 +77,15 @@ class ArmorModel(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    def take(self, gaze: Gaze) -> bool:
+        """Let what a gaze reads go with the picture tokens from now on; False, and nothing done, if it does not fit."""
+        vision = self.core.config.vision_config
+        token = int(vision.patch_size * vision.spatial_merge_size)
+        if not gaze.fits(self.viewer, int(self.text.config.hidden_size), token):
+            return False
+        self.gaze = gaze
+        return True
+
     def open(self, views: Sequence[View], instructions: Sequence[str]) -> list[Opening]:
         """What all prompts of each clip open with, as token ids and patches; nothing is computed yet.
 
@@ -86,10 +101,12 @@ class ArmorModel(nn.Module):
         return picture_tokens(self.core.model.visual, pixels, grid)
 
     def embed(self, ids: Tensor, pictures: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
-        """Input embeddings (n, s, width), picture tokens put where `pictures`, bool (n, s), says."""
+        """Input embeddings (n, s, width), picture tokens and the gaze's reading where `pictures`, bool (n, s), says."""
         embeds: Tensor = self.text.embed_tokens(ids)
         if pictures is None or tokens is None:
             return embeds
+        if self.gaze is not None:
+            tokens = self.gaze(tokens)
         return embeds.masked_scatter(pictures[..., None], tokens.to(embeds.dtype))
 
     def layers(

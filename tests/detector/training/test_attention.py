@@ -1,6 +1,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
 from faultfield.detector.training.run import adapt
 from faultfield.detector.training.sight import SightConfig
+from faultfield.detector.training.sight_data import SightData
 from tests.detector import pockets
 
 
@@ -72,7 +74,9 @@ def test_a_tower_that_learns_to_see_in_bfloat16_attends_in_float32(
         return {}
 
     monkeypatch.setattr(eyes, "pretrain", pretrain)
-    monkeypatch.setattr(eyes.SightData, "load", lambda path: None)
+    known = np.zeros((2, 2, 1), np.float32)
+    data = SightData(np.zeros((2, 42, 28, 3), np.uint8), known, known, ("x",), ("red",), rows=3)
+    monkeypatch.setattr(eyes.SightData, "load", lambda path: data)
     monkeypatch.setattr(eyes.captioning, "scenes", lambda path: [])
     cpu = torch.device("cpu")
     for precision in ("no", "bf16"):

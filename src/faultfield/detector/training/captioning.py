@@ -82,8 +82,12 @@ def caption(
         CheckpointError: A checkpoint that is damaged or of another run.
     """
     model.core.requires_grad_(True)
-    for still in (model.core.model.visual, model.head):
-        still.requires_grad_(False)
+    still = [model.core.model.visual, model.head]
+    if model.gaze is not None:
+        model.gaze.requires_grad_(True)
+        still.append(model.gaze.readout)
+    for part in still:
+        part.requires_grad_(False)
     course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])
     loop = Loop(Learner(model), course, config, accelerator, out, on_progress)
     steps = loop.run()

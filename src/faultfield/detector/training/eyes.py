@@ -14,7 +14,7 @@ from faultfield.detector.training import captioning
 from faultfield.detector.training.attention import attend
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.loop import Progress
-from faultfield.detector.training.sight import SightConfig, pretrain
+from faultfield.detector.training.sight import SightConfig, gaze_for, pretrain
 from faultfield.detector.training.sight_data import Patches, SightData
 from faultfield.errors import CheckpointError
 
@@ -32,7 +32,8 @@ def open_eyes(
 ) -> Mapping[str, float]:
     """Teach a model to see, in place; or take another detector's vision tower.
 
-    First its tower learns as `sight.pretrain` does, then its language from captions of the same pictures, where there
+    First its tower learns as `sight.pretrain` does, and what it was taught to tell stays with the model as its gaze if
+    the pictures are such as the model is shown; then its language learns from captions of the same pictures, if there
     are any. What was taught so before, from the same beginning, is not taught again.
 
     Args:
@@ -54,9 +55,12 @@ def open_eyes(
     tower = model.core.model.visual
     if (Path(sight) / checkpoint.SETTINGS).is_file():
         try:
-            tower.load_state_dict(checkpoint.load(sight).core.model.visual.state_dict())
+            other = checkpoint.load(sight)
+            tower.load_state_dict(other.core.model.visual.state_dict())
         except RuntimeError as error:
             raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
+        if other.gaze is not None:
+            model.take(other.gaze)
         return {}
     attend(model.core, accelerator.mixed_precision == "bf16", accelerator.device.type)
     data, told = SightData.load(sight), captioning.scenes(sight) if config.captions else ()
@@ -66,7 +70,9 @@ def open_eyes(
         if (found := _opened(model, Path(work), of)) is not None:
             return found
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
-    measured = pretrain(tower, patches, width, data, config, accelerator, work, on_progress)
+    gaze = gaze_for(data, patches, width, config.hidden, config.seed)
+    measured = pretrain(tower, patches, gaze, data, config, accelerator, work, on_progress)
+    model.take(gaze)
     if told:
         out = None if work is None else Path(work) / "captions"
         captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
@@ -79,10 +85,14 @@ def open_eyes(
     return measured
 
 
+_METHOD = "gaze"
+"""Changes when the same lessons teach something else."""
+
+
 def _taught(model: ArmorModel, data: SightData, told: Sequence[captioning.Scene], settings: Any) -> str:
     """Sixteen hexadecimal digits of all that eyes are made of: the model before, pictures, captions and settings."""
     lessons = [(scene.sample.id, scene.sample.instruction, scene.captions) for scene in told]
-    digest = hashlib.sha256(repr((settings, data.digest, lessons)).encode())
+    digest = hashlib.sha256(repr((settings, data.digest, lessons, _METHOD)).encode())
     for name, value in sorted(model.core.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
@@ -95,9 +105,11 @@ def _opened(model: ArmorModel, work: Path, of: str) -> Mapping[str, float] | Non
         if about["of"] != of:
             return None
         measured: Mapping[str, float] = about["measured"]
-        model.core.load_state_dict(checkpoint.load(work / EYES).core.state_dict())
+        found = checkpoint.load(work / EYES)
+        model.core.load_state_dict(found.core.state_dict())
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, CheckpointError):
         return None
+    model.gaze = found.gaze
     return measured
 
 

@@ -189,6 +189,9 @@ def adapt(model: ArmorModel, config: TrainingConfig, device: str) -> None:
     if config.lora is None:
         model.core.requires_grad_(True)
     model.core.model.visual.requires_grad_(not config.freeze_vision)
+    if model.gaze is not None:
+        model.gaze.requires_grad_(True)
+        model.gaze.readout.requires_grad_(not config.freeze_vision)
     # Plain fine-tuning never asks the head, and processes that share a model must use all that they train.
     model.head.requires_grad_(config.method == "armor")
     attend(model.core, config.bf16, device)

@@ -116,7 +116,7 @@ def parameter_groups(learner: nn.Module, config: TrainingConfig) -> list[dict[st
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in learner.named_parameters():
         if parameter.requires_grad:
-            vision = ".visual." in f".{name}"
+            vision = ".visual." in f".{name}" or ".gaze.readout." in name
             decayed = parameter.ndim == 2 or "proj.weight" in name
             groups.setdefault((vision, decayed), []).append(parameter)
     return [

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from faultfield.detector.gaze import Gaze
 from faultfield.detector.metrics import auroc
 from faultfield.detector.settings import read_settings
 from faultfield.detector.training.checkpoints import Checkpoints
@@ -61,61 +62,60 @@ class SightConfig:
         return read_settings(cls, values, "setting of sight")
 
 
-class Readout(nn.Module):
-    """From the tokens of a column's cells to what is known of it; thrown away afterwards."""
-
-    def __init__(self, tokens: int, width: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Linear(width, 48)
-        self.mix = nn.Sequential(
-            nn.LayerNorm(48 * tokens), nn.Linear(48 * tokens, hidden), nn.GELU(), nn.Linear(hidden, outputs)
-        )
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Outputs (n, columns, outputs) of tokens (n, columns, tokens, width)."""
-        out: Tensor = self.mix(self.squeeze(tokens).flatten(2))
-        return out
-
-
 class Seer(nn.Module):
-    """A vision tower and a readout."""
+    """A vision tower and a readout of its tokens."""
 
-    def __init__(self, tower: nn.Module, patches: Patches, data: SightData, width: int, hidden: int) -> None:
+    def __init__(self, tower: nn.Module, patches: Patches, gaze: Gaze) -> None:
         super().__init__()
         self.tower, self.patches = tower, patches
-        self.rows, self.columns = data.rows, data.columns
-        height, breadth = (side // (patches.patch * patches.merge) for side in data.pictures.shape[1:3])
-        if height % data.rows or breadth % data.columns:
-            raise DetectorError(f"{height} x {breadth} tokens are no {data.rows} x {data.columns} cells.")
-        self.cell = (height // data.rows, breadth // data.columns)
-        tokens = data.rows * self.cell[0] * self.cell[1]
-        self.readout = Readout(tokens, width, hidden, len(data.value_names) + len(data.flag_names))
+        self.readout = gaze.readout
+        # Hidden from the module's parameters: what the decoder is told is not learned here.
+        self._read = gaze.read
 
     def forward(self, pictures: Tensor) -> Tensor:
         """What is read from pictures 0–255 (n, height, width, 3): (n, columns, values and flags)."""
         pixels, grid = self.patches(pictures)
-        tokens = picture_tokens(self.tower, pixels, grid)
-        tokens = tokens.reshape(len(pictures), self.rows * self.cell[0], self.columns, self.cell[1], -1)
-        out: Tensor = self.readout(tokens.permute(0, 2, 1, 3, 4).flatten(2, 3))
-        return out
+        return self._read(picture_tokens(self.tower, pixels, grid))
+
+
+def gaze_for(data: SightData, patches: Patches, width: int, hidden: int, seed: int) -> Gaze:
+    """What can be taught to read such pictures; it knows nothing yet.
+
+    Args:
+        data: Pictures and what is known of them.
+        patches: How pictures are cut up.
+        width: Of a token.
+        hidden: Width inside the readout.
+        seed: Of its weights.
+
+    Raises:
+        DetectorError: The pictures' cells are no whole tokens.
+    """
+    height, breadth = (side // (patches.patch * patches.merge) for side in data.pictures.shape[1:3])
+    if height % data.rows or breadth % data.columns:
+        raise DetectorError(f"{height} x {breadth} tokens are no {data.rows} x {data.columns} cells.")
+    cell = (height // data.rows, breadth // data.columns)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Gaze(data.rows, data.columns, cell, width, hidden, len(data.value_names), len(data.flag_names))
 
 
 def pretrain(
     tower: nn.Module,
     patches: Patches,
-    width: int,
+    gaze: Gaze,
     data: SightData,
     config: SightConfig,
     accelerator: Any,
     out: str | Path | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Mapping[str, float]:
-    """Pretrain a vision tower in place; killed and called again, it goes on where it was.
+    """Pretrain a vision tower and a gaze in place; killed and called again, it goes on where it was.
 
     Args:
         tower: `model.visual` of a Qwen2.5-VL.
         patches: How pictures are cut up for it.
-        width: Of its tokens.
+        gaze: Reads the tower's tokens, and is calibrated to what there is to read.
         data: Pictures and targets; a share is held out.
         config: How.
         accelerator: `accelerate.Accelerator`.
@@ -134,14 +134,14 @@ def pretrain(
     rows, kept_out = order[held:], order[:held]
     if len(rows) < 2:
         raise DetectorError(f"Sight needs more than {len(order)} pictures.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        seer = Seer(tower, patches, data, width, config.hidden)
+    seer = Seer(tower, patches, gaze)
     optimizer = torch.optim.AdamW(seer.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     wrapped, optimizer = accelerator.prepare(seer, optimizer)
     middle = np.nan_to_num(np.nanmean(data.values[rows], axis=(0, 1)))
     scale = np.maximum(np.nan_to_num(np.nanstd(data.values[rows], axis=(0, 1)), nan=1.0), 1e-6)
-    wanted = np.concatenate([(data.values - middle) / scale, data.flags], axis=2).astype(np.float32)
+    standard = (data.values - middle) / scale
+    gaze.calibrate(standard[rows])
+    wanted = np.concatenate([standard, data.flags], axis=2).astype(np.float32)
     run = {"sight": asdict(config), "data": data.digest}
     checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
     done = checkpoints.resume() if checkpoints else 0

@@ -33,6 +33,19 @@ def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, 
     assert printed["scores"]["reason"]["count"] == 2
 
 
+def test_eval_by_one_camera(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
+    found = []
+    for cameras in ("front,wrist,overhead", "front", "overhead"):
+        answers = tmp_path / f"{cameras}.jsonl"
+        more = ("--cameras", cameras, "--answers", answers)
+        assert shell("detector", "eval", "--data", data, "--model", detector, *more, *QUICK)[0] == 0
+        found.append(answers.read_text())
+    assert len(set(found)) == 3
+    code, _, err = shell("detector", "eval", "--data", data, "--model", detector, "--cameras", "side")
+    assert code == 2
+    assert "some of front, wrist, overhead, with commas, not 'side'" in err
+
+
 def test_eval_scores_the_rest_of_a_file_with_bad_entries(shell: Shell, detector: Path, data: Path) -> None:
     entries = json.loads(data.read_text())
     twice = {**entries[0], "conversations": entries[0]["conversations"][:1]}

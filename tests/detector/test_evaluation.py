@@ -36,6 +36,17 @@ def test_verdicts_come_in_the_samples_order() -> None:
     assert (detector.batches, seen) == ([2, 2, 1], [2, 4, 5])
 
 
+def test_it_is_judged_by_the_cameras_that_are_named() -> None:
+    class Counts:
+        def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+            seen.extend(sorted(clip.frames) for clip in clips)
+            return Looks().judge(clips)
+
+    seen: list[list[str]] = []
+    judge(Counts(), pockets.samples(2), cameras=("front", "wrist"))
+    assert seen == [["front", "wrist"]] * 2
+
+
 def test_a_bad_sample_is_told_and_the_rest_is_judged() -> None:
     from dataclasses import replace
     from pathlib import Path

@@ -191,6 +191,24 @@ def test_scenes_that_look_otherwise(tmp_path: Path) -> None:
     assert len(corners) > 5
 
 
+def test_some_collages_show_the_front_camera_alone(tmp_path: Path) -> None:
+    recipe = Recipe((PICK,), 16, 0, test=8, cell=32)
+    generate(recipe, tmp_path / "all")
+    generate(replace(recipe, front_only=0.5), tmp_path / "some")
+    both = list(zip(read_lines(tmp_path / "all"), read_lines(tmp_path / "some"), strict=True))
+    alone = [some for _, some in both if some["cameras"] == ["front"]]
+    assert 3 < len(alone) < 13
+    assert {line["split"] for line in alone} == {"train-sparse"}
+    for whole, line in both:
+        assert {**line, "cameras": whole["cameras"]} == whole
+        rows = [read_picture(tmp_path / name / line["image"]).reshape(3, 32, -1) for name in ("all", "some")]
+        assert np.array_equal(rows[0][0], rows[1][0])
+        if line in alone:
+            assert (rows[1][1:] == 255).all()
+        else:
+            assert np.array_equal(*rows)
+
+
 def test_one_wording_where_one_is_wanted(tmp_path: Path) -> None:
     generate(Recipe((PICK,), 8, 8, test=0, cell=32, phrasings=1), tmp_path)
     assert all(line["reason"] == line["reasons"][0] for line in read_lines(tmp_path))
@@ -229,6 +247,7 @@ def test_two_at_once_do_not_mix(made: Path) -> None:
         ({"cell": 2}, "8 pixels"),
         ({"columns": 1}, "2 columns"),
         ({"vary": 1.5}, "0–1"),
+        ({"front_only": -0.1}, "0–1"),
         ({"transfer_dense": 3}, "name one"),
         ({"unseen": (), "sight": 3}, "unseen tasks: name one"),
         ({"fps": math.nan}, "frames a second, not nan"),

@@ -38,6 +38,16 @@ def test_what_is_no_clip() -> None:
         Clip({"front": PICTURES}, np.array([0.0, 2.0, 1.0, 3.0]), "Lift.", "a")
 
 
+def test_a_clip_by_some_of_its_cameras() -> None:
+    whole = Clip({"front": PICTURES, "wrist": PICTURES + 1}, np.arange(4.0), "Lift.", "a")
+    alone = whole.seen_by(["wrist", "overhead"])
+    assert list(alone.frames) == ["wrist"]
+    assert (alone.frames["wrist"] == 1).all()
+    assert (alone.instruction, alone.id, len(alone)) == ("Lift.", "a", 4)
+    with pytest.raises(DetectorError, match="none of the cameras overhead; it has front, wrist"):
+        whole.seen_by(["overhead"])
+
+
 def test_a_video_as_a_clip(tmp_path: Path) -> None:
     write(tmp_path / "lift 7.mp4", np.zeros((20, 32, 32, 3), np.uint8), fps=10)
     clip = Clip.of_video(tmp_path / "lift 7.mp4", "Lift the cube.", fps=5, size=16)

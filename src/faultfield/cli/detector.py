@@ -40,6 +40,9 @@ def generate(
     vary: Annotated[
         float, typer.Option(min=0, max=1, help="Share of scenes in which one thing looks otherwise.")
     ] = 0.0,
+    front_only: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the training collages of the front camera alone.")
+    ] = 0.0,
     near: Annotated[float, typer.Option(min=0, max=1, help="Share of successes with a slight fault.")] = 0.2,
     phrasings: Annotated[int, typer.Option(min=1, help="Of how many wordings of a reason one is drawn.")] = 4,
     ledger: Annotated[Path | None, typer.Option(help="Directory of a ledger to add the episodes to.")] = None,
@@ -72,6 +75,7 @@ def generate(
         fps=fps,
         video_size=video_size,
         vary=vary,
+        front_only=front_only,
         near=near,
         phrasings=phrasings,
         seed=seed,

@@ -50,6 +50,9 @@ def evaluate(
     ] = None,
     shots_count: Annotated[int, typer.Option(min=1, help="How many, drawn with the seed.")] = 3,
     view: Annotated[str, typer.Option(help="What a prompted baseline is shown, as YAML.")] = "{}",
+    cameras: Annotated[
+        str, typer.Option(help="Judge by these cameras alone, with commas: what would be lost without the others.")
+    ] = "front,wrist,overhead",
     rounds: Rounds = 4,
     samples: Trajectories = 3,
     batch: BatchSize = 8,
@@ -82,6 +85,7 @@ def evaluate(
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
     if shots is not None and baseline not in ("prompted", "endpoint"):
         raise DetectorError("Worked examples are for a prompted model; leave --shots out, or name such a --baseline.")
+    by = _cameras(cameras)
     judged_by = _judge(judge_url, judge_model, judge_key, judge_prompt)
     if score is not None:
         _score(score, data, judged_by, as_json)
@@ -96,7 +100,7 @@ def evaluate(
     gone: UnreachableError | None = None
     try:
         with Bars().task("Episodes", len(read.items)) as update:
-            judged = evaluation.judge(detector, read.items, batch, update)
+            judged = evaluation.judge(detector, read.items, batch, update, by)
     except evaluation.CutShortError as error:
         # What was said before is worth as much as hours: it is written and scored, and then the run ends as failed.
         judged, gone = error.judged, error
@@ -130,6 +134,15 @@ def evaluate(
         out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
     if gone is not None:
         raise gone
+
+
+def _cameras(text: str) -> tuple[str, ...]:
+    from faultfield.rollouts.clip import CAMERAS
+
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found or not set(found) <= set(CAMERAS):
+        raise DetectorError(f"The cameras are some of {', '.join(CAMERAS)}, with commas, not '{text}'.")
+    return found
 
 
 def _given(context: typer.Context) -> set[str]:

@@ -12,7 +12,7 @@ from faultfield.detector.metrics import Scores, detection, mean, rouge_all
 from faultfield.errors import DetectorError, UnreachableError
 from faultfield.faults.llava import Problem
 from faultfield.faults.wording import answer
-from faultfield.rollouts.clip import Clip
+from faultfield.rollouts.clip import CAMERAS, Clip
 from faultfield.rollouts.verdict import Verdict
 
 
@@ -55,6 +55,7 @@ def judge(
     samples: Sequence[Sample],
     batch: int = 8,
     on_progress: Callable[[int], None] | None = None,
+    cameras: Sequence[str] = CAMERAS,
 ) -> Judged:
     """Judge samples, a batch at a time; one that cannot be read or judged is told, and the rest goes on.
 
@@ -63,6 +64,7 @@ def judge(
         samples: Whose pictures are read when they are needed.
         batch: Clips at once.
         on_progress: Told how many samples are done.
+        cameras: By which they are judged, where they have them.
 
     Raises:
         UnreachableError: The detector is behind an endpoint whose server is gone: the rest cannot be judged either.
@@ -77,7 +79,7 @@ def judge(
 
     done = 0
     try:
-        for clips in _batches(samples, batch, problems):
+        for clips in _batches(samples, batch, cameras, problems):
             verdicts |= _judged(detector, clips, problems)
             done += len(clips)
             if on_progress is not None:
@@ -141,12 +143,14 @@ def answers(verdicts: Mapping[str, Verdict]) -> list[tuple[str, str]]:
     ]
 
 
-def _batches(samples: Sequence[Sample], size: int, problems: list[Problem]) -> Iterator[list[Clip]]:
+def _batches(
+    samples: Sequence[Sample], size: int, cameras: Sequence[str], problems: list[Problem]
+) -> Iterator[list[Clip]]:
     clips: list[Clip] = []
     for sample in samples:
         try:
             # A sample's name is what it is reported by, whatever its file is called.
-            clips.append(replace(sample.clip(), id=sample.id))
+            clips.append(replace(sample.clip(), id=sample.id).seen_by(cameras))
         except DetectorError as error:
             problems.append(Problem(sample.id, str(error)))
         if len(clips) == size:

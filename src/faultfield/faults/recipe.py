@@ -49,6 +49,8 @@ class Recipe:
         fps: Frames a second of the video.
         video_size: Height and width of the video, pixels.
         vary: Share of the episodes in which one thing of the scene looks otherwise: one of the task's `varied` factors.
+        front_only: Share of the samples to train on whose collage shows the front camera alone, as a video of one
+            camera does; the rows of the others stay white.
         near: Share of the successes that are a fault so slight that the expert succeeds in spite of it.
         phrasings: Of how many wordings of a reason one is drawn; with 1, equal faults have equal reasons.
         seed: Fixes everything random.
@@ -71,6 +73,7 @@ class Recipe:
     fps: float = 5.0
     video_size: int = 224
     vary: float = 0.0
+    front_only: float = 0.0
     near: float = 0.2
     phrasings: int = 4
     seed: int = 0
@@ -92,7 +95,8 @@ class Recipe:
             raise FaultError("A cell and a video have at least 8 pixels, and a collage 2 columns.")
         if not FPS[0] <= self.fps <= FPS[1]:
             raise FaultError(f"A video has {FPS[0]:g} to {FPS[1]:g} frames a second, not {self.fps:g}.")
-        if not 0 <= self.vary <= 1 or not 0 <= self.near <= 1 or self.transfer_dense < 0 or self.phrasings < 1:
+        shares = (self.vary, self.front_only, self.near)
+        if not all(0 <= share <= 1 for share in shares) or self.transfer_dense < 0 or self.phrasings < 1:
             raise FaultError("Shares lie in 0–1, dense episodes are at least 0, and there is at least 1 phrasing.")
         if self.transfer_dense and not self.transfer:
             raise FaultError("Dense episodes of the transfer setting need a task of that setting: name one.")

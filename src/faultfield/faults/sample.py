@@ -160,6 +160,12 @@ def _variation(
     return env.variation_space.variation(values) if values else NOMINAL
 
 
+def _seen(plan: Plan, recipe: Recipe, frames: Mapping[str, NDArray[np.uint8]]) -> Mapping[str, NDArray[np.uint8]]:
+    """What the collage shows: all cameras, or the front alone where it is the turn of that."""
+    alone = not plan.split.startswith("test") and plan.random(recipe.seed, ATTEMPTS + 1).random() < recipe.front_only
+    return {CAMERAS[0]: frames[CAMERAS[0]]} if alone and CAMERAS[0] in frames else frames
+
+
 def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, attempt: _Attempt) -> Made:
     """Picture the episode, write the files, then tell what was made."""
     assert isinstance(env, CanPicture)
@@ -170,7 +176,8 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
     shown = shown if len(shown) <= columns else (*shown[: columns - 1], shown[-1])
     frames = photograph(env, taken, shown, task.cameras, recipe.cell)
     image = Path("images") / f"{plan.id}.png"
-    write_picture(setting.directory / image, collage.make(frames, columns=columns, cell=recipe.cell))
+    seen = _seen(plan, recipe, frames)
+    write_picture(setting.directory / image, collage.make(seen, columns=columns, cell=recipe.cell))
     video, film = None, frames[CAMERAS[0]]
     if recipe.video:
         film = _film(env, task, taken, recipe)
@@ -191,6 +198,7 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
         "seed": attempt.seed,
         "variation": attempt.variation.to_json(),
         "image": str(image),
+        "cameras": list(seen),
         "video": None if video is None else str(video),
         "steps": taken.steps,
         "shown": list(shown),

@@ -1,6 +1,6 @@
 """What a detector watches: pictures over time, whatever they came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,19 @@ class Clip:
             self.instruction,
             self.id,
         )
+
+    def seen_by(self, cameras: Sequence[str]) -> "Clip":
+        """The same clip by some of its cameras alone.
+
+        Raises:
+            DetectorError: It has none of them.
+        """
+        kept = {camera: pictures for camera, pictures in self.frames.items() if camera in cameras}
+        if not kept:
+            raise DetectorError(
+                f"The clip '{self.id}' has none of the cameras {', '.join(cameras)}; it has {', '.join(self.frames)}."
+            )
+        return Clip(kept, self.times, self.instruction, self.id)
 
     def spread(self, count: int) -> "Clip":
         """`count` pictures, evenly over the clip with its first and its last; all of it where it has no more.

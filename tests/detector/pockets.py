@@ -22,8 +22,8 @@ REASON = "The gripper did not close while grasping the cube."
 INSTRUCTION = "Lift the cube"
 
 
-def model(seed: int = 0) -> ArmorModel:
-    return pocket.build([REASON, INSTRUCTION, "The robot succeeded."] * 3, SHAPE, seed, VIEW, size=400)
+def model(seed: int = 0, view: Viewer = VIEW) -> ArmorModel:
+    return pocket.build([REASON, INSTRUCTION, "The robot succeeded."] * 3, SHAPE, seed, view, size=400)
 
 
 def clip(seed: int, failed: bool) -> Clip:

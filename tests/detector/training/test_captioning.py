@@ -17,6 +17,7 @@ from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
 from faultfield.detector.training.run import make_accelerator
 from faultfield.detector.training.sight import SightConfig
+from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError
 from faultfield.faults.captions import captions
 from faultfield.faults.generate import generate, read_lines
@@ -115,9 +116,23 @@ def test_eyes_are_followed_by_captions_and_not_taught_twice(tmp_path: Path) -> N
         open_eyes(model, tmp_path / "data", config, accelerator, tmp_path / "work", lambda name, *_: done.append(name))
         return done
 
-    first, again = pockets.model(), pockets.model()
+    shown = Viewer(frames=8, cell=28)
+    first, again = pockets.model(view=shown), pockets.model(view=shown)
     assert opened(first) == ["sight"] * 2 + ["pictures", "captions"]
     assert opened(again) == [], "a training that was killed afterwards finds them made"
-    taken, made = again.core.state_dict(), first.core.state_dict()
+    assert first.gaze is not None
+    assert first.gaze.words.weight.abs().max() > 0, "captions are about what is read"
+    taken, made = again.state_dict(), first.state_dict()
     assert [name for name in made if not torch.equal(made[name], taken[name])] == []
+    other = pockets.model(seed=1, view=shown)
+    open_eyes(other, tmp_path / "work" / "eyes", config, make_accelerator(CONFIG, cpu=True))
+    kept = [name for name, value in other.state_dict().items() if torch.equal(value, made[name])]
+    assert {"gaze.readout.squeeze.weight", "gaze.centres", "gaze.words.weight"} <= set(kept)
     assert "captions" in opened(pockets.model(seed=1)), "another beginning learns its own"
+
+
+def test_eyes_for_other_pictures_than_are_shown_teach_the_tower_alone(tmp_path: Path) -> None:
+    generate(Recipe(("tests.faults.toy:pick",), 4, 2, test=2, cell=28), tmp_path)
+    model = pockets.model()
+    open_eyes(model, tmp_path, SightConfig(epochs=1, batch=3, captions=0, hidden=8), make_accelerator(CONFIG, cpu=True))
+    assert model.gaze is None

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
     "--usual 0.9 --vocabulary 8000 --out {tmp}/cost.json",
     "detector_passes": "--data {tmp}/faults --videos 2 --out {tmp}/passes",
+    "detector_sight": "--data {tmp}/faults --out {tmp}/sight",
     "determinism": "benchmarks/quick.yaml {tmp}/study --kills 1 --longest 4 --out {tmp}/determinism.json",
     "embedding": "{tmp}/study --seeds 1 --contrast outcome --out {tmp}/embedding",
     "env_speed": "--steps 5 --repeats 1 --out {tmp}/speed.json",

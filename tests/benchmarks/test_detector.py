@@ -13,11 +13,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import detector as bench
 import detector_page
+import detector_sight
+from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample
+from faultfield.detector.gaze import Gaze
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.schedule import phases
+from faultfield.detector.views import Viewer
 from faultfield.errors import DetectorError
+from faultfield.faults.generate import generate
+from faultfield.faults.recipe import Recipe
+from faultfield.faults.states import FLAGS, VALUES
 from faultfield.rollouts.verdict import Round, Verdict
+from tests.detector import pockets
 
 CONFIG = TrainingConfig(warm_up_epochs=4, conditioned_epochs=3, online_epochs=1, batch=8)
 
@@ -201,3 +209,30 @@ def test_what_never_followed_the_format_has_no_auroc() -> None:
         never |= {split: {**never["test-seen"], "all": scored} for split in bench.TESTS}  # type: ignore[dict-item]
         lines = detector_page.lines({"results": [never, _result("armor", 0, "1 1 1 0")], "splits": {}})
         assert any(line.startswith("| zero-shot | 0 | 0.000 [0.000, 0.000] | – | 0.000") for line in lines)
+
+
+def test_what_eyes_read_is_judged_beside_what_the_simulator_knew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(("tests.faults.toy:pick",), 100, 50, ("tests.faults.toy:unseen",), test=12, cell=28)
+    generate(recipe, tmp_path / "data")
+    model = pockets.model(view=Viewer(frames=8, cell=28))
+    checkpoint.save(model, tmp_path / "blind")
+    numbers = len(VALUES), len(FLAGS)
+    assert model.take(Gaze(3, 8, (2, 2), pockets.SHAPE.hidden, 8, *numbers))
+    checkpoint.save(model, tmp_path / "eyes")
+    words = ["detector_sight.py", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "page"), "--eyes"]
+    monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "eyes")])
+    detector_sight.main()
+    report = json.loads((tmp_path / "page.json").read_text())
+    assert list(report["rows"]) == ["what the simulator knew", "what the eyes read"]
+    knew, read = report["rows"].values()
+    assert list(knew) == list(read) == ["test-seen", "test-unseen", "tests.faults.toy:unseen"]
+    assert all(each["test-seen"]["accuracy"]["value"] > 0.8 for each in (knew, read)), (
+        "even eyes that were never taught"
+    )
+    assert knew["test-unseen"]["accuracy"]["count"] == 12
+    assert "| what the eyes read |" in (tmp_path / "page.md").read_text()
+    monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "blind")])
+    with pytest.raises(DetectorError, match="has no gaze"):
+        detector_sight.main()

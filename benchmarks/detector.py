@@ -218,8 +218,9 @@ def beginning(eyes: Path, samples: Sequence[Sample], seed: int, accelerator: Any
     """What all variants of a seed begin with: a model that can see, or one that learns to from a data directory."""
     if (eyes / checkpoint.SETTINGS).is_file():
         return run.begin(str(eyes), samples, {}, seed)
-    model = run.begin("pocket", samples, {}, seed, captioning.sentences(eyes))
-    open_eyes(model, eyes, SightConfig(seed=seed), accelerator)
+    config = SightConfig(seed=seed)
+    model = run.begin("pocket", samples, {}, seed, captioning.sentences(eyes, config.rename))
+    open_eyes(model, eyes, config, accelerator)
     return model
 
 

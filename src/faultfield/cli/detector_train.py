@@ -95,7 +95,7 @@ def train(
     done = (path / run.ABOUT).is_file()
     with all_cores(), Bars().stages() as update:
         accelerator = run.make_accelerator(config)
-        start = run.begin(model, read.items, shown, seed, captioning.sentences(sight))
+        start = run.begin(model, read.items, shown, seed, captioning.sentences(sight, eyes.rename))
         if sight is not None and not done:
             open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
         origin = {"model": model, "sight": None if sight is None else str(sight)}

@@ -19,12 +19,13 @@ _OFF = (("forward", "backward"), ("to the left", "to the right"), ("upward", "do
 _LEANS = (("pitched forward", "pitched backward"), ("rolled to the left", "rolled to the right"))
 
 
-def captions(state: Sequence[float | None], picture: int) -> tuple[Caption, ...]:
+def captions(state: Sequence[float | None], picture: int, thing: str = "object") -> tuple[Caption, ...]:
     """What there is to say of one moment.
 
     Args:
         state: Values, then flags, as `states` has them.
         picture: Its number in the collage, from 1.
+        thing: What is handled, in words.
 
     Returns:
         One for each question that can be answered; none where nothing is known.
@@ -41,9 +42,9 @@ def captions(state: Sequence[float | None], picture: int) -> tuple[Caption, ...]
     found = []
     reach = _place(known, "thing {} of hand")
     if reach is not None:
-        said = _way([-each for each in reach], "the object")
+        said = _way([-each for each in reach], f"the {thing}")
         found.append((f"Where is the gripper in picture {picture}?", f"{_sentence(said)}."))
-    if (pose := _pose(known)) is not None:
+    if (pose := _pose(known, thing)) is not None:
         found.append((f"How is the gripper in picture {picture}?", f"{_sentence(pose)}."))
     up = known["thing up"]
     if up is not None:
@@ -52,7 +53,7 @@ def captions(state: Sequence[float | None], picture: int) -> tuple[Caption, ...]
         beyond = _place(known, "next thing {} of thing")
         if beyond is not None:
             parts += [_way([-each for each in beyond], "where it belongs")]
-        found.append((f"Where is the object in picture {picture}?", f"{_sentence(', '.join(parts))}."))
+        found.append((f"Where is the {thing} in picture {picture}?", f"{_sentence(', '.join(parts))}."))
     return tuple(found)
 
 
@@ -72,7 +73,7 @@ def _way(offsets: Sequence[float], of: str) -> str:
     return f"{', '.join(parts)} of {of}" if parts else f"right at {of}"
 
 
-def _pose(known: dict[str, float | None]) -> str | None:
+def _pose(known: dict[str, float | None], thing: str) -> str | None:
     opening = known["opening"]
     if opening is None:
         return None
@@ -84,14 +85,14 @@ def _pose(known: dict[str, float | None]) -> str | None:
             parts.append(f"{words[degrees < 0]} by {abs(degrees)} degrees")
     cosine, sine = known["turn cosine"], known["turn sine"]
     if cosine is not None and sine is not None:
-        parts.append(_turn(math.atan2(sine, cosine)))
+        parts.append(_turn(math.atan2(sine, cosine), thing))
     return ", ".join(parts)
 
 
-def _turn(angle: float) -> str:
-    """The turn against the object's nearest side; half a circle is as far as it goes."""
+def _turn(angle: float, thing: str) -> str:
+    """The turn against the thing's nearest side; half a circle is as far as it goes."""
     if abs(angle) < math.pi / 8:
-        return "in line with the object"
+        return f"in line with the {thing}"
     far = " far" if abs(angle) > math.pi / 2 else ""
     return f"turned{far} {'counterclockwise' if angle > 0 else 'clockwise'}"
 

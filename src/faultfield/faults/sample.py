@@ -191,6 +191,7 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
         "task": plan.task,
         "split": plan.split,
         "instruction": env.instruction,
+        "thing": task.handled,
         "failed": failed,
         "fault": None if fault is None else fault.to_json(),
         "reason": reason if plan.dense else None,

@@ -117,6 +117,11 @@ class FaultTask:
     hand: Hand | None = None
     sides: int = 0
 
+    @property
+    def handled(self) -> str:
+        """What it is about, in words."""
+        return next(option.object for option in self.options if option.kind != "wrong_object")
+
     def kinds(self) -> tuple[str, ...]:
         """The kinds of fault that it allows, each once."""
         return tuple(dict.fromkeys(option.kind for option in self.options))

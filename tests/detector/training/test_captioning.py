@@ -98,9 +98,14 @@ def test_a_data_set_says_what_the_simulator_knew(tmp_path: Path) -> None:
     told = captioning.scenes(tmp_path)
     lines = [line for line in read_lines(tmp_path) if not line["split"].startswith("test")]
     assert [scene.sample.id for scene in told] == [line["id"] for line in lines]
-    assert told[3].captions[:2] == captions(lines[3]["states"][0], 1)
+    assert lines[3]["thing"] == "red cube"
+    assert told[3].captions[:2] == captions(lines[3]["states"][0], 1, "red cube")
     known = {text for scene in told for pair in scene.captions for text in pair}
-    assert set(captioning.sentences(tmp_path)) == known
+    assert set(captioning.sentences(tmp_path)) == known | {scene.sample.instruction for scene in told}
+    for was, now in zip(told, captioning.scenes(tmp_path, rename=1.0), strict=True):
+        name = now.sample.instruction.removeprefix("Put the ").removesuffix(" on the mark.")
+        assert "red cube" not in name
+        assert now.captions[0][1] == was.captions[0][1].replace("red cube", name)
     assert captioning.scenes(tmp_path / "sight.npz") == captioning.scenes(None) == ()
 
 

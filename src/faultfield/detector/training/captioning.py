@@ -11,6 +11,7 @@ from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Progress
+from faultfield.detector.training.renaming import renaming
 from faultfield.faults.captions import Caption, captions
 from faultfield.faults.generate import read_lines
 
@@ -28,11 +29,12 @@ class Scene:
     captions: tuple[Caption, ...]
 
 
-def scenes(source: str | Path | None) -> tuple[Scene, ...]:
+def scenes(source: str | Path | None, rename: float = 0.0) -> tuple[Scene, ...]:
     """The collages of a data set of `faultfield detector generate` that are not for testing.
 
     Args:
         source: The data set's directory; of anything else, nothing can be said.
+        rename: Share of them in which what is handled has another name.
 
     Raises:
         FaultError: The data set is damaged.
@@ -43,18 +45,25 @@ def scenes(source: str | Path | None) -> tuple[Scene, ...]:
     for line in read_lines(folder):
         if line["split"].startswith("test") or not line.get("states"):
             continue
-        said = tuple(each for k, state in enumerate(line["states"], 1) for each in captions(state, k))
-        sample = Sample(
-            line["id"], line["instruction"], bool(line["failed"]), task=line["task"], image=folder / line["image"]
+        thing, instruction = line.get("thing", "object"), line["instruction"]
+        called = renaming(thing, instruction, line["id"], rename)
+        said = tuple(
+            (called(asked), called(answer))
+            for k, state in enumerate(line["states"], 1)
+            for asked, answer in captions(state, k, thing)
         )
+        image = folder / line["image"]
+        sample = Sample(line["id"], called(instruction), bool(line["failed"]), task=line["task"], image=image)
         if said:
             found.append(Scene(sample, said))
     return tuple(found)
 
 
-def sentences(source: str | Path | None) -> list[str]:
-    """Every caption of a data set once, questions and answers, for a tokenizer to learn."""
-    return list(dict.fromkeys(text for scene in scenes(source) for pair in scene.captions for text in pair))
+def sentences(source: str | Path | None, rename: float = 0.0) -> list[str]:
+    """Every instruction and caption of a data set once, questions and answers, for a tokenizer to learn."""
+    told = scenes(source, rename)
+    asked = dict.fromkeys(scene.sample.instruction for scene in told)
+    return [*asked, *dict.fromkeys(text for scene in told for pair in scene.captions for text in pair)]
 
 
 def caption(

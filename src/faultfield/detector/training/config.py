@@ -54,6 +54,8 @@ class TrainingConfig:
         reason_weight: Of the next-token loss against the cross-entropy of the detection.
         temperature: Of the model's own answers in the online phase.
         max_reason: Tokens that such a reason may have.
+        rename: Share of the failures with a reason in which what is handled has another name, in the instruction and in
+            the reason (`renaming`): so that a small model reads names and does not learn them by heart.
         freeze_vision: Whether the vision tower stays as it is; then each sample's picture is encoded once.
         lora: Adapters in place of all weights of the language model.
         bf16: Whether to compute in bfloat16.
@@ -80,6 +82,7 @@ class TrainingConfig:
     reason_weight: float = 2.0
     temperature: float = 0.7
     max_reason: int = 40
+    rename: float = 0.3
     freeze_vision: bool = True
     lora: LoraConfig | None = None
     bf16: bool = False
@@ -108,6 +111,7 @@ class TrainingConfig:
             online_rate=1.0,
             vision_lr=2e-6,
             max_reason=128,
+            rename=0.0,
             reason_weight=1.0,
             freeze_vision=False,
             bf16=True,
@@ -119,6 +123,8 @@ class TrainingConfig:
             raise DetectorError("Batches, rounds and the steps between checkpoints are whole numbers from 1 on.")
         if min(self.epochs) < 0 or max(self.epochs) == 0:
             raise DetectorError("Training needs a phase of more than 0 epochs, and none of less.")
+        if not 0 <= self.rename <= 1:
+            raise DetectorError(f"The share of renamed samples is 0 to 1, not {self.rename}.")
         if not 0 < self.online_rate <= 1:
             raise DetectorError(f"The online share of the rate is above 0 and at most 1, not {self.online_rate}.")
         if self.dense_share is not None and not 0 < self.dense_share <= 1:

@@ -63,7 +63,7 @@ def open_eyes(
             model.take(other.gaze)
         return {}
     attend(model.core, accelerator.mixed_precision == "bf16", accelerator.device.type)
-    data, told = SightData.load(sight), captioning.scenes(sight) if config.captions else ()
+    data, told = SightData.load(sight), captioning.scenes(sight, config.rename) if config.captions else ()
     of = ""
     if work is not None:
         of = _taught(model, data, told, (asdict(config), accelerator.mixed_precision))

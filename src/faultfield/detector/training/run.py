@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Progress, Step
+from faultfield.detector.training.renaming import renaming
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError, SetupError
+from faultfield.faults.claims import parse
 from faultfield.faults.wording import success_reasons
 
 ABOUT = "training.json"
@@ -70,7 +73,7 @@ def train(
     checkpoint.check_type(store)
     out = Path(out)
     accelerator = accelerator or make_accelerator(config)
-    course = SampleCourse(samples, model, plain=config.method != "armor")
+    course = SampleCourse(renamed(samples, config), model, plain=config.method != "armor")
     about: dict[str, Any] = {
         "config": config.to_json(),
         "samples": len(samples),
@@ -111,6 +114,17 @@ def train(
     accelerator.wait_for_everyone()
     accelerator.free_memory()
     return about
+
+
+def renamed(samples: Sequence[Sample], config: TrainingConfig) -> list[Sample]:
+    """The samples, some with another name for what is handled; only a failure's reason says what that is."""
+    found = []
+    for sample in samples:
+        thing = parse(sample.reason).object if sample.failed and sample.reason else None
+        called = renaming(thing, sample.instruction, sample.id, config.rename, config.seed)
+        reason = None if sample.reason is None else called(sample.reason)
+        found.append(replace(sample, instruction=called(sample.instruction), reason=reason))
+    return found
 
 
 def begin(

@@ -38,6 +38,7 @@ class SightConfig:
         hidden: Width of the readout.
         jitter: Largest change of brightness and of each colour channel, a share; 0 shows pictures as they are.
         captions: Passes of the language over the same pictures afterwards, each said in words (`captioning`).
+        rename: Share of these captions in which what is handled has another name (`renaming`).
         seed: Of the order, the jitter and the readout.
         save_every: Steps between checkpoints.
     """
@@ -49,6 +50,7 @@ class SightConfig:
     hidden: int = 256
     jitter: float = 0.1
     captions: float = 4.0
+    rename: float = 0.5
     seed: int = 0
     save_every: int = 200
 

@@ -65,8 +65,8 @@ class TrainingConfig:
     """
 
     method: Method = "armor"
-    warm_up_epochs: float = 5.5
-    conditioned_epochs: float = 3.5
+    warm_up_epochs: float = 7.5
+    conditioned_epochs: float = 1.0
     online_epochs: float = 0.5
     rounds: int = 3
     batch: int = 8

@@ -77,7 +77,7 @@ def test_a_tower_that_learns_to_see_in_bfloat16_attends_in_float32(
     known = np.zeros((2, 2, 1), np.float32)
     data = SightData(np.zeros((2, 42, 28, 3), np.uint8), known, known, ("x",), ("red",), rows=3)
     monkeypatch.setattr(eyes.SightData, "load", lambda path: data)
-    monkeypatch.setattr(eyes.captioning, "scenes", lambda path: [])
+    monkeypatch.setattr(eyes.captioning, "scenes", lambda path, rename: [])
     cpu = torch.device("cpu")
     for precision in ("no", "bf16"):
         eyes.open_eyes(pockets.model(), tmp_path, SightConfig(), SimpleNamespace(mixed_precision=precision, device=cpu))

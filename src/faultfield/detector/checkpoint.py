@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faultfield import files
-from faultfield.detector.gaze import from_settings as gaze_of
+from faultfield.detector.gaze import Gaze
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.trajectories import Refinement
@@ -98,7 +98,7 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         version = settings["version"]
         head, viewer = DetectionHead(**settings["head"]), Viewer.from_json(settings["viewer"])
-        gaze = gaze_of(settings["gaze"]) if "gaze" in settings else None
+        gaze = Gaze(**settings["gaze"]) if "gaze" in settings else None
         reasons = [str(each) for each in settings.get("reasons", ())]
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise CheckpointError(f"The settings {folder / SETTINGS} are damaged.") from error

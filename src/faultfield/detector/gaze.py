@@ -6,7 +6,7 @@ a place among centres, so that "right there" and "a little beside" are different
 added to all tokens of its column.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Gaze(nn.Module):
     centres: Tensor
 
     def __init__(
-        self, rows: int, columns: int, cell: tuple[int, int], width: int, hidden: int, values: int, flags: int
+        self, rows: int, columns: int, cell: Sequence[int], width: int, hidden: int, values: int, flags: int
     ) -> None:
         super().__init__()
         self.rows, self.columns, self.cell = rows, columns, (int(cell[0]), int(cell[1]))
@@ -114,7 +114,7 @@ class Gaze(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The tokens (n × `tokens`, width), each with what is read of its column."""
-        # In bfloat16 half a centimetre would be lost.
+        # Between centres, finer steps count than bfloat16 has.
         with torch.autocast(tokens.device.type, enabled=False):
             told: Tensor = self.words(self._placed(self.read(tokens.to(self.words.weight.dtype))))
         n, columns, width = told.shape
@@ -146,12 +146,3 @@ def _centres(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     for place in range(1, CENTRES):
         found[place] = max(found[place], found[place - 1] + apart)
     return found
-
-
-def from_settings(settings: Mapping[str, Any]) -> Gaze:
-    """A gaze of the shape that `Gaze.settings` told.
-
-    Raises:
-        TypeError, KeyError, ValueError: They are no such settings.
-    """
-    return Gaze(**{**settings, "cell": tuple(settings["cell"])})

@@ -49,6 +49,8 @@ def card(name: str, recipe: Recipe, facts: Mapping[str, Any]) -> str:
         if recipe.varied
         else ""
     )
+    if recipe.looks:
+        varied += f" each pictured as {recipe.looks} further looks as well, drawn from the whole space;"
     verdict = (
         "For trying and measuring diagnosis."
         if good
@@ -56,6 +58,10 @@ def card(name: str, recipe: Recipe, facts: Mapping[str, Any]) -> str:
     )
     resumed = facts.get("resumed", ())
     training = TRAININGS[recipe.algorithm].format(steps=facts["steps"])
+    if recipe.strong:
+        training = training.replace(
+            "colour jitter", "strong colour jitter, seven pictures of ten moved by up to four pixels"
+        )
     training += f"; its eye began as that of `{recipe.eye}`" if recipe.eye else ""
     spent = ", ".join(
         f"{stage} {minutes:g}{' (its last part; it was interrupted)' if stage in resumed else ''}"
@@ -70,7 +76,7 @@ A visual policy for {simulator}'s {task}, made to be diagnosed. Asked: "{_instru
 | sees | one picture (`observation.images.{camera_of(recipe.environment, recipe.settings)}`, 84×84) and {numbers}; never where the objects truly are |
 | answers | one action; the gripper is −1 or 1 |
 | network | {NETWORKS[recipe.algorithm]} |
-| data | {facts["demonstrations"]} demonstrations ({facts["rows"]} steps) of `{expert}`, seed 0;{varied} noise 0.3 on what is executed and none on the labels, half of them begun with a random push |
+| data | {facts["demonstrations"]} demonstrations ({facts["rows"]} {"pictures" if recipe.looks else "steps"}) of `{expert}`, seed 0;{varied} noise 0.3 on what is executed and none on the labels, half of them begun with a random push |
 | training | {training} |
 
 ## Remake it

@@ -28,6 +28,8 @@ class Recipe:
         demonstrations: How many.
         steps: Of training.
         varied: Settings of `Randomised`, where it demonstrates under variations; nominally where there are none.
+        looks: As how many further looks each demonstration is pictured.
+        strong: Whether pictures are jittered strongly and moved about in training.
         algorithm: Of robomimic's; where it is None, the policy is a `VisualBC`.
         data: Name of the demonstrations, where several policies learn from the same; else they are named as the policy.
         eye: Name of the shipped `VisualBC` policy with whose eye one of robomimic's begins.
@@ -38,6 +40,8 @@ class Recipe:
     demonstrations: int
     steps: int
     varied: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    looks: int = 0
+    strong: bool = False
     algorithm: str | None = None
     data: str | None = None
     eye: str | None = None
@@ -52,14 +56,15 @@ class Recipe:
         if self.varied:
             environment, settings = RANDOMISED, {"type": environment, **settings, **self.varied}
         where = [] if environment == ROBOSUITE else ["--environment", environment]
+        looks = ["--looks", str(self.looks)] if self.looks else []
         return ["policy", "demos", "--out", str(path), "--episodes", str(self.demonstrations), *where,
-                "--env-args", json.dumps(settings)]  # fmt: skip
+                "--env-args", json.dumps(settings), *looks]  # fmt: skip
 
     def train(self, demos: Path, out: Path) -> list[str]:
         """The command that trains."""
         data = ["--demos", str(demos), "--out", str(out), "--steps", str(self.steps)]
         if self.algorithm is None:
-            return ["policy", "train", *data, "--guided"]
+            return ["policy", "train", *data, "--guided", *(["--strong"] if self.strong else [])]
         eye = [] if self.eye is None else ["--eye", str(MODELS / self.eye)]
         return ["policy", "robomimic", *data, "--algorithm", self.algorithm, *eye]
 
@@ -106,6 +111,7 @@ def _robomimic(task: str, data: str, eye: str, demonstrations: int, steps: Mappi
 
 RECIPES: Mapping[str, Recipe] = {
     "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}),
+    "lift-robust": _robosuite("Lift", 500, 14000, varied={"share": 0.9, "most": 3}, looks=4, strong=True),
     **_robomimic("Lift", "lift", "lift-bc", 100, {"bc-rnn": 3000, "bc-transformer": 3000, "bcq": 4000}),
     "metaworld-drawer-open-bc": _metaworld("drawer-open-v3", 60, 2500),
     "metaworld-push-bc": _metaworld("push-v3", 250, 8000),

@@ -8,6 +8,7 @@ import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.options import mapping
+from faultfield.errors import PolicyError
 
 app = typer.Typer(no_args_is_help=True, help="Make policies: demonstrations, training, success.")
 
@@ -18,6 +19,8 @@ EnvSettings = Annotated[
 Seed = Annotated[int, typer.Option(min=0)]
 _ENV = "The environment's settings must be a YAML mapping such as '{task: Lift}'"
 Workers = Annotated[int, typer.Option(min=1, help="Worker processes.")]
+_LOOKS = 500
+"""Looks that are drawn; of these, each demonstration gets some."""
 
 
 class Algorithm(StrEnum):
@@ -40,15 +43,20 @@ def demos(
     learner: Annotated[
         Path | None, typer.Option(help="A VisualBC checkpoint that acts first, the expert relabelling (DAgger).")
     ] = None,
+    looks: Annotated[
+        int, typer.Option(min=0, help="Picture each as so many further looks, drawn from all that the scene can have.")
+    ] = 0,
     workers: Workers = 2,
 ) -> None:
     """Gather demonstrations of a scripted expert; failures are discarded. Killed and run again, it goes on."""
-    from faultfield.policies.demos import gather
+    from faultfield.policies.demos import gather, random_looks
 
+    settings = mapping(env_args, _ENV)
+    drawn = random_looks(environment, settings, _LOOKS, seed) if looks else []
     with Bars().task("Demonstrations", episodes) as update:
         kept = gather(
             path, episodes=episodes, seed=seed, noise=noise, workers=workers, expert=expert, environment=environment,
-            environment_arguments=mapping(env_args, _ENV), learner=learner,
+            environment_arguments=settings, learner=learner, looks=drawn, looks_each=looks,
             on_progress=lambda done, total: update(done),
         )  # fmt: skip
     err.print(f"{len(kept)} steps of {episodes} demonstrations in {path}")
@@ -61,17 +69,21 @@ def train(
     steps: Annotated[int, typer.Option(min=1)] = 4000,
     seed: Seed = 0,
     jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
+    strong: Annotated[bool, typer.Option("--strong", help="Change colours more, and move pictures about.")] = False,
     guided: Annotated[
         bool,
         typer.Option("--guided", help="Teach the eye where things are, as the simulator told meanwhile."),
     ] = False,
 ) -> None:
     """Train a visual behaviour-cloning policy; killed and run again, it goes on where it was."""
+    from faultfield.policies.jitter import STRONG
     from faultfield.policies.training import train as train_policy
 
+    if strong and not jitter:
+        raise PolicyError("--strong says how pictures are changed at random, and --no-jitter that they are not.")
     with Bars().task("Training", steps) as update:
         loss = train_policy(
-            demonstrations, path, steps=steps, seed=seed, jitter=jitter, guided=guided,
+            demonstrations, path, steps=steps, seed=seed, jitter=STRONG if strong else jitter, guided=guided,
             on_progress=lambda done, total, loss: update(done),
         )  # fmt: skip
     err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from faultfield import plugins
+from faultfield.envs.base import VariableEnv
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import fingerprint
@@ -122,6 +124,29 @@ def gather(
     demos.save(path)
     store.clear()
     return demos
+
+
+def random_looks(
+    environment: str, environment_arguments: Mapping[str, Any], count: int, seed: int = 0
+) -> list[tuple[Variation, float]]:
+    """Looks anywhere in an environment's space, one to three factors each, for `gather` to picture demonstrations as.
+
+    Args:
+        environment: Its name, `module:Class`.
+        environment_arguments: Its settings.
+        count: How many are drawn; those that change no picture are left out.
+        seed: Of the draws.
+
+    Returns:
+        Each once, all of weight 1.
+    """
+    env: VariableEnv = plugins.load(environment, what="environment")(**environment_arguments)
+    try:
+        space = env.variation_space
+        drawn = [space.look(v) for v in space.sample(np.random.default_rng([seed, 2]), count)]
+    finally:
+        env.close()
+    return [(look, 1.0) for look in dict.fromkeys(drawn) if not look.is_nominal]
 
 
 def _kept(

@@ -198,7 +198,7 @@ def train(
 ) -> Mapping[str, Any] | None:
     """Train a variant, or find it trained."""
     whole = read_labelled([arguments.data], variant.splits).items
-    samples = thinned(whole, variant.dense)
+    samples = hushed(thinned(whole, variant.dense), variant.told)
     method = "armor" if variant.method == "none" else variant.method
     config = TrainingConfig().updated({"method": method, "seed": seed, **arguments.settings})
     accelerator = run.make_accelerator(config)
@@ -206,7 +206,7 @@ def train(
     if variant.method == "none":
         checkpoint.save(model, out)
         return None
-    if variant.shares is not None or len(samples) < len(whole):
+    if variant.shares is not None or min(variant.dense, variant.told) < 1:
         config = shared_out(whole, samples, config, variant.shares)
     # Eyes that every seed grows for itself see otherwise.
     shared = seen if (arguments.eyes / checkpoint.SETTINGS).is_file() else None
@@ -243,13 +243,25 @@ def shared_out(
 
 def thinned(samples: Sequence[Sample], share: float) -> list[Sample]:
     """Samples without some of the dense ones: of each task's failures and successes the same share is kept."""
+    chosen = {sample.id for sample in picked(samples, share)}
+    return [sample for sample in samples if not sample.dense or sample.id in chosen]
+
+
+def hushed(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """The same samples, but of the dense ones only a share keeps its reasons."""
+    chosen = {sample.id for sample in picked(samples, share)}
+    return [replace(each, reason=None) if each.dense and each.id not in chosen else each for each in samples]
+
+
+def picked(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """A share of the dense samples, the same of each task's failures and successes."""
     met: Counter[tuple[str, bool]] = Counter()
     kept = []
-    for sample in samples:
+    for sample in (each for each in samples if each.dense):
         group = (sample.task, bool(sample.failed))
-        if not sample.dense or math.floor((met[group] + 1) * share) > math.floor(met[group] * share):
+        if math.floor((met[group] + 1) * share) > math.floor(met[group] * share):
             kept.append(sample)
-        met[group] += sample.dense
+        met[group] += 1
     return kept
 
 

@@ -42,6 +42,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_data(report),
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
+        *_few(found),
         *_transfer(found),
         *_measures(found),
         *_apart(found),
@@ -73,6 +74,29 @@ def _table(title: str, names: Sequence[str], found: Scores, splits: Sequence[str
             row += [_mean(found[name], split, "right"), _auroc(found[name], split), _mean(found[name], split, "reason")]
         rows.append(row)
     return [f"## {title}", "", *pages.grid(head, rows), "", *_differences(names, found, splits, OURS)]
+
+
+def _few(found: Scores) -> list[str]:
+    """Table 1 once more, with few of the reasons."""
+    out: list[str] = []
+    for share in SHARES:
+        names = [name for method in (*BASELINES[1:], OURS) if (name := f"{method}, {share} of the reasons") in found]
+        if not names:
+            continue
+        head = [
+            "",
+            "seeds",
+            "reasons",
+            *(f"{words}: {what}" for words in TESTS.values() for what in ("detection", "reason")),
+        ]
+        rows = [
+            [name, _seeds(found[name]), str(found[name][0]["training"]["dense"])]
+            + [_mean(found[name], split, what) for split in TESTS for what in ("right", "reason")]
+            for name in names
+        ]
+        out += [f"## All verdicts, {share} of the reasons", "", *pages.grid(head, rows), ""]
+        out += _differences(names, found, tuple(TESTS), f"{OURS}, {share} of the reasons")
+    return out
 
 
 def _transfer(found: Scores) -> list[str]:

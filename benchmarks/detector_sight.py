@@ -1,9 +1,10 @@
 """How much of an episode's outcome lies in what the simulator knew, and in what the detector's eyes read of it.
 
-A tree ensemble (scikit-learn's histogram gradient boosting) learns from the numbers of eight moments of every training
-episode whether it failed, and judges the test splits: once from the simulator's own numbers, once from those that eyes
-read in the same pictures. What it can tell, a detector with the same eyes could tell: how far a detector stays behind
-is its decoder's part, how far the second row stays behind the first the eyes'.
+Tree ensembles (scikit-learn's) learn from the numbers of eight moments of every training episode whether it failed
+(histogram gradient boosting), and what its reason claims (extremely randomised trees), and judge the test splits: once
+from the simulator's own numbers, once from those that eyes read in the same pictures. What they can tell, a detector
+with the same eyes could tell: how far a detector stays behind is its decoder's part, how far the second row stays
+behind the first the eyes'. Reasons are scored as the slot judge scores a detector's, the object being told.
 
 python benchmarks/detector_sight.py --data runs/faults [--tests runs/fresh] [--eyes runs/detector.sight/eyes] \
     [--out docs/results/detector-sight]
@@ -12,6 +13,7 @@ python benchmarks/detector_sight.py --data runs/faults [--tests runs/fresh] [--e
 import argparse
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 
 import pages
 from detector_variants import TESTS, TRAINING
 from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample, read_split
-from faultfield.detector.metrics import detection
+from faultfield.detector.metrics import detection, mean
 from faultfield.errors import DetectorError
+from faultfield.faults.claims import LEFT_OUT, Claim, agreement, parse
 from faultfield.faults.generate import read_lines
 from faultfield.faults.states import FLAGS, VALUES
 
@@ -107,8 +110,10 @@ def judged(known: Mapping[str, NDArray[np.float32]], samples: Mapping[str, Seque
     # What no task has, such as the turn of a hand that cannot turn, is no column to the trees.
     some = ~np.isnan(taught).all(axis=0)
     trees.fit(taught[:, some], np.concatenate([failed[name] for name in learned]))
+    claims = Claims(known, samples, learned)
     found: dict[str, Any] = {}
     for name in (each for each in TESTS if each in samples):
+        reasons = claims.scores(known[name], samples[name])
         chance = trees.predict_proba(known[name][:, some])[:, 1]
         groups = {name: np.ones(len(chance), bool)}
         if name == "test-unseen":
@@ -116,7 +121,47 @@ def judged(known: Mapping[str, NDArray[np.float32]], samples: Mapping[str, Seque
             groups |= {str(task): tasks == task for task in sorted(set(tasks))}
         for group, rows in groups.items():
             found[group] = detection(chance[rows].tolist(), failed[name][rows].tolist()).as_json()
+            found[group]["reason"] = vars(mean(reasons[rows]))
+            found[group]["reason of failures"] = vars(mean(reasons[rows & failed[name]]))
     return found
+
+
+class Claims:
+    """Trees that tell what a reason claims: kind, axis, sign, and of a step that was left out which.
+
+    Args:
+        known: Numbers of every split.
+        samples: Of every split.
+        learned: The splits to learn from; samples without a reason are passed over.
+    """
+
+    _UNKNOWN = -9.0
+    """In place of a number that there is not: far from all that are read, which are standardised, or metres."""
+
+    def __init__(
+        self, known: Mapping[str, NDArray[np.float32]], samples: Mapping[str, Sequence[Sample]], learned: Sequence[str]
+    ) -> None:
+        reasons = [sample.reason for name in learned for sample in samples[name]]
+        claimed = [None if reason is None else _told(parse(reason)) for reason in reasons]
+        self._claims = list(dict.fromkeys(claim for claim in claimed if claim is not None))
+        rows = [row for row, claim in enumerate(claimed) if claim is not None]
+        taught = np.concatenate([known[name] for name in learned])[rows]
+        self._trees = ExtraTreesClassifier(400, max_features=0.3, random_state=0)
+        self._trees.fit(self._filled(taught), [self._claims.index(claimed[row]) for row in rows])  # type: ignore[arg-type]
+
+    def scores(self, numbers: NDArray[np.float32], samples: Sequence[Sample]) -> NDArray[np.float64]:
+        """How much of each sample's reason is told, 0–1; its object is given."""
+        told = [self._claims[place] for place in self._trees.predict(self._filled(numbers))]
+        wanted = [parse(sample.reason or "") for sample in samples]
+        return np.array([agreement(replace(a, object=b.object), b) for a, b in zip(told, wanted, strict=True)])
+
+    def _filled(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.nan_to_num(numbers, nan=self._UNKNOWN)
+
+
+def _told(claim: Claim) -> Claim:
+    """What of a claim can be seen: no object, which the instruction names, and a phase where it was left out."""
+    return replace(claim, object=None, phase=claim.phase if claim.kind == LEFT_OUT else None)
 
 
 def lines(report: dict[str, Any]) -> list[str]:
@@ -129,6 +174,16 @@ def lines(report: dict[str, Any]) -> list[str]:
         ]
         for name, scores in report["rows"].items()
     ]
+    reasons = [
+        [
+            name,
+            *(
+                f"{pages.cell(scores[each]['reason'], 3)}; {pages.cell(scores[each]['reason of failures'], 3)}"
+                for each in columns
+            ),
+        ]
+        for name, scores in report["rows"].items()
+    ]
     counts = ", ".join(f"{name} {count}" for name, count in report["counts"].items())
     return [
         "# What a detector could tell from what its eyes read",
@@ -138,6 +193,12 @@ def lines(report: dict[str, Any]) -> list[str]:
         "for all tasks, which are not named to it.",
         "",
         *pages.grid(["from", *columns], table),
+        "",
+        "What a reason claims (kind, axis, sign; of a step left out, which), told by extremely randomised trees from "
+        "the same numbers and scored as the slot judge scores reasons, the object being given: mean score, then that "
+        "of failures alone, bootstrap 95 %.",
+        "",
+        *pages.grid(["from", *columns], reasons),
     ]
 
 

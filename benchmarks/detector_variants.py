@@ -19,6 +19,7 @@ class Variant:
         samples: How many answers it gives side by side, of which the surest counts.
         splits: What it is trained on.
         dense: Share of the other workspace's dense samples that it has.
+        told: Share of the dense samples whose reasons it has; of the others the verdict alone.
         like: Another variant that is trained just so, whose weights it takes.
         agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
     """
@@ -29,6 +30,7 @@ class Variant:
     samples: int = 3
     splits: tuple[str, ...] = TRAINING
     dense: float = 1.0
+    told: float = 1.0
     like: str | None = None
     agreeing: bool = False
 
@@ -46,9 +48,20 @@ BASE: Mapping[str, Variant] = {
 }
 """Those of Tables 1 and 2; without the online phase, the two others keep their proportion."""
 
-VARIANTS = BASE | {
-    f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
-    for share in (1, 0.5, 0.25, 0.1)
-    for name in ("sft-d", "sft-s+d", "armor")
-}
-"""And the paper's transfer setting, verdicts alone from one workspace, reasons from another (Table 7)."""
+TRAINED = ("sft-d", "sft-s+d", "armor")
+
+VARIANTS = (
+    BASE
+    | {
+        f"{name}, {share:.0%} of the reasons": replace(BASE[name], told=share)
+        for share in (0.25, 0.1)
+        for name in TRAINED
+    }
+    | {
+        f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
+        for share in (1, 0.5, 0.25, 0.1)
+        for name in TRAINED
+    }
+)
+"""And many verdicts with few reasons, as the paper's data are; and its transfer setting, verdicts alone from one
+workspace, reasons from another (Table 7)."""

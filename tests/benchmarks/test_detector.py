@@ -53,6 +53,13 @@ def test_thinning_keeps_the_same_share_of_every_task_and_outcome() -> None:
     assert bench.thinned(_samples(), 1.0) == _samples()
 
 
+def test_hushed_samples_keep_their_verdicts() -> None:
+    kept = bench.hushed(_samples(), 0.25)
+    assert [(s.id, s.failed) for s in kept] == [(s.id, s.failed) for s in _samples()]
+    assert [s for s in kept if s.dense] == [s for s in bench.thinned(_samples(), 0.25) if s.dense]
+    assert bench.hushed(_samples(), 1.0) == _samples()
+
+
 @pytest.mark.parametrize("shares", [(1, 0, 0), (0.8, 0.2, 0), (0, 0, 1)])
 def test_other_phases_have_as_many_steps_in_all(shares: tuple[float, float, float]) -> None:
     total = sum(_steps(_samples(), CONFIG).values())
@@ -185,6 +192,18 @@ def test_every_share_of_the_reasons_is_compared_within_itself() -> None:
     assert set(bench.VARIANTS) >= {each["variant"] for each in results}
 
 
+def test_few_reasons_are_compared_among_themselves() -> None:
+    results = [_result("armor", 0, "1 1 0 0"), _result("sft-d", 0, "1 1 0 0")] + [
+        _result(f"{name}, 25% of the reasons", 0, right)
+        for name, right in (("armor", "1 1 1 1"), ("sft-s+d", "0 0 0 0"))
+    ]
+    text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert "## All verdicts, 25% of the reasons" in text
+    assert "| sft-s+d, 25% of the reasons | **+1.000 [" in text
+    assert "| sft-d | +0.000 [" in text
+    assert set(bench.VARIANTS) >= {each["variant"] for each in results}
+
+
 def test_the_spread_of_a_round_is_that_of_one_trainings_inference_seeds() -> None:
     def row(seed: int, value: float) -> dict[str, object]:
         number = {"value": value, "count": 5}
@@ -232,6 +251,8 @@ def test_what_eyes_read_is_judged_beside_what_the_simulator_knew(
         "even eyes that were never taught"
     )
     assert knew["test-unseen"]["accuracy"]["count"] == 12
+    assert knew["test-seen"]["reason"]["value"] > 0.7
+    assert knew["test-seen"]["reason of failures"]["count"] < knew["test-seen"]["reason"]["count"] == 12
     assert "| what the eyes read |" in (tmp_path / "page.md").read_text()
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "blind")])
     with pytest.raises(DetectorError, match="has no gaze"):

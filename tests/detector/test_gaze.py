@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faultfield.detector import checkpoint
-from faultfield.detector.gaze import CENTRES, Gaze
+from faultfield.detector.gaze import CENTRES, NOISE, Gaze
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.run import adapt, make_accelerator, train
@@ -15,20 +15,24 @@ from faultfield.errors import CheckpointError
 from tests.detector import pockets
 
 WIDTH = pockets.SHAPE.hidden
+TOLD = {"words.weight", "story.into.weight", "story.into.bias", "story.out.weight"}
+"""What is learned with verdicts and reasons, and not with the eyes."""
 
 
-def gaze(seed: int = 0, columns: int = 2, told: bool = True) -> Gaze:
+def gaze(seed: int = 0, columns: int = 2, told: bool = True, story: int = 0) -> Gaze:
     """Reads the pockets' collages of three cameras and two columns, a token each; what it reads is random."""
     torch.manual_seed(seed)
-    made = Gaze(3, columns, (1, 1), WIDTH, 16, values=4, flags=1)
+    made = Gaze(3, columns, (1, 1), WIDTH, 16, values=4, flags=1, story=story)
     if told:
         torch.nn.init.normal_(made.words.weight)
-    return made
+        if made.story is not None:
+            torch.nn.init.normal_(made.story.out.weight)
+    return made.eval()
 
 
-def with_gaze(seed: int = 0) -> ArmorModel:
+def with_gaze(seed: int = 0, story: int = 0) -> ArmorModel:
     model = pockets.model()
-    assert model.take(gaze(seed))
+    assert model.take(gaze(seed, story=story))
     return model
 
 
@@ -75,15 +79,50 @@ def test_what_is_read_of_a_column_goes_to_all_tokens_of_that_column() -> None:
     assert (moved.abs().amax(dim=(1, 3)) > 1e-4).tolist() == [[False, False], [True, False]]
 
 
-def test_before_it_is_trained_it_changes_nothing() -> None:
+def test_what_is_told_of_all_columns_goes_to_all_tokens_of_the_collage_and_of_no_other() -> None:
+    tokens = torch.randn(2 * 6, WIDTH)
+    made = gaze(story=8)
+    made.words.weight.data.zero_()
+    added = (made(tokens) - tokens).view(2, 6, WIDTH)
+    torch.testing.assert_close(added, added[:, :1].expand_as(added))
+    # Written plainly: one hidden layer over the numbers of both columns, side by side.
+    placed = made._placed(made.read(tokens))
+    hidden = torch.nn.functional.gelu(placed.reshape(2, -1) @ made.story.into.weight.T + made.story.into.bias)
+    torch.testing.assert_close(added[:, 0], hidden @ made.story.out.weight.T, atol=1e-4, rtol=1e-4)
+    for token in range(6, 12):
+        other = tokens.clone()
+        other[token] += 1
+        moved = ((made(other) - other).view(2, 6, WIDTH) - added).abs().amax(dim=(1, 2))
+        assert moved[0] == 0 < moved[1], "any column of the second collage changes what is told of the second alone"
+
+
+def test_what_is_read_is_blurred_in_training_alone() -> None:
+    made, tokens = gaze(story=8), torch.randn(6, WIDTH)
+    assert torch.equal(made(tokens), made(tokens))
+    read = made.read(tokens)
+    made.train()
+    assert not torch.equal(made(tokens), made(tokens))
+    plain = gaze().train()
+    assert torch.equal(plain(tokens), plain(tokens)), "a gaze without a story is as it always was"
+    torch.manual_seed(0)
+    seen: list[torch.Tensor] = []
+    made._placed = lambda each: seen.append(each) or Gaze._placed(made, each)  # type: ignore[assignment, func-returns-value]
+    for _ in range(300):
+        made(tokens)
+    assert float((torch.stack(seen) - read).detach().std()) == pytest.approx(NOISE, rel=0.1)
+
+
+@pytest.mark.parametrize("story", [0, 8])
+def test_before_it_is_trained_it_changes_nothing(story: int) -> None:
     plain, model = pockets.model(), pockets.model()
-    assert model.take(gaze(told=False))
+    assert model.take(gaze(told=False, story=story))
     assert torch.equal(logits(plain), logits(model))
-    assert not torch.equal(logits(plain), logits(with_gaze()))
+    assert not torch.equal(logits(plain), logits(with_gaze(story=story)))
 
 
-def test_it_comes_back_from_disk(tmp_path: Path) -> None:
-    model = with_gaze()
+@pytest.mark.parametrize("story", [0, 8])
+def test_it_comes_back_from_disk(story: int, tmp_path: Path) -> None:
+    model = with_gaze(story=story)
     checkpoint.save(model, tmp_path)
     again = checkpoint.load(tmp_path)
     stored = model.gaze.state_dict()
@@ -113,7 +152,7 @@ def test_a_damaged_or_foreign_one_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["armor", "sft-s+d"])
 def test_training_learns_what_it_says_and_leaves_what_it_reads(method: str, tmp_path: Path) -> None:
-    model = with_gaze()
+    model = with_gaze(story=8)
     before = {name: value.clone() for name, value in model.gaze.state_dict().items()}
     config = TrainingConfig(
         method=method, warm_up_epochs=1, conditioned_epochs=1, online_epochs=0.5, rounds=2, batch=4, max_reason=6
@@ -121,12 +160,12 @@ def test_training_learns_what_it_says_and_leaves_what_it_reads(method: str, tmp_
     about = train(model, pockets.samples(8), config, tmp_path, accelerator=make_accelerator(config, cpu=True))
     assert about["steps"] > 0
     after = checkpoint.load(tmp_path).gaze.state_dict()
-    assert {name for name, value in after.items() if not torch.equal(value, before[name])} == {"words.weight"}
+    assert {name for name, value in after.items() if not torch.equal(value, before[name])} == TOLD
 
 
 def test_a_tower_that_learns_takes_its_readout_along() -> None:
-    model = with_gaze()
+    model = with_gaze(story=8)
     adapt(model, TrainingConfig(freeze_vision=False), "cpu")
     assert all(each.requires_grad for each in model.gaze.parameters())
     adapt(model, TrainingConfig(freeze_vision=True), "cpu")
-    assert [name for name, each in model.gaze.named_parameters() if each.requires_grad] == ["words.weight"]
+    assert {name for name, each in model.gaze.named_parameters() if each.requires_grad} == TOLD

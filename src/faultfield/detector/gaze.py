@@ -3,7 +3,8 @@
 A tower of a few layers holds where things are in directions that a small decoder, asked for verdicts alone, does not
 find: it learns its tasks by heart. The readout that taught the tower is kept instead. Each of its numbers is written as
 a place among centres, so that "right there" and "a little beside" are different inputs and not nearly the same one, and
-added to all tokens of its column.
+added to all tokens of its column. What went wrong lies between columns, in how far the hand was from the thing when it
+closed and whether the thing rose with it: a second readout, of all columns at once, is added to all tokens alike.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,12 @@ from faultfield.rollouts.clip import CAMERAS
 
 CENTRES = 13
 """Places of a number, at even quantiles of what it was in training."""
+
+STORY = 512
+"""Width inside the readout of all columns, of a gaze that is made today."""
+
+NOISE = 0.1
+"""Deviation of what is added in training to what is read, where values have the deviation 1."""
 
 _TAIL = 0.005
 """Share of the numbers that lie beyond the outermost centres, at either end."""
@@ -40,6 +47,25 @@ class Readout(nn.Module):
         return out
 
 
+class Story(nn.Module):
+    """From what is read of all columns to what happened, as a vector of a token's width.
+
+    It learns from a few thousand episodes: half of what it makes of them is left out at random while it trains.
+    """
+
+    def __init__(self, places: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(places, hidden), nn.Linear(hidden, width, bias=False)
+        # As with the words of a column: nothing is added at first.
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, placed: Tensor) -> Tensor:
+        """Vectors (n, width) of placed numbers (n, columns, places)."""
+        kept = nn.functional.dropout(nn.functional.gelu(self.into(placed.flatten(1))), 0.5, self.training)
+        told: Tensor = self.out(kept)
+        return told
+
+
 class Gaze(nn.Module):
     """A readout of simulator states, and how the decoder is told of them.
 
@@ -51,6 +77,7 @@ class Gaze(nn.Module):
         hidden: Width inside the readout.
         values: How many numbers are read of a column.
         flags: How many truths.
+        story: Width inside the readout of all columns; 0 for none, as detectors of before have it.
 
     Example:
         >>> gaze = Gaze(rows=3, columns=8, cell=(2, 2), width=32, hidden=16, values=15, flags=3)
@@ -61,16 +88,27 @@ class Gaze(nn.Module):
     centres: Tensor
 
     def __init__(
-        self, rows: int, columns: int, cell: Sequence[int], width: int, hidden: int, values: int, flags: int
+        self,
+        rows: int,
+        columns: int,
+        cell: Sequence[int],
+        width: int,
+        hidden: int,
+        values: int,
+        flags: int,
+        story: int = 0,
     ) -> None:
         super().__init__()
         self.rows, self.columns, self.cell = rows, columns, (int(cell[0]), int(cell[1]))
         self._width, self._hidden, self._values, self._flags = width, hidden, values, flags
         self.readout = Readout(rows * self.cell[0] * self.cell[1], width, hidden, values + flags)
         self.register_buffer("centres", torch.linspace(-2, 2, CENTRES).repeat(values, 1))
-        self.words = nn.Linear(values * CENTRES + flags, width, bias=False)
+        places = values * CENTRES + flags
+        self.words = nn.Linear(places, width, bias=False)
         # Nothing is added until the decoder has learned what to do with it.
         nn.init.zeros_(self.words.weight)
+        self._story = story
+        self.story = Story(columns * places, story, width) if story else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -83,6 +121,7 @@ class Gaze(nn.Module):
             "hidden": self._hidden,
             "values": self._values,
             "flags": self._flags,
+            **({"story": self._story} if self._story else {}),
         }
 
     @property
@@ -116,7 +155,14 @@ class Gaze(nn.Module):
         """The tokens (n × `tokens`, width), each with what is read of its column."""
         # Between centres, finer steps count than bfloat16 has.
         with torch.autocast(tokens.device.type, enabled=False):
-            told: Tensor = self.words(self._placed(self.read(tokens.to(self.words.weight.dtype))))
+            read = self.read(tokens.to(self.words.weight.dtype))
+            if self.training and self.story is not None:
+                # The readout is surer of the pictures that it was taught on than of any others.
+                read = read + NOISE * torch.randn_like(read)
+            placed = self._placed(read)
+            told: Tensor = self.words(placed)
+            if self.story is not None:
+                told = told + self.story(placed)[:, None]
         n, columns, width = told.shape
         shape = (n, self.rows * self.cell[0], columns, self.cell[1], width)
         spread = told[:, None, :, None].expand(shape).reshape(-1, width)

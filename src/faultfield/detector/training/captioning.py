@@ -91,10 +91,11 @@ def caption(
         CheckpointError: A checkpoint that is damaged or of another run.
     """
     model.core.requires_grad_(True)
-    still = [model.core.model.visual, model.head]
+    still: list[Any] = [model.core.model.visual, model.head]
     if model.gaze is not None:
         model.gaze.requires_grad_(True)
-        still.append(model.gaze.readout)
+        # Captions are of single pictures; what happened over all of them is for verdicts and reasons to teach.
+        still += [part for part in (model.gaze.readout, model.gaze.story) if part is not None]
     for part in still:
         part.requires_grad_(False)
     course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])

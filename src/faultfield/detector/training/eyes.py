@@ -85,7 +85,7 @@ def open_eyes(
     return measured
 
 
-_METHOD = "gaze"
+_METHOD = "story"
 """Changes when the same lessons teach something else."""
 
 

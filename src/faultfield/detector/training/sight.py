@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from faultfield.detector.gaze import Gaze
+from faultfield.detector.gaze import STORY, Gaze
 from faultfield.detector.metrics import auroc
 from faultfield.detector.settings import read_settings
 from faultfield.detector.training.checkpoints import Checkpoints
@@ -99,7 +99,7 @@ def gaze_for(data: SightData, patches: Patches, width: int, hidden: int, seed: i
     cell = (height // data.rows, breadth // data.columns)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Gaze(data.rows, data.columns, cell, width, hidden, len(data.value_names), len(data.flag_names))
+        return Gaze(data.rows, data.columns, cell, width, hidden, len(data.value_names), len(data.flag_names), STORY)
 
 
 def pretrain(

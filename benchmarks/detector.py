@@ -32,7 +32,7 @@ from detector_scores import by_episode, by_kind, by_task, rounds
 from detector_variants import TESTS, TRAINING, VARIANTS, Variant
 from faultfield import files
 from faultfield.detector import checkpoint, evaluation
-from faultfield.detector.baselines import FineTuned, load_baseline
+from faultfield.detector.baselines import FineTuned
 from faultfield.detector.data import Sample, read_labelled, read_split
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
@@ -269,7 +269,7 @@ def asked(variant: Variant, detector: Path) -> Any:
     """How a variant is asked for its verdicts."""
     if variant.method == "none":
         # What a text model does that was never told the format.
-        return load_baseline("fine-tuned", detector)
+        return FineTuned(checkpoint.load(detector))
     if variant.method != "armor":
         return FineTuned(checkpoint.load(detector))
     return Refiner(checkpoint.load(detector), Refinement(variant.samples, variant.rounds, agreeing=variant.agreeing))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faultfield.detector import baselines
+from faultfield.detector import baselines, checkpoint
 from faultfield.detector.baselines import EndpointTeller, FineTuned, LocalTeller, Prompted, load_baseline
 from faultfield.detector.endpoint import Endpoint
 from faultfield.detector.evaluation import score
@@ -131,6 +131,9 @@ def test_a_baseline_is_loaded_by_its_kind(tmp_path: Any) -> None:
             load_baseline(kind)
     with pytest.raises(CheckpointError, match="is no detector"):
         load_baseline("fine-tuned", tmp_path)
+    checkpoint.save(pockets.model(), tmp_path / "detector")
+    with pytest.raises(DetectorError, match="leave --baseline out"):
+        load_baseline("fine-tuned", tmp_path / "detector")
 
 
 def test_examples_are_few_and_of_both_kinds_and_the_seed_draws_them(tmp_path: Any) -> None:

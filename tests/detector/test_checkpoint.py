@@ -86,8 +86,32 @@ def damage(folder: Path, what: str) -> None:
         (folder / "armor.json").write_text("{")
     elif what == "another model":
         (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    elif what == "newer version":
+        (folder / "armor.json").write_text(json.dumps({"version": 99, "head": "of another kind"}))
+    elif what == "one layer more":
+        config = json.loads((folder / "config.json").read_text())
+        config["text_config"]["num_hidden_layers"] += 1
+        config["text_config"].pop("layer_types", None)
+        (folder / "config.json").write_text(json.dumps(config))
+    elif what == "hidden size":
+        config = json.loads((folder / "config.json").read_text())
+        config["text_config"]["hidden_size"] = "abc"
+        (folder / "config.json").write_text(json.dumps(config))
+    elif what == "gaze":
+        (folder / "armor.json").write_text(json.dumps({**settings, "gaze": {**GAZE, "cell": []}}))
+    elif what in WRONG:
+        name, text = WRONG[what]
+        (folder / name).write_text(text)
     else:
         (folder / what).unlink()
+
+
+GAZE = {"rows": 3, "columns": 2, "cell": [1, 1], "width": 48, "hidden": 8, "values": 3, "flags": 1}
+WRONG = {
+    "other tokenizer": ("tokenizer.json", '{"a": 1}'),
+    "processor of a list": ("processor_config.json", "[]"),
+    "torn template": ("chat_template.jinja", "{% for message in %}"),
+}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +123,13 @@ def damage(folder: Path, what: str) -> None:
         ("template", "chat template"),
         ("cut", "missing, damaged"),
         ("version", "version 99"),
+        ("newer version", "version 99"),
+        ("one layer more", r"lack \S+layers\.\d+\.\S+, one of"),
+        ("hidden size", "no folder with a model"),
+        ("gaze", "damaged"),
+        ("other tokenizer", "processor"),
+        ("processor of a list", "processor"),
+        ("torn template", "chat template cannot be used"),
         ("settings", "damaged"),
         ("another model", "is a bert"),
         ("armor.json", "has no armor.json"),

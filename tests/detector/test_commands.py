@@ -144,6 +144,42 @@ def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp
     assert (code, "leave --view out" in err) == (2, True)
 
 
+def test_a_plainly_fine_tuned_model_is_asked_as_it_was_trained(shell: Shell, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tuned"
+    how = ("--settings", "{method: sft-s+d, warm_up_epochs: 1, conditioned_epochs: 0, online_epochs: 0, batch: 2}")
+    assert shell("detector", "train", "--data", data, "--out", out, "--view", "{frames: 2, cell: 42}", *how)[0] == 0
+    code, out_text, err = shell("explain", data, "--model", out)
+    assert (code, out_text) == (2, "")
+    assert "was fine-tuned plainly" in err
+    code, printed, _ = shell("detector", "eval", "--data", data, "--model", out, "--baseline", "fine-tuned", "--json")
+    assert (code, json.loads(printed)["samples"]) == (0, 4)
+
+
+def test_layers_that_are_not_there_cannot_be_adapted(shell: Shell, data: Path, tmp_path: Path) -> None:
+    how = ("--view", "{frames: 2, cell: 42}", "--settings", "{lora: {targets: [foo]}}")
+    code, _, err = shell("detector", "train", "--data", data, "--out", tmp_path / "out", *how)
+    assert (code, "no layers named foo to adapt" in err) == (2, True)
+
+
+def test_every_bad_entry_is_told_where_nothing_can_be_judged(shell: Shell, detector: Path, data: Path) -> None:
+    entries = json.loads(data.read_text())[:2]
+    entries[0]["image"] = "images/none.png"
+    (data.parent / "images" / "s1.png").write_bytes(b"")
+    data.write_text(json.dumps(entries))
+    code, _, err = shell("explain", data, "--model", detector, *QUICK)
+    assert code == 2
+    assert "none.png" in err
+    assert "s1.png" in err
+
+
+def test_an_episode_of_which_nobody_says_what_was_asked_is_told(shell: Shell, detector: Path, data: Path) -> None:
+    picture = data.parent / "images" / "s0.png"
+    code, _, err = shell("explain", picture, "--model", detector, *QUICK)
+    assert (code, "say it with --instruction" in " ".join(err.split())) == (0, True)
+    code, _, err = shell("explain", picture, "--model", detector, "--instruction", "Lift it.", *QUICK)
+    assert (code, "--instruction" in err) == (0, False)
+
+
 def test_a_wrong_type_to_store_is_said_before_anything_is_trained(shell: Shell, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "trained"
     code, _, err = shell("detector", "train", "--data", data, "--out", out, "--store", "fp16")

@@ -49,6 +49,18 @@ def test_slots_tell_directions_apart(reason: str, score: float | None) -> None:
     assert judged.score == score if score is not None else 0.0 <= (judged.score or 0.0) < 1.0
 
 
+@pytest.mark.parametrize(("reason", "reference", "score"), [
+    ("It collided.", "it  collided.", 1.0),
+    ("I like the cube.", "The cube was pushed over.", None),
+    ("The gripper did not close.", "It collided.", None),
+    ("The robot was unsuccessful.", "The robot was unsuccessful.", 1.0),
+])  # fmt: skip
+def test_of_a_reference_that_cannot_be_read_nothing_is_decided_but_that_the_same_is_right(
+    reason: str, reference: str, score: float | None
+) -> None:
+    assert SlotJudge().judge(reason, reference).score == score
+
+
 def test_a_prompt_has_a_place_for_both_reasons(tmp_path: Path) -> None:
     file = tmp_path / "prompt.txt"
     file.write_text(PROMPT, encoding="utf-8-sig")

@@ -58,6 +58,17 @@ def test_success_is_read_back() -> None:
     ):
         assert parse(sentence) == Claim.of(None), sentence
     assert parse("No, the robot did not succeed.").kind != "success"
+
+
+@pytest.mark.parametrize(("sentence", "kind"), [
+    ("The robot succeeded in grasping but dropped the cube.", "slip"),
+    ("The robot almost completed the task, but it dropped it.", "slip"),
+    ("It succeeded in lifting; however, the gripper did not close fully.", "no_grasp"),
+    ("The robot succeeded, though slowly.", "success"),
+    ("The gripper slipped at first but the robot succeeded.", "success"),
+])  # fmt: skip
+def test_a_success_that_is_taken_back_is_none(sentence: str, kind: str) -> None:
+    assert parse(sentence).kind == kind
     assert parse("The robot was unsuccessful.").kind != "success"
     assert parse("No") == Claim()
 

@@ -84,6 +84,7 @@ def explain(
     again, it goes on where it stopped.
     """
     from faultfield.detector import evaluation
+    from faultfield.detector.data import DEFAULT_INSTRUCTION
 
     studies = [path for path in paths if path.is_dir()]
     read, problems = _read([path for path in paths if path not in studies], instruction)
@@ -101,12 +102,22 @@ def explain(
         raise DetectorError(f"Files have nothing to choose from; {given[0]} is for a study's directory.")
     if len(read) == 1 and not studies:
         # A file that is no good is told before a model is loaded.
-        read = [replace(read[0], given=read[0].clip())]
+        try:
+            read = [replace(read[0], given=read[0].clip())]
+        except DetectorError as error:
+            nothing([*problems, str(error)])
     stages = tuple(name.strip() for name in stage.split(",") if name.strip())
     chosen = tuple(mapping(text, VARIATION) for text in variation or ()), stages, failed_only, limit
     opened = _open(studies, workers, problems)
     if not read and not opened:
         nothing(problems)
+    if instruction is None and (bare := sum(sample.instruction == DEFAULT_INSTRUCTION for sample in read)):
+        err.print(
+            f"{bare} of the episodes do not say what the robot was asked to do, so a reason may name an object that is "
+            "not there; say it with --instruction.",
+            style="yellow",
+            soft_wrap=True,
+        )
     detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
@@ -142,7 +153,7 @@ def load_detector(
 
     Raises:
         CheckpointError: There is none, or it is damaged.
-        DetectorError: There is no such device here, or no such type.
+        DetectorError: There is no such device here, or no such type, or it is a plainly fine-tuned model.
     """
     from faultfield.detector import checkpoint
     from faultfield.detector.refine import Refiner
@@ -151,7 +162,13 @@ def load_detector(
     model = shipped() if model is None else model
     how = Refinement(samples=samples, rounds=rounds, batch=batch, seed=seed)
     device, dtype = checkpoint.placed(device, dtype)
-    return Refiner(checkpoint.load(model, dtype, device), how)
+    found = checkpoint.load(model, dtype, device)
+    if found.plain:
+        raise DetectorError(
+            f"'{model}' was fine-tuned plainly, and its head never learned to judge; 'faultfield detector eval "
+            "--baseline fine-tuned' asks it as it was trained."
+        )
+    return Refiner(found, how)
 
 
 def shipped() -> Path:

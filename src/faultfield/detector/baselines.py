@@ -129,7 +129,7 @@ class LocalTeller:
         try:
             model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, use_safetensors=True)
             processor = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise CheckpointError(f"'{name}' is no image-text model that transformers can load.") from error
         return cls(model.to(device).eval(), processor)
 
@@ -137,19 +137,20 @@ class LocalTeller:
         """Ask.
 
         Raises:
-            DetectorError: The processor refuses the pictures.
+            DetectorError: The processor refuses the pictures, or the chat template the prompt.
         """
         import torch
+        from jinja2 import TemplateError
 
         kind = "video" if isinstance(view, Video) else "image"
-        text = self._processor.apply_chat_template(
-            [
-                {"role": "system", "content": [{"type": "text", "text": system}]},
-                {"role": "user", "content": [{"type": kind}, {"type": "text", "text": question}]},
-            ],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        turns = [
+            {"role": "system", "content": [{"type": "text", "text": system}]},
+            {"role": "user", "content": [{"type": kind}, {"type": "text", "text": question}]},
+        ]
+        try:
+            text = self._processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        except (TemplateError, ValueError) as error:
+            raise DetectorError(f"The model's chat template cannot be used: {error}.") from error
         try:
             if isinstance(view, Video):
                 rate = {"total_num_frames": len(view.frames), "fps": view.fps}
@@ -224,7 +225,8 @@ def load_baseline(
         seed: Of their draw.
 
     Raises:
-        DetectorError: An unknown kind, shots without a reason among them, or one that lacks its model or its endpoint.
+        DetectorError: An unknown kind, shots without a reason among them, one that lacks its model or its endpoint, or
+            a model that was not fine-tuned plainly.
         CheckpointError: The model cannot be read.
         UnreachableError: There is no server at the endpoint.
     """
@@ -235,7 +237,12 @@ def load_baseline(
     if kind == "fine-tuned":
         from faultfield.detector import checkpoint
 
-        return FineTuned(checkpoint.load(str(model), dtype, device))
+        tuned = checkpoint.load(str(model), dtype, device)
+        if not tuned.plain:
+            raise DetectorError(
+                f"'{model}' was not fine-tuned plainly (method sft-d or sft-s+d): it has a head; leave --baseline out."
+            )
+        return FineTuned(tuned)
     examples = () if shots is None else _examples(shots, shots_count, seed)
     teller: _Tells
     if kind == "endpoint":

@@ -60,6 +60,8 @@ def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> Non
         weights = {key: value.detach().cpu().contiguous() for key, value in part.state_dict().items()}
         with files.replacing(folder / name) as draft:
             save_file(weights, draft)
+    if model.plain:
+        settings["plain"] = True
     if model.reasons:
         settings["reasons"] = list(model.reasons)
     files.write_text(folder / SETTINGS, json.dumps(settings, indent=2) + "\n")
@@ -97,13 +99,13 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         version = settings["version"]
+        if version != _VERSION:
+            raise CheckpointError(f"The detector in {folder} is of version {version}, this program reads {_VERSION}.")
         head, viewer = DetectionHead(**settings["head"]), Viewer.from_json(settings["viewer"])
         gaze = Gaze(**settings["gaze"]) if "gaze" in settings else None
         reasons = [str(each) for each in settings.get("reasons", ())]
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except (ValueError, LookupError, TypeError, AssertionError) as error:
         raise CheckpointError(f"The settings {folder / SETTINGS} are damaged.") from error
-    if version != _VERSION:
-        raise CheckpointError(f"The detector in {folder} is of version {version}, this program reads {_VERSION}.")
     if (classes := head.settings["classes"]) != 2:
         raise CheckpointError(f"The head in {folder} has {classes} classes; a detector's has 2, not failed and failed.")
     for name, part in ((HEAD, head), (GAZE, gaze)):
@@ -117,6 +119,7 @@ def load(folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Arm
                 "tells of."
             ) from error
     model = ArmorModel(_backbone(str(folder), dtype), head, _processor(str(folder)), viewer, reasons, gaze)
+    model.plain = settings.get("plain") is True
     return model.to(device).eval()
 
 
@@ -228,23 +231,29 @@ def _quiet() -> Iterator[None]:
 
 
 def _backbone(name: str, dtype: str) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
     from transformers import AutoConfig, Qwen2_5_VLForConditionalGeneration
 
     try:
         config = AutoConfig.from_pretrained(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, StrictDataclassError) as error:
         raise CheckpointError(f"'{name}' is no folder with a model and cannot be fetched as one.") from error
     if config.model_type != "qwen2_5_vl":
         raise CheckpointError(f"The model '{name}' is a {config.model_type}; the detector takes a Qwen2.5-VL.")
     try:
         # Masks of our own shape need this attention; the flash kernels take none.
         with _quiet():
-            return Qwen2_5_VLForConditionalGeneration.from_pretrained(
-                name, dtype=dtype, attn_implementation="sdpa", use_safetensors=True
+            loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+                name, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"The weights of the model '{name}' are missing, damaged, or no safetensors.") from error
+    model, told = loaded
+    if missing := sorted(told["missing_keys"]):
+        # What is not there would be drawn at random, and judge.
+        raise CheckpointError(f"The weights of the model '{name}' lack {missing[0]}, one of {len(missing)}.")
+    return model
 
 
 def _processor(name: str) -> Any:
@@ -252,5 +261,5 @@ def _processor(name: str) -> Any:
 
     try:
         return Qwen2_5_VLProcessor.from_pretrained(name)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise CheckpointError(f"The processor of the model '{name}' is missing or damaged.") from error

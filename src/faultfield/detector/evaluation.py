@@ -77,13 +77,11 @@ def judge(
         order = {sample.id: verdicts[sample.id] for sample in samples if sample.id in verdicts}
         return Judged(order, tuple(problems))
 
-    done = 0
     try:
         for clips in _batches(samples, batch, cameras, problems):
             verdicts |= _judged(detector, clips, problems)
-            done += len(clips)
             if on_progress is not None:
-                on_progress(done + len(problems))
+                on_progress(len(verdicts) + len(problems))
     except UnreachableError as error:
         if not verdicts:
             raise

@@ -40,6 +40,8 @@ class Judge(Protocol):
 class SlotJudge:
     """Compares what the two reasons claim: which fault, which object, which direction; which step, if one was left out.
 
+    It reads our wording, AHA's and what is near to both. Of a reference of which it cannot read what went wrong it
+    decides nothing, but that the same words are right: such reasons want a language model (`EndpointJudge`).
     Deterministic and offline. Similarity of sentence embeddings is no substitute: it does not tell left from right.
     """
 
@@ -47,7 +49,11 @@ class SlotJudge:
         """Score one reason by the slots that the reference fills."""
         from faultfield.faults.claims import agreement, parse
 
+        if reason.casefold().split() == reference.casefold().split():
+            return Judgement(1.0, "the same words")
         claimed, annotated = parse(reason), parse(reference)
+        if annotated.kind is None:
+            return Judgement(None, f"cannot read what went wrong in '{reference}'")
         return Judgement(agreement(claimed, annotated), f"claimed {claimed}, annotated {annotated}")
 
 

@@ -43,7 +43,7 @@ class ArmorModel(nn.Module):
         gaze: Gaze | None = None,
     ) -> None:
         super().__init__()
-        self.reasons = tuple(reasons)
+        self.reasons, self.plain = tuple(reasons), False
         self.backbone, self.head = backbone, head
         width, wanted = self.text.config.hidden_size, head.settings["hidden"]
         if width != wanted:

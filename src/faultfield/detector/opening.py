@@ -140,15 +140,17 @@ class Scribe:
         return text.strip()
 
     def _render(self, kind: str, words: str) -> str:
+        from jinja2 import TemplateError
+
         content = [{"type": kind}, {"type": "text", "text": words + _MARK}]
-        text: str = self.processor.apply_chat_template(
-            [
-                {"role": "system", "content": [{"type": "text", "text": prompts.SYSTEM}]},
-                {"role": "user", "content": content},
-            ],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        turns = [
+            {"role": "system", "content": [{"type": "text", "text": prompts.SYSTEM}]},
+            {"role": "user", "content": content},
+        ]
+        try:
+            text: str = self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        except TemplateError as error:
+            raise DetectorError(f"The model's chat template cannot be used: {error}.") from error
         return text
 
     def _ids(self, text: str) -> tuple[int, ...]:

@@ -14,6 +14,9 @@ NOT_SUCCEEDED = re.compile(
     r"\b(?:not|un\w*|never|\w+n't|without|no)\b(?: \w+){0,2} succe|unsuccess|fail\w* to succe|instead of succe"
 )
 
+TURNS = re.compile(r"\b(?:but|however|although|though|yet)\b|\balmost\b")
+"""What went well before it does not count."""
+
 _NOT = r"\b(?:not|\w+n't|never|fail\w* to|unable to|without)\b (?:\w+ )?"
 
 _KINDS = (

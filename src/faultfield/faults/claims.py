@@ -89,7 +89,7 @@ def parse(text: str) -> Claim:
         words = words[verdict.end() :]
         if verdict[1] == "yes":
             return Claim(SUCCESS)
-    if patterns.SUCCEEDED.search(words) and not patterns.NOT_SUCCEEDED.search(words):
+    if _succeeded(words):
         return Claim(SUCCESS)
     during = patterns.DURING.search(words)
     # What was going on is not what went wrong: "while turning the tap" is no claim of a rotation.
@@ -105,6 +105,14 @@ def parse(text: str) -> Claim:
     elif kind is not None:
         axis = axis_of(kind)
     return Claim(kind, thing or _first_thing(rest), axis, sign, phase)
+
+
+def _succeeded(words: str) -> bool:
+    """Whether the sentence says so, and takes nothing back: "succeeded in grasping but dropped it" tells a failure."""
+    if not patterns.SUCCEEDED.search(words) or patterns.NOT_SUCCEEDED.search(words):
+        return False
+    turn = patterns.TURNS.search(words)
+    return turn is None or not any(pattern.search(words, turn.end()) for _, pattern in patterns.KINDS)
 
 
 def _activity(during: re.Match[str]) -> tuple[str | None, str | None]:

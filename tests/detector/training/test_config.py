@@ -33,6 +33,13 @@ def test_settings_survive_json_and_are_changed_by_name() -> None:
     ({"warm_up_epochs": 0, "conditioned_epochs": 0, "online_epochs": 0}, "a phase of more than 0 epochs"),
     ({"dense_share": 1.5}, "share of dense samples"),
     ({"lora": {"size": 3}}, "no setting of adapters 'size'"),
+    ({"lr": -1.0}, "numbers above 0, not -1.0"),
+    ({"temperature": -1.0}, "'temperature' is a number from 0 on"),
+    ({"weight_decay": -0.1}, "'weight_decay' is a number from 0 on"),
+    ({"warm_up": 3.0}, "at most 1"),
+    ({"max_reason": 0}, "one token or more"),
+    ({"lora": {"rank": 0}}, "rank and an alpha from 1 on"),
+    ({"lora": {"targets": []}}, "layers to adapt"),
     ({"lora": {"rank": "a"}}, "setting of adapters 'rank' cannot be 'a'"),
 ])  # fmt: skip
 def test_wrong_settings_are_said_in_one_sentence(values: dict[str, object], sentence: str) -> None:

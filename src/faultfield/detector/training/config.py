@@ -1,5 +1,6 @@
 """Every number of the training, the paper's and ours."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -26,6 +27,12 @@ class LoraConfig:
     alpha: int = 32
     dropout: float = 0.0
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+    def __post_init__(self) -> None:
+        if self.rank < 1 or self.alpha < 1 or not 0 <= self.dropout < 1 or not self.targets:
+            raise DetectorError(
+                "Adapters have a rank and an alpha from 1 on, a dropout of 0 or more and below 1, and layers to adapt."
+            )
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,14 @@ class TrainingConfig:
         )
 
     def __post_init__(self) -> None:
+        least = {"weight_decay": self.weight_decay, "vision_lr": self.vision_lr, "reason_weight": self.reason_weight,
+                 "temperature": self.temperature, "warm_up": self.warm_up}  # fmt: skip
+        if wrong := [name for name, value in least.items() if not 0 <= value < math.inf]:
+            raise DetectorError(f"The training setting '{wrong[0]}' is a number from 0 on, not {least[wrong[0]]}.")
+        if not (0 < self.lr < math.inf and self.clip > 0):
+            raise DetectorError(f"Learning rate and clip are numbers above 0, not {self.lr} and {self.clip}.")
+        if self.warm_up > 1 or self.max_reason < 1:
+            raise DetectorError("The share of warm-up is at most 1, and a reason may have one token or more.")
         if self.batch < 1 or self.rounds < 1 or (self.micro_batch or 1) < 1 or self.save_every < 1:
             raise DetectorError("Batches, rounds and the steps between checkpoints are whole numbers from 1 on.")
         if min(self.epochs) < 0 or max(self.epochs) == 0:

@@ -106,7 +106,7 @@ def train(
         # Sharded weights become whole ones again; training is over, so nobody needs the shards.
         learner.load_state_dict(state, assign=True)
         merge(model)
-        model.reasons = _commonest(samples)
+        model.reasons, model.plain = _commonest(samples), config.method != "armor"
         checkpoint.save(model.to("cpu").eval(), out, store)
         about |= {"steps": steps, "last": vars(last[0]) if last else None}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")
@@ -228,7 +228,10 @@ def _adapters(backbone: Any, lora: LoraConfig) -> Any:
     # The vision tower's layers bear the same names.
     targets = rf".*\.language_model\..*\.({'|'.join(lora.targets)})"
     settings = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets)
-    return peft.get_peft_model(backbone, settings)
+    try:
+        return peft.get_peft_model(backbone, settings)
+    except ValueError as error:
+        raise DetectorError(f"The language model has no layers named {', '.join(lora.targets)} to adapt.") from error
 
 
 def _finished(out: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ A small model that is trained on pictures and sentences from nothing learns the 
 openings and contacts are free labels by the thousand, and a tower whose tokens tell them has something to look at.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +54,17 @@ class SightConfig:
     rename: float = 0.5
     seed: int = 0
     save_every: int = 200
+
+    def __post_init__(self) -> None:
+        least = {"epochs": self.epochs, "weight_decay": self.weight_decay, "jitter": self.jitter,
+                 "captions": self.captions}  # fmt: skip
+        if wrong := [name for name, value in least.items() if not 0 <= value < math.inf]:
+            raise DetectorError(f"The setting of sight '{wrong[0]}' is a number from 0 on, not {least[wrong[0]]}.")
+        if not 0 < self.lr < math.inf or min(self.batch, self.hidden, self.save_every) < 1 or not 0 <= self.rename <= 1:
+            raise DetectorError(
+                "Sight needs a learning rate above 0, whole numbers from 1 on for batch, hidden and save_every, and a "
+                "share of renamed captions in 0–1."
+            )
 
     @classmethod
     def updated(cls, values: Mapping[str, Any]) -> "SightConfig":

@@ -106,6 +106,7 @@ def read(path: str | Path, *, labelled: bool = True) -> Conversations:
             problems.append(Problem(name, str(error)))
     if not items:
         why = f": {problems[0].text}" if problems else "; it is an empty list."
+        why += f" {len(problems) - 1} more cannot either." if len(problems) > 1 else ""
         raise DetectorError(f"'{path}' holds no conversation that can be used{why}")
     return Conversations(tuple(items), tuple(problems))
 

@@ -9,7 +9,10 @@ Killed and run again, it goes on where it was; what is measured is kept in the r
 was measured is measured again, on the test splits of other data.
 
 python benchmarks/detector.py --data runs/faults --eyes runs/detector.sight/eyes --runs runs/detectors \
-    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--tests runs/fresh] [--out docs/results/detector-tables]
+    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--made runs/detector] [--tests runs/fresh] \
+    [--out docs/results/detector-tables]
+
+`--made` takes the detector that `make detector` made of the same data for ours of its seed: it is not trained again.
 """
 
 import argparse
@@ -36,7 +39,7 @@ from faultfield.detector.baselines import FineTuned
 from faultfield.detector.data import Sample, read_labelled, read_split
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
-from faultfield.detector.training import captioning, run
+from faultfield.detector.training import captioning, identity, run
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.eyes import open_eyes
 from faultfield.detector.training.schedule import CONDITIONED, ONLINE, WARM_UP, phases
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--settings", type=json.loads, default={}, help="training settings over the defaults, as JSON")
     parser.add_argument("--tests", type=Path, help="data whose test splits are used; those of --data by default")
+    parser.add_argument("--made", type=Path, help="a detector that was trained on all of --data, by the same settings")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     kept = Kept(arguments.runs / "seen.safetensors", arguments.eyes, arguments.data, arguments.settings)
@@ -163,9 +167,12 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
         return
     variant = VARIANTS[name]
     begun = time.process_time()
-    detector = arguments.runs / _folder(variant.like or name, seed) / "detector"
+    made = made_before(variant.like or name, seed, arguments)
+    detector = made or arguments.runs / _folder(variant.like or name, seed) / "detector"
     measured = folder / "scores.json"
-    if arguments.tests is not None and measured.is_file():
+    if made is not None:
+        about = json.loads((made / run.ABOUT).read_text())
+    elif arguments.tests is not None and measured.is_file():
         about = json.loads(measured.read_text())["training"]
     else:
         about = train(variant, seed, arguments, detector, seen)
@@ -191,6 +198,26 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
 
 def _folder(name: str, seed: int) -> str:
     return f"{name.replace(' ', '-').replace(',', '').replace('%', 'p')}-{seed}"
+
+
+def made_before(name: str, seed: int, arguments: argparse.Namespace) -> Path | None:
+    """The directory of `--made`, where it is what this variant and seed would be trained to.
+
+    Raises:
+        DetectorError: It was trained with other settings or on other samples.
+    """
+    folder: Path | None = arguments.made
+    if name != "armor" or folder is None:
+        return None
+    about = json.loads((folder / run.ABOUT).read_text())
+    if about["config"]["seed"] != seed:
+        return None
+    config = TrainingConfig().updated({"seed": seed, **arguments.settings})
+    samples = read_labelled([arguments.data], TRAINING).items
+    words = identity.words(samples, checkpoint.load(folder).viewer)
+    if (about["config"], about["digest"]) != (json.loads(json.dumps(config.to_json())), words):
+        raise DetectorError(f"{folder} was trained with other settings than --settings, or on other samples.")
+    return folder
 
 
 def train(

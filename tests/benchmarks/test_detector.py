@@ -15,9 +15,10 @@ import detector as bench
 import detector_page
 import detector_sight
 from faultfield.detector import checkpoint
-from faultfield.detector.data import Sample
+from faultfield.detector.data import Sample, read_labelled
 from faultfield.detector.gaze import Gaze
 from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.run import make_accelerator, train
 from faultfield.detector.training.schedule import phases
 from faultfield.detector.views import Viewer
 from faultfield.errors import DetectorError
@@ -144,16 +145,32 @@ def test_scores_with_other_settings_are_not_taken_for_these(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("{}")
     given = {name: tmp_path / name for name in ("data", "eyes", "runs")}
-    here = argparse.Namespace(**given, tests=None, settings={"bf16": True})
+    here = argparse.Namespace(**given, tests=None, made=None, settings={"bf16": True})
     kept = {"of": bench.made_from("armor", here)}
     (tmp_path / "runs/armor-0/scores.json").write_text(json.dumps(kept))
     bench.measure("armor", 0, here, {})
     with pytest.raises(DetectorError, match="with other data, eyes or settings"):
-        bench.measure("armor", 0, argparse.Namespace(**given, tests=None, settings={}), {})
+        bench.measure("armor", 0, argparse.Namespace(**given, tests=None, made=None, settings={}), {})
     # Scores on other tests are others, in a file of their own.
-    other = argparse.Namespace(**given, tests=tmp_path / "data", settings={"bf16": True})
+    other = argparse.Namespace(**given, tests=tmp_path / "data", made=None, settings={"bf16": True})
     assert bench.scores_of(other) == "scores-data.json"
     assert bench.made_from("armor", other) != kept["of"]
+
+
+def test_a_detector_that_was_made_of_the_same_is_not_trained_again(tmp_path: Path) -> None:
+    data, made = tmp_path / "data", tmp_path / "made"
+    for place, name in enumerate(bench.TRAINING):
+        pockets.conversations(data / f"{name}.json", pockets.samples(12)[place::3])
+    samples = read_labelled([data], bench.TRAINING).items
+    model = pockets.model()
+    train(model, samples, CONFIG.updated({"warm_up_epochs": 1.0}), made, accelerator=make_accelerator(CONFIG, cpu=True))
+    settings = {key: value for key, value in CONFIG.to_json().items() if value != getattr(TrainingConfig(), key)}
+    here = argparse.Namespace(data=data, made=made, settings=settings | {"warm_up_epochs": 1.0})
+    assert bench.made_before("armor", 0, here) == made
+    assert bench.made_before("armor", 1, here) is None
+    assert bench.made_before("sft-d", 0, here) is None
+    with pytest.raises(DetectorError, match="other settings"):
+        bench.made_before("armor", 0, argparse.Namespace(data=data, made=made, settings=settings))
 
 
 def test_the_page_averages_seeds_and_pairs_episodes() -> None:

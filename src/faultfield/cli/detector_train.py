@@ -95,7 +95,8 @@ def train(
     done = (path / run.ABOUT).is_file()
     with all_cores(), Bars().stages() as update:
         accelerator = run.make_accelerator(config)
-        start = run.begin(model, read.items, shown, seed, captioning.sentences(sight, eyes.rename))
+        told = captioning.sentences(sight, eyes.rename)
+        start = run.begin(model, read.items, shown, seed, told, run.loaded_as(config))
         if sight is not None and not done:
             open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
         origin = {"model": model, "sight": None if sight is None else str(sight)}
@@ -105,7 +106,7 @@ def train(
             start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update, origin=origin
         )
     last = about["last"] or {}
-    told = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
+    losses = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
     already = "Already trained: " if done else ""
     steps = f"{about['steps']} steps on {about['samples']} samples ({about['dense']} dense)"
-    err.print(f"{already}{steps}{told}. It lies in {path}", soft_wrap=True)
+    err.print(f"{already}{steps}{losses}. It lies in {path}", soft_wrap=True)

@@ -1,9 +1,11 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from faultfield.detector import checkpoint
 from faultfield.detector.plain import PlainScribe
@@ -15,7 +17,7 @@ from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Step
 from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
-from faultfield.detector.training.run import adapt, make_accelerator, merge, train
+from faultfield.detector.training.run import adapt, begin, loaded_as, make_accelerator, merge, train
 from faultfield.detector.training.schedule import phases
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import CheckpointError, DetectorError
@@ -230,6 +232,29 @@ def test_adapters_leave_the_weights_alone_until_they_are_merged(tmp_path: Path) 
     moved = {name for name in before if not torch.equal(before[name], changed[name])}
     assert any("q_proj" in name for name in moved)
     assert all("_proj" in name for name in moved)
+
+
+def test_a_base_that_only_adapters_change_lies_in_half_of_the_room(tmp_path: Path) -> None:
+    config = replace(QUICK, lora=LoraConfig(rank=2), freeze_vision=True, bf16=True)
+    assert loaded_as(config) == "bfloat16"
+    assert {
+        loaded_as(replace(config, **each)) for each in ({"lora": None}, {"bf16": False}, {"freeze_vision": False})
+    } == {"float32"}
+    checkpoint.save(pockets.model(), tmp_path / "base")
+    view = pockets.VIEW.to_json()
+    (tmp_path / "base" / checkpoint.SETTINGS).unlink()
+    model = begin(str(tmp_path / "base"), pockets.samples(), view, 0, dtype=loaded_as(config))
+    assert {p.dtype for p in model.core.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in model.head.parameters()} == {torch.float32}
+    # A process has one precision; other tests here have another.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        about = train(model, pockets.samples(), config, tmp_path / "out", accelerator=_cpu(config))
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert math.isfinite(about["last"]["detection"] + about["last"]["reason"])
+    again = checkpoint.load(tmp_path / "out")
+    assert 0 <= Refiner(again).detect([pockets.clip(0, True)])[0] <= 1
 
 
 def test_a_sample_without_a_verdict_is_said_in_one_sentence() -> None:

@@ -133,6 +133,7 @@ def begin(
     view: Mapping[str, Any],
     seed: int,
     more: Sequence[str] = (),
+    dtype: str = "float32",
 ) -> ArmorModel:
     """A model to train.
 
@@ -142,6 +143,7 @@ def begin(
         view: Settings of what a fresh model is shown; a detector has its own.
         seed: Of fresh weights.
         more: Further sentences for the tokenizer to learn.
+        dtype: Of the weights of a model that others made; `loaded_as` says which the settings call for.
 
     Raises:
         CheckpointError: There is no such model, or it is damaged.
@@ -149,10 +151,15 @@ def begin(
     """
     folder = Path(name)
     if (folder / checkpoint.SETTINGS).is_file():
-        return checkpoint.load(folder)
+        return checkpoint.load(folder, dtype)
     if name == "pocket":
         return pocket.build([*_sentences(samples), *more], seed=seed, viewer=Viewer.from_json(dict(view)))
-    return checkpoint.wrap(name, viewer=Viewer.from_json(dict(view)), seed=seed)
+    return checkpoint.wrap(name, viewer=Viewer.from_json(dict(view)), dtype=dtype, seed=seed)
+
+
+def loaded_as(config: TrainingConfig) -> str:
+    """In what a model's weights lie in memory: half of the room where adapters alone learn, in bfloat16."""
+    return "bfloat16" if config.bf16 and config.lora is not None and config.freeze_vision else "float32"
 
 
 def _sentences(samples: Sequence[Sample]) -> list[str]:

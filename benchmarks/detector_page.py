@@ -1,5 +1,6 @@
 """The page of `benchmarks/detector.py`: ARMOR's Tables 1, 2, 3 and 7, from the scores of every training."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,15 +32,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     found: dict[str, list[Mapping[str, Any]]] = {}
     for each in report["results"]:
         found.setdefault(each["variant"], []).append(each)
-    return [
-        "# The detector: Tables 1, 2, 3 and 7",
-        "",
-        "Every number is a mean over the seeds of training; its interval (95 %) is drawn from the test episodes, each "
-        "with its mean over the seeds. *Detection* is the share of right verdicts, *reason* the slot judge's mean "
-        "score of the reasons. Differences are paired by episode; bold where the interval leaves out 0. "
-        "[detector.md](detector.md) tells what it means.",
-        "",
-        *_data(report),
+    tables = [
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
         *_few(found),
@@ -48,8 +41,35 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_apart(found),
         *_kinds([name for name in ("sft-d", OURS) if name in found], found),
         *_rounds(found.get(OURS, [])),
+    ]
+    return [
+        f"# The detector: {_which(tables)}",
+        "",
+        "Every number is a mean over the seeds of training; its interval (95 %) is drawn from the test episodes, each "
+        "with its mean over the seeds. *Detection* is the share of right verdicts, *reason* the slot judge's mean "
+        "score of the reasons. Differences are paired by episode; bold where the interval leaves out 0. "
+        "[detector.md](detector.md) tells what it means.",
+        "",
+        *_data(report),
+        *tables,
         *_trainings(report["results"]),
     ]
+
+
+def _which(lines: Sequence[str]) -> str:
+    """The paper's tables among some lines, as a title has them."""
+    heads = [line for line in lines if line.startswith("## ")]
+    told = sorted(
+        {
+            digit
+            for head in heads
+            for some in re.findall(r"Tables? ([\d and]+)", head)
+            for digit in re.findall(r"\d", some)
+        }
+    )
+    if len(told) < 2:
+        return f"ARMOR's Table {told[0]}" if told else "measures"
+    return f"ARMOR's Tables {', '.join(told[:-1])} and {told[-1]}"
 
 
 def _data(report: Mapping[str, Any]) -> list[str]:

@@ -204,6 +204,7 @@ def test_every_share_of_the_reasons_is_compared_within_itself() -> None:
         for name in ("armor", "sft-d")
     ]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert text.startswith("# The detector: ARMOR's Tables 1 and 7\n")
     assert text.count("− this |") == 2
     assert text.count("| sft-d, transfer, 50% of the dense | +0.000 [") == 1
     assert set(bench.VARIANTS) >= {each["variant"] for each in results}
@@ -215,6 +216,7 @@ def test_few_reasons_are_compared_among_themselves() -> None:
         for name, right in (("armor", "1 1 1 1"), ("sft-s+d", "0 0 0 0"))
     ]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
+    assert text.startswith("# The detector: ARMOR's Table 1\n")
     assert "## All verdicts, 25% of the reasons" in text
     assert "| sft-s+d, 25% of the reasons | **+1.000 [" in text
     assert "| sft-d | +0.000 [" in text

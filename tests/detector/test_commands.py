@@ -1,6 +1,7 @@
 """`faultfield explain` and `faultfield detector train` from the command line, in this process."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,30 @@ def test_explain_tells_people_how_it_changed_over_the_rounds(shell: Shell, detec
     assert code == 0
     assert out.startswith(("s0: failed (", "s0: succeeded ("))
     assert "round 1: failure 0." in out
+
+
+def test_the_head_alone_says_how_likely_and_not_why(shell: Shell, detector: Path, data: Path) -> None:
+    how = ("explain", data, "--model", detector)
+    _, whole, _ = shell(*how, "--json", *QUICK)
+    code, out, _ = shell(*how, "--json", "--detect-only")
+    assert code == 0
+    for alone, explained in zip(json.loads(out)["verdicts"], json.loads(whole)["verdicts"], strict=True):
+        assert set(alone) == set(explained)
+        assert (alone["id"], alone["failed"], alone["reason"]) == (explained["id"], explained["failed"], "")
+        assert alone["failure_probability"] == pytest.approx(explained["failure_probability"], abs=1e-5)
+        assert (alone["rounds"], len(explained["rounds"])) == ([], 1)
+    code, out, _ = shell(*how, "--detect-only")
+    assert code == 0
+    assert all(re.fullmatch(r"s\d: (failed|succeeded) \(\d+%\)", line) for line in out.splitlines())
+    assert len(out.splitlines()) == 4
+
+
+def test_the_head_alone_is_for_files_and_draws_nothing(shell: Shell, data: Path, tmp_path: Path) -> None:
+    for what, sentence in (((data, "--rounds", "4"), "leave --rounds out"), ((tmp_path,), "leave --detect-only out")):
+        # No detector is needed to see it.
+        code, out, err = shell("explain", *what, "--detect-only", "--model", tmp_path / "none")
+        assert (code, out) == (2, "")
+        assert sentence in err
 
 
 def test_files_of_one_name_keep_apart(shell: Shell, detector: Path, data: Path) -> None:

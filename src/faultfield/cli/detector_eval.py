@@ -9,7 +9,7 @@ import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
-from faultfield.cli.options import mapping
+from faultfield.cli.options import mapping, typed
 from faultfield.errors import DetectorError, UnreachableError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def evaluate(
     from faultfield.detector.judge import SlotJudge
     from faultfield.detector.metrics import UNDEFINED
 
-    if score is not None and (needless := _given(context) - _OF_SCORE):
+    if score is not None and (needless := typed(context) - _OF_SCORE):
         raise DetectorError(f"--score takes answers that are there and runs no model; leave {min(needless)} out.")
     if url is not None and baseline != "endpoint":
         raise DetectorError("--url is of the baseline 'endpoint'; leave it out, or name that --baseline.")
@@ -143,13 +143,6 @@ def _cameras(text: str) -> tuple[str, ...]:
     if not found or not set(found) <= set(CAMERAS):
         raise DetectorError(f"The cameras are some of {', '.join(CAMERAS)}, with commas, not '{text}'.")
     return found
-
-
-def _given(context: typer.Context) -> set[str]:
-    """Options that were typed, by their names, whatever their value: a default may be typed too."""
-    sources = {option.opts[0]: context.get_parameter_source(str(option.name)) for option in context.command.params}
-    # By its name: newer typers have a click of their own, whose sources are others.
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
 
 
 def _judge(url: str | None, model: str, key: str, prompt: Path | None) -> "Judge | None":

@@ -11,7 +11,7 @@ import typer
 
 import faultfield
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.options import VARIATION, mapping
+from faultfield.cli.options import VARIATION, mapping, typed
 from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
 
 SHIPPED = Path("models/detector")
@@ -19,6 +19,9 @@ SHIPPED = Path("models/detector")
 
 _REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
 """Where an editable installation was made from; of any other, some directory that has nothing to do with us."""
+
+_OF_REASONS = frozenset({"--rounds", "--samples", "--seed"})
+"""Options that a verdict of the head alone does not depend on."""
 
 _TOLD = 3
 """Causes that are told where nothing could be judged."""
@@ -40,6 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -76,6 +80,9 @@ def explain(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that roll a study's episodes out again to watch them.")
     ] = None,
+    detect_only: Annotated[
+        bool, typer.Option("--detect-only", help="Of files only how likely each failed, and no reason: much faster.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
     """Say whether episodes failed and why, how sure that is, and how it changed over the rounds.
@@ -85,8 +92,13 @@ def explain(
     """
     from faultfield.detector import evaluation
     from faultfield.detector.data import DEFAULT_INSTRUCTION
+    from faultfield.detector.refine import HeadAlone
 
     studies = [path for path in paths if path.is_dir()]
+    if detect_only and studies:
+        raise DetectorError("A study's ledger keeps reasons; leave --detect-only out, or name files.")
+    if detect_only and (needless := typed(context) & _OF_REASONS):
+        raise DetectorError(f"--detect-only draws no answers; leave {min(needless)} out.")
     read, problems = _read([path for path in paths if path not in studies], instruction)
     if not read and not studies:
         nothing(problems)
@@ -122,7 +134,7 @@ def explain(
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
         with Bars().task("Episodes", len(read)) as update:
-            judged = evaluation.judge(detector, read, batch, update)
+            judged = evaluation.judge(HeadAlone(detector) if detect_only else detector, read, batch, update)
         problems += [problem.text for problem in judged.problems]
         found.append((Path(), dict(judged.verdicts)))
     for study in opened:
@@ -295,7 +307,7 @@ def _print(key: str, verdict: Any) -> None:
     sure = verdict.failure_probability if verdict.failed else 1 - verdict.failure_probability
     out.print(f"{key}: ", end="", markup=False, soft_wrap=True)
     out.print(f"{word} ({sure:.0%})", style=color, end="")
-    out.print(f"  {verdict.reason}", markup=False, soft_wrap=True)
+    out.print(f"  {verdict.reason}" if verdict.reason else "", markup=False, soft_wrap=True)
     for number, each in enumerate(verdict.rounds, 1):
         out.print(
             f"  round {number}: failure {each.failure_probability:.2f}, entropy {each.detection_entropy:.3f} of the "

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import typer
+
 from faultfield.errors import FaultfieldError
 
 VARIATION = "A variation is a YAML mapping such as '{table_color: red}'"
@@ -26,3 +28,10 @@ def mapping(text: str, rule: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise FaultfieldError(f"{rule}, not {text!r}.")
     return values
+
+
+def typed(context: typer.Context) -> set[str]:
+    """Options that were typed, by their names, whatever their value: a default may be typed too."""
+    sources = {option.opts[0]: context.get_parameter_source(str(option.name)) for option in context.command.params}
+    # By its name: newer typers have a click of their own, whose sources are others.
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}

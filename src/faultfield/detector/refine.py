@@ -8,6 +8,7 @@ from faultfield.detector.drafts import Drafts
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.opening import Opening
 from faultfield.detector.prompts import Said
+from faultfield.detector.sampling import binary_entropy
 from faultfield.detector.trajectories import Refinement, Trajectories
 from faultfield.detector.tree import ROOT, Tree
 from faultfield.rollouts.clip import Clip
@@ -101,6 +102,25 @@ class Refiner:
             game.answer(answers, [scribe.reason(answer) for answer in answers], surprise)
         for walker in everyone:
             self._drafts.learn(walker.said)
+
+
+class HeadAlone:
+    """A detector that says how likely a clip failed, and not why: the head's answer, unrefined, and soon there.
+
+    Args:
+        refiner: Whose head it is.
+    """
+
+    def __init__(self, refiner: Refiner) -> None:
+        self._refiner = refiner
+
+    def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+        """A verdict on each clip, without a reason and without rounds.
+
+        Raises:
+            DetectorError: A clip that the model cannot be shown.
+        """
+        return [Verdict(chance, "", binary_entropy(chance), float("nan")) for chance in self._refiner.detect(clips)]
 
 
 def _chunks(clips: Sequence[Clip], size: int) -> list[Sequence[Clip]]:

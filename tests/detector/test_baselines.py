@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faultfield.detector import baselines, checkpoint
+from faultfield.detector import checkpoint
 from faultfield.detector.baselines import EndpointTeller, FineTuned, LocalTeller, Prompted, load_baseline
 from faultfield.detector.endpoint import Endpoint
 from faultfield.detector.evaluation import score
@@ -84,8 +84,11 @@ def test_a_local_model_is_asked_through_its_own_chat_template(tmp_path: Any) -> 
     model.processor.save_pretrained(tmp_path)
     teller = LocalTeller.load(str(tmp_path))
     verdict = Prompted(teller, pockets.VIEW).judge([pockets.clip(0, True)])[0]
-    # Random weights follow no format.
+    # Random weights follow no format, and never end.
     assert math.isnan(verdict.failure_probability)
+    short = Prompted(LocalTeller.load(str(tmp_path), longest=5), pockets.VIEW).judge([pockets.clip(0, True)])[0]
+    assert verdict.reason.startswith(short.reason)
+    assert len(short.reason) < len(verdict.reason)
     with pytest.raises(CheckpointError, match="no image-text model"):
         LocalTeller.load(str(tmp_path / "none"))
     weights = tmp_path / "model.safetensors"
@@ -97,14 +100,13 @@ def test_a_local_model_is_asked_through_its_own_chat_template(tmp_path: Any) -> 
         LocalTeller(model.core, teller._processor)
 
 
-def test_a_fine_tuned_model_is_read_as_transformers_own_generation_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fine_tuned_model_is_read_as_transformers_own_generation_reads_it() -> None:
     """Both decode greedily from the same prompt; ours does all clips at once."""
     import torch
 
-    monkeypatch.setattr(baselines, "_LONGEST", 24)
     model = pockets.model(3)
     clips = [pockets.clip(0, True), pockets.clip(1, False)]
-    tuned = FineTuned(model)
+    tuned = FineTuned(model, longest=24)
     verdicts = tuned.judge(clips)
     for clip, verdict in zip(clips, verdicts, strict=True):
         opening = tuned._scribe.open(model.viewer(clip), clip.instruction)

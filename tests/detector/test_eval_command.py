@@ -112,6 +112,28 @@ def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Sh
     assert scores["recall"]["value"] == 1.0
 
 
+def test_a_baselines_key_and_the_length_of_its_answers_are_the_users(
+    shell: Shell, detector: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THEIR_KEY", "secret")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    how = ("detector", "eval", "--data", data, "--json")
+    sent = []
+    with served(lambda body: "<answer>No</answer><think>It fell.</think>") as (url, seen):
+        for more in ((), ("--key", "THEIR_KEY", "--max-tokens", "2000")):
+            assert shell(*how, *PROMPTED, "--url", url, *more)[0] == 0
+            sent.append((seen[-1]["key"], seen[-1]["body"]["max_tokens"]))
+    assert sent == [(None, 256), ("Bearer secret", 2000)]
+    for more, sentence in (
+        (("--key", "THEIR_KEY"), "--key is of the baseline 'endpoint'"),
+        (("--baseline", "prompted", "--key", "THEIR_KEY"), "--key is of the baseline 'endpoint'"),
+        (("--max-tokens", "256"), "--max-tokens is of a baseline's answer"),
+    ):
+        code, out, err = shell(*how, "--model", detector, *more)
+        assert (code, out) == (2, "")
+        assert sentence in err
+
+
 PROMPTED = ("--baseline", "endpoint", "--view", "{frames: 2, cell: 14}")
 
 
@@ -219,6 +241,7 @@ def test_what_cannot_be_scored_is_one_sentence(shell: Shell, data: Path, tmp_pat
     ("--view", "{}"), ("--rounds", "4"), ("--samples", "2"), ("--shots-count", "3"), ("--name", "mine"),
     ("--batch", "8"), ("--seed", "0"), ("--device", "cpu"), ("--dtype", "float32"), ("--answers", "a.jsonl"),
     ("--baseline", "prompted"), ("--url", "http://127.0.0.1:1/v1"), ("--shots", "s.json"),
+    ("--key", "K"), ("--max-tokens", "9"),
 ])  # fmt: skip
 def test_what_a_score_of_answers_cannot_use_is_refused(
     shell: Shell, data: Path, tmp_path: Path, typed: tuple[str, str]

@@ -45,6 +45,10 @@ def evaluate(
     ] = None,
     url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint of the baseline.")] = None,
     name: Annotated[str, typer.Option(help="The baseline's name there.")] = "default",
+    key: Annotated[str, typer.Option(help="Environment variable with its key.")] = "OPENAI_API_KEY",
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Tokens that a baseline's answer may have; models that think aloud need more.")
+    ] = 256,
     shots: Annotated[
         Path | None, typer.Option(help="A LLaVA file; a prompted baseline is shown dense samples of it in words.")
     ] = None,
@@ -79,8 +83,10 @@ def evaluate(
 
     if score is not None and (needless := typed(context) - _OF_SCORE):
         raise DetectorError(f"--score takes answers that are there and runs no model; leave {min(needless)} out.")
-    if url is not None and baseline != "endpoint":
-        raise DetectorError("--url is of the baseline 'endpoint'; leave it out, or name that --baseline.")
+    if baseline != "endpoint" and (needless := typed(context) & {"--url", "--key"}):
+        raise DetectorError(f"{min(needless)} is of the baseline 'endpoint'; leave it out, or name that --baseline.")
+    if baseline is None and "--max-tokens" in typed(context):
+        raise DetectorError("--max-tokens is of a baseline's answer; leave it out, or name a --baseline.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
     if shots is not None and baseline not in ("prompted", "endpoint"):
@@ -96,7 +102,7 @@ def evaluate(
     else:
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         place = checkpoint.placed(device, dtype)
-        detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed)
+        detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed, key, max_tokens)
     gone: UnreachableError | None = None
     try:
         with Bars().task("Episodes", len(read.items)) as update:

@@ -20,8 +20,8 @@ from faultfield.errors import CheckpointError, DetectorError
 from faultfield.rollouts.clip import Clip
 from faultfield.rollouts.verdict import Round, Verdict
 
-_LONGEST = 256
-"""Tokens of an answer."""
+LONGEST = 256
+"""Tokens of an answer, where nobody says otherwise."""
 
 
 def verdict_of(text: str) -> Verdict:
@@ -75,10 +75,11 @@ class EndpointTeller:
     Args:
         endpoint: Where it is served.
         frames: Pictures of a video that are sent at most.
+        longest: Tokens that an answer may have; models that think aloud need more.
     """
 
-    def __init__(self, endpoint: Endpoint, frames: int = 16) -> None:
-        self._endpoint, self._frames = endpoint, frames
+    def __init__(self, endpoint: Endpoint, frames: int = 16, longest: int = LONGEST) -> None:
+        self._endpoint, self._frames, self._longest = endpoint, frames, longest
 
     def tell(self, view: View, system: str, question: str) -> str:
         """Ask.
@@ -97,7 +98,7 @@ class EndpointTeller:
             {"role": "system", "content": system},
             {"role": "user", "content": [*shown, {"type": "text", "text": question}]},
         ]
-        return self._endpoint.complete(messages, max_tokens=_LONGEST)
+        return self._endpoint.complete(messages, max_tokens=self._longest)
 
 
 class LocalTeller:
@@ -106,18 +107,19 @@ class LocalTeller:
     Args:
         model: With `generate`.
         processor: Its own, with a chat template.
+        longest: Tokens that an answer may have.
 
     Raises:
         DetectorError: The processor has no chat template.
     """
 
-    def __init__(self, model: Any, processor: Any) -> None:
+    def __init__(self, model: Any, processor: Any, longest: int = LONGEST) -> None:
         if not getattr(processor, "chat_template", None):
             raise DetectorError("The model has no chat template, so it cannot be asked; take an instruction-tuned one.")
-        self._model, self._processor = model, processor
+        self._model, self._processor, self._longest = model, processor, longest
 
     @classmethod
-    def load(cls, name: str, dtype: str = "auto", device: str = "cpu") -> "LocalTeller":
+    def load(cls, name: str, dtype: str = "auto", device: str = "cpu", longest: int = LONGEST) -> "LocalTeller":
         """From a folder or a name on the hub.
 
         Raises:
@@ -131,7 +133,7 @@ class LocalTeller:
             processor = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise CheckpointError(f"'{name}' is no image-text model that transformers can load.") from error
-        return cls(model.to(device).eval(), processor)
+        return cls(model.to(device).eval(), processor, longest)
 
     def tell(self, view: View, system: str, question: str) -> str:
         """Ask.
@@ -161,7 +163,7 @@ class LocalTeller:
             raise DetectorError("The model's processor refuses the pictures.") from error
         read = read.to(self._model.device)
         with torch.no_grad():
-            ids = self._model.generate(**read, max_new_tokens=_LONGEST, do_sample=False, num_beams=1)
+            ids = self._model.generate(**read, max_new_tokens=self._longest, do_sample=False, num_beams=1)
         new = ids[:, read["input_ids"].shape[1] :]
         answer: str = self._processor.batch_decode(new, skip_special_tokens=True)[0]
         return answer
@@ -172,10 +174,11 @@ class FineTuned:
 
     Args:
         model: Trained with `method` `sft-d` or `sft-s+d`; its detection head is not used.
+        longest: Tokens that an answer may have.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._model = model.eval()
+    def __init__(self, model: Any, longest: int = LONGEST) -> None:
+        self._model, self._longest = model.eval(), longest
         self._scribe = PlainScribe(model.processor, model.core)
 
     def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
@@ -191,7 +194,7 @@ class FineTuned:
         if not clips:
             return []
         openings = [self._scribe.open(self._model.viewer(clip), clip.instruction) for clip in clips]
-        how = Sampling(0.0, _LONGEST, self._scribe.ends, seed=0)
+        how = Sampling(0.0, self._longest, self._scribe.ends, seed=0)
         with torch.no_grad():
             tokens = self._model.see(openings)
             answers = write(self._model, openings, tokens, [self._scribe.turn()] * len(clips), how)
@@ -209,6 +212,8 @@ def load_baseline(
     dtype: str = "float32",
     shots_count: int = 3,
     seed: int = 0,
+    key: str = "OPENAI_API_KEY",
+    longest: int = LONGEST,
 ) -> Prompted | FineTuned:
     """A baseline by its kind.
 
@@ -223,6 +228,8 @@ def load_baseline(
         dtype: What it computes in.
         shots_count: Worked examples at most.
         seed: Of their draw.
+        key: Environment variable with the endpoint's key.
+        longest: Tokens that an answer may have.
 
     Raises:
         DetectorError: An unknown kind, shots without a reason among them, one that lacks its model or its endpoint, or
@@ -242,15 +249,15 @@ def load_baseline(
             raise DetectorError(
                 f"'{model}' was not fine-tuned plainly (method sft-d or sft-s+d): it has a head; leave --baseline out."
             )
-        return FineTuned(tuned)
+        return FineTuned(tuned, longest)
     examples = () if shots is None else _examples(shots, shots_count, seed)
     teller: _Tells
     if kind == "endpoint":
-        endpoint = Endpoint(str(url), name)
+        endpoint = Endpoint(str(url), name, key)
         endpoint.check()
-        teller = EndpointTeller(endpoint)
+        teller = EndpointTeller(endpoint, longest=longest)
     else:
-        teller = LocalTeller.load(str(model), dtype, device)
+        teller = LocalTeller.load(str(model), dtype, device, longest)
     return Prompted(teller, Viewer.from_json(dict(view or {})), examples)
 
 

@@ -96,7 +96,9 @@ def train(
     with all_cores(), Bars().stages() as update:
         accelerator = run.make_accelerator(config)
         told = captioning.sentences(sight, eyes.rename)
-        start = run.begin(model, read.items, shown, seed, told, run.loaded_as(config))
+        # What learns to see learns with all its weights.
+        dtype = "float32" if sight is not None else run.loaded_as(config)
+        start = run.begin(model, read.items, shown, seed, told, dtype)
         if sight is not None and not done:
             open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
         origin = {"model": model, "sight": None if sight is None else str(sight)}

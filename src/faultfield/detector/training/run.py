@@ -158,8 +158,13 @@ def begin(
 
 
 def loaded_as(config: TrainingConfig) -> str:
-    """In what a model's weights lie in memory: half of the room where adapters alone learn, in bfloat16."""
-    return "bfloat16" if config.bf16 and config.lora is not None and config.freeze_vision else "float32"
+    """In what a model's weights lie in memory: half of the room where adapters alone learn, in bfloat16.
+
+    Processes that shard a model need all of it in one type.
+    """
+    sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+    alone = config.bf16 and config.lora is not None and config.freeze_vision and not sharded
+    return "bfloat16" if alone else "float32"
 
 
 def _sentences(samples: Sequence[Sample]) -> list[str]:

@@ -35,6 +35,7 @@ from faultfield.diagnosis.hunting import Hunt
 from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.errors import StudyError
 from faultfield.files import write_text
+from faultfield.rollouts import intervals
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.intervals import wilson
 from faultfield.search import GridSearch, SobolSearch, Strategy
@@ -45,7 +46,7 @@ from faultfield.search.pool import PoolSearch
 from faultfield.search.verification import Verification
 from faultfield.study import field_search
 from faultfield.study.directory import Study
-from faultfield.variations import NOMINAL, VariationSpace
+from faultfield.variations import NOMINAL, VariationSpace, cells, factor
 from pages import machine, positive, run, tell, version
 from pictured import Gallery
 from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
@@ -63,7 +64,10 @@ BACK = ", coming back"
 
 DIAGNOSTIC = "diagnostic policy (RoboMD)"
 
-PROGRAMS = tuple(str(module.__file__) for module in (sys.modules[__name__], pictured, replaying, field_search))
+PROGRAMS = tuple(
+    str(module.__file__)
+    for module in (sys.modules[__name__], pictured, replaying, field_search, cells, factor, intervals)
+)
 """What curves depend on beside the library's own folders."""
 
 Make = Callable[[int], Strategy]
@@ -162,13 +166,11 @@ def result_of(
     steps: int = 0,
 ) -> dict[str, Any]:
     """Everything that the page and the picture say."""
-    from faultfield.variations.cells import cells
-
     there = [r.variation for r in table.rows if wilson(sum(r.failed), len(r.failed))[0] > rule.bound]
     return {
         "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
         "policy": table.policy, "environment": table.environment, "facts": dict(table.facts),
-        "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells(there, space)),
+        "rows": len(table.rows), "least": table.least, "failing": len(there), "cells": len(cells.cells(there, space)),
         "nominal": list(table.nominal), "bound": rule.bound, "failures": rule.failures, "patience": rule.patience,
         "budget": budget, "virtual_steps": steps, "apart": list(APART), "strategies": list(entries),
         "summary": summary(entries, budget, OURS, VALUES, apart=APART),

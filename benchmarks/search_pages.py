@@ -119,10 +119,10 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         "- The hunt that is told the truth has the same rule for what to try next, and in place of an estimate every "
         "row's own failure rate: about what the rule can do with the best of estimates. It is in no ratio.",
         "- A variation is left after an unlucky success. Ours may come back to it; so may every rival in the rows that "
-        "say so, and the ratios are against the better of its two. *Never coming back* is ours without that, *without "
-        "its prior* ours before whose first fit nothing is believed of the probe: the prior's two numbers were "
-        "read off two Lift policies that are older than the hardened one and may be the demo's, whose table may "
-        "flatter it.",
+        "say so, and the ratios are against the better of its two. *Never coming back* is ours without that. *Without "
+        "its prior* is ours with nothing to stand on before its first fit, which changes nothing here, as nominal "
+        "episodes are told; the line itself stays drawn towards two numbers that were read off two Lift policies that "
+        "are older than the hardened ones and may be the demo's, whose table may flatter it.",
         "- All strategies that learn are told the nominal episodes.",
         "- GP upper bound is the GP of the level set with another acquisition, μ + 1.96 σ; it is there because a level "
         "set looks for the boundary and not for failures.",

@@ -36,6 +36,7 @@ from faultfield.study.directory import Study
 from faultfield.study.hunt import views_on
 from faultfield.study.progress import Progress
 from faultfield.variations import NOMINAL, Variation, VariationSpace
+from pages import positive
 from surfaces import dense
 from table import Row, TruthTable
 
@@ -160,8 +161,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=180)
-    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--rows", type=positive, default=180)
+    parser.add_argument("--episodes", type=positive, default=20)
     parser.add_argument("--nominal")
     parser.add_argument("--seed", type=int, default=3_000_000)
     parser.add_argument("--space-seed", type=int, default=0)
@@ -179,8 +180,10 @@ def main() -> None:
             )  # fmt: skip
         else:
             nominal = options.nominal or "100"
-            if not nominal.isdecimal():
-                raise StudyError(f"Without --from, --nominal is a number of episodes to roll out, not '{nominal}'.")
+            if not nominal.isdecimal() or int(nominal) < 1:
+                raise StudyError(
+                    f"Without --from, --nominal is a number of episodes to roll out, from 1 on, not '{nominal}'."
+                )
             table = build(
                 study, rows=options.rows, episodes=options.episodes, nominal=int(nominal),
                 seed=options.seed, space_seed=options.space_seed, progress=Bars(),

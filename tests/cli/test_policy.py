@@ -29,6 +29,11 @@ def test_looks_are_drawn_from_all_that_changes_a_picture_and_nothing_else() -> N
     changed = {name for look, _ in looks for name in look}
     assert changed == {name for name in space.factors if space.factor(name).looks_only}
     assert len({look for look, _ in looks}) == len(looks) > 10
+    where = {"type": f"{TOY}:GripReach", "factors": ["wind", "brightness"]}
+    of_some = random_looks("faultfield.envs.randomised:Randomised", where, 60)
+    assert {name for look, _ in of_some for name in look} == {"brightness"}
+    where["factors"] = ["wind"]
+    assert random_looks("faultfield.envs.randomised:Randomised", where, 60) == []
 
 
 def test_demonstrations_are_pictured_as_further_looks_and_trained_on_strongly(tmp_path: Path) -> None:

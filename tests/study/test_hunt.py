@@ -15,7 +15,7 @@ from faultfield.cli import app
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
 from faultfield.search import RandomSearch, Strategy
-from faultfield.study import Silent, Study, StudyConfig, stages
+from faultfield.study import Silent, Study, StudyConfig, run_all, stages
 from faultfield.study.field_search import FieldSearch
 from faultfield.study.hunt import HUNT_SEED, STRATEGIES, Hunted, hunt
 from faultfield.variations import Variation
@@ -204,6 +204,18 @@ def test_names_lead_to_strategies() -> None:
     from faultfield import plugins
 
     assert all(issubclass(plugins.load(name), Strategy) for name in STRATEGIES.values())  # type: ignore[arg-type]
+
+
+def test_what_a_hunt_found_and_nobody_can_do_is_no_known_weakness(tmp_path: Path) -> None:
+    study = opened(tmp_path / "found")
+    found = hunts(study, budget=60)
+    lost = {judged.variation for judged in found.feasible if judged.infeasible}
+    assert lost, "the toy's wind is too strong for its expert, and nothing of it was found"
+    diagnosis = run_all(study, Silent())
+    known = {study.space.variation(each.variation): each for each in diagnosis.known}
+    assert lost <= set(known)
+    assert all(known[variation].infeasible for variation in lost)
+    assert not any(known[judged.variation].infeasible for judged in found.feasible if judged.variation not in lost)
 
 
 def test_the_command_prints_json_and_nothing_else(whole: tuple[Study, Hunted]) -> None:

@@ -27,6 +27,7 @@ class Randomised(VariableEnv):
 
     Attributes:
         variation: Of the episode that is running.
+        factors: Names of those that vary.
 
     Raises:
         EnvError: `share` or `most` is out of range.
@@ -44,6 +45,7 @@ class Randomised(VariableEnv):
         self.action_space, self.observation_space = self.inner.action_space, self.inner.observation_space
         self.variation = NOMINAL
         names = list(self.variation_space.factors) if factors is None else list(factors)
+        self.factors = tuple(names)
         self._factors = [self.variation_space.factor(name) for name in names]
         self._share, self._most = share, min(most, len(names))
 

@@ -134,7 +134,7 @@ def random_looks(
     Args:
         environment: Its name, `module:Class`.
         environment_arguments: Its settings.
-        count: How many are drawn; those that change no picture are left out.
+        count: How many are drawn; those that change no picture are left out, and what `Randomised` does not vary.
         seed: Of the draws.
 
     Returns:
@@ -143,7 +143,9 @@ def random_looks(
     env: VariableEnv = plugins.load(environment, what="environment")(**environment_arguments)
     try:
         space = env.variation_space
-        drawn = [space.look(v) for v in space.sample(np.random.default_rng([seed, 2]), count)]
+        vary = set(getattr(env, "factors", space.factors))
+        sampled = space.sample(np.random.default_rng([seed, 2]), count)
+        drawn = [space.look(space.variation({n: v for n, v in each.items() if n in vary})) for each in sampled]
     finally:
         env.close()
     return [(look, 1.0) for look in dict.fromkeys(drawn) if not look.is_nominal]

@@ -119,10 +119,16 @@ def _note(hidden: Sequence[str], judged: Feasibility) -> str:
 
 
 def _control(study: Study, role: str) -> dict[str, Outcome]:
-    """Outcomes of a control under the known variations and their seeds, by variation key."""
+    """Outcomes of a control under the known variations and their seeds, by variation key.
+
+    What became known by a hunt has its control on the hunt's scenes.
+    """
     first = study.config.rollouts.seed
     seeds = range(first, first + study.config.controls.per_variation)
-    tried = [e for e in stages.control_episodes(study, role) if e.seed in seeds]
+    rolled = stages.control_episodes(study, role)
+    usual = [e for e in rolled if e.seed in seeds]
+    there = {e.variation for e in usual}
+    tried = usual + [e for e in rolled if e.variation not in there]
     return {o.variation.key: o for o in outcomes(tried)} if tried else {}
 
 

@@ -135,7 +135,7 @@ def hunt(
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
     expert = stages.control_episodes(study, "expert")
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
-    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, failures)
+    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, rule.least)
     campaign = Campaign(chosen, rule, budget, batch)
     _play(study, campaign, progress)
     finds = campaign.finds

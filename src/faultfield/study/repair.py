@@ -13,7 +13,7 @@ from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
 from faultfield.repair import mending, recordings
-from faultfield.repair.original import check_mended, check_original, gather_again
+from faultfield.repair.original import check_mended, check_original, gather_again, recipes_of
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
@@ -89,6 +89,9 @@ def repair(
     if mend is not None and original is not None:
         check_original(Path(original), study.env_spec)
         plan = replace(plan, original=_digest(Path(original)))
+    elif mend is not None and recipe.share and not (directory / ORIGINAL).exists():
+        # What cannot be gathered again is told before anything is written.
+        recipes_of(study.policy_spec.arguments["checkpoint"])
     plan.settle(directory)
     if mend is None:
         return _export(study, plan, directory, form, progress)

@@ -161,8 +161,6 @@ class Listening(RandomSearch):
     [
         ({"budget": 1}, "budget of 1 rollouts is smaller than one variation"),
         ({"strategy": "sobl"}, "no strategy 'sobl'; known are random, "),
-        ({"strategy": "builtins:dict"}, "dict cannot be built from a space and a seed"),
-        ({"strategy": "types:SimpleNamespace"}, "SimpleNamespace cannot be built"),
         ({"strategy": "random", "with_probe": True}, "RandomSearch takes no features"),
         ({"strategy": "tests.study.test_hunt:Astray"}, "Astray asked for a variation outside the space"),
         ({"strategy": "tests.study.test_hunt:Mute"}, r"Mute must answer ask\(4\) with a list of variations, not None"),
@@ -178,6 +176,9 @@ def test_what_is_wrong_is_said_in_a_sentence(settings: dict[str, object], says: 
     ("settings", "says"),
     [
         ({"estimator": "prob"}, "no estimator 'prob'"),
+        ({"strategy": "builtins:dict"}, "dict cannot be built from a space and a seed"),
+        ({"strategy": "types:SimpleNamespace"}, "SimpleNamespace cannot be built"),
+        ({"strategy": "builtins:slice"}, r"slice must be a faultfield\.search\.Strategy"),
         ({"strategy": "grid", "with_probe": True}, "GridSearch takes no features"),
         ({"with_probe": True}, "asks the probe by itself"),
         ({"strategy": "random", "estimator": "probe"}, "Only the strategy 'hunt' takes an estimator"),

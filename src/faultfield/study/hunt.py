@@ -130,6 +130,8 @@ def hunt(
     Verification(0.0, failures, patience).check_budget(budget)
     make = _loaded(strategy)
     _check_options(make, estimator, with_probe)
+    if make not in (Hunt, FieldSearch) and not with_probe:
+        _strategy(study, make)
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
@@ -202,25 +204,29 @@ def _built(
     with_probe: bool,
     failures: int,
 ) -> Strategy:
-    seed = study.config.rollouts.seed
     if make is Hunt:
         return _ours(study, views_on(study, nominal), known, estimator, failures)
     if make is FieldSearch:
         bank = stages.make_bank(study, views_on(study, nominal))
-        return FieldSearch(study.space, bank, known, seed, study.config.search)
+        return FieldSearch(study.space, bank, known, study.config.rollouts.seed, study.config.search)
     extra: dict[str, Any] = {}
     if isinstance(make, type) and issubclass(make, PoolSearch):
         extra["failures"] = failures
     if with_probe:
         extra["features"] = views_on(study, nominal).probe
+    strategy = _strategy(study, make, **extra)
+    # What ours begins with, all begin with.
+    strategy.tell(known)
+    return strategy
+
+
+def _strategy(study: Study, make: Callable[..., Any], **extra: Any) -> Strategy:
     try:
-        strategy = make(study.space, seed, **extra)
+        strategy = make(study.space, study.config.rollouts.seed, **extra)
     except TypeError as error:
         raise StudyError(f"The strategy {make.__name__} cannot be built from a space and a seed: {error}.") from error
     if not isinstance(strategy, Strategy):
         raise StudyError(f"The strategy {make.__name__} must be a faultfield.search.Strategy.")
-    # What ours begins with, all begin with.
-    strategy.tell(known)
     return strategy
 
 

@@ -89,7 +89,7 @@ class TrainingConfig:
     reason_weight: float = 2.0
     temperature: float = 0.7
     max_reason: int = 40
-    rename: float = 0.3
+    rename: float = 0.5
     freeze_vision: bool = True
     lora: LoraConfig | None = None
     bf16: bool = False

@@ -14,11 +14,16 @@ _LOOKS = (
     "red", "green", "blue", "yellow", "purple", "orange", "black", "white", "grey", "brown", "pink", "small", "large",
 )  # fmt: skip
 _THINGS = (
-    "apple", "bag", "ball", "banana", "battery", "block", "bolt", "book", "bottle", "bowl", "box", "brick", "brush",
-    "bucket", "cable", "candle", "card", "carrot", "carton", "clock", "cone", "cup", "cylinder", "disc", "egg", "fork",
-    "gear", "glass", "hammer", "jar", "kettle", "key", "knife", "knob", "lamp", "lemon", "lever", "lid", "nut", "pan",
-    "pen", "phone", "plate", "plug", "pot", "rod", "shoe", "sponge", "spoon", "switch", "teapot", "tin", "toy car",
-    "tray", "valve", "vase", "wheel", "wrench",
+    "apple", "bag", "ball", "banana", "basket", "battery", "block", "bolt", "book", "bottle", "bowl", "box", "bread",
+    "brick", "brush", "bucket", "bun", "cable", "cake", "can", "candle", "cap", "card", "carrot", "carton", "cereal",
+    "chip", "clock", "cloth", "coin", "comb", "cone", "corn", "cup", "cylinder", "dice", "disc", "doll", "egg",
+    "eraser", "fork", "funnel", "gear", "glass", "glove", "glue", "hammer", "hat", "hook", "jar", "jug", "kettle",
+    "key", "knife", "knob", "ladle", "lamp", "leaf", "lemon", "lever", "lid", "magnet", "marker", "melon", "mug",
+    "mushroom", "nail", "napkin", "nut", "onion", "pan", "paper", "peach", "pear", "peg", "pen", "pencil", "pepper",
+    "phone", "pill", "plate", "plug", "pot", "potato", "puck", "radio", "razor", "ring", "rod", "rope",
+    "ruler", "salt", "saw", "scissors", "screw", "shell", "shoe", "soap", "sock", "spatula", "sponge", "spool",
+    "spoon", "spring", "stamp", "stick", "stone", "strawberry", "switch", "tape", "teapot", "tin", "tomato",
+    "toothbrush", "towel", "toy car", "tray", "tube", "valve", "vase", "watch", "wheel", "whisk", "wire", "wrench",
 )  # fmt: skip
 
 
@@ -38,7 +43,7 @@ def renaming(thing: str | None, instruction: str, key: str, share: float, seed: 
     Example:
         >>> other = renaming("cube", "Lift the cube.", "a", share=1.0)
         >>> other("Lift the cube."), other("The gripper went too high while approaching the cube.")
-        ('Lift the clock.', 'The gripper went too high while approaching the clock.')
+        ('Lift the soap.', 'The gripper went too high while approaching the soap.')
     """
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
     if thing is None or rng.random() >= share:

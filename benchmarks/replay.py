@@ -111,6 +111,42 @@ class Truth(Estimator):
         return Estimates(rates, rates, rates, np.ones(len(rates)))
 
 
+class Others(Estimator):
+    """What can be said of a row by the rates of all rows but a tenth that it is in, from its values and the probe's.
+
+    No strategy can know so much: hundreds of rows, each rolled out many times. Beyond this a better estimate needs
+    better features and not more rollouts.
+
+    Args:
+        table: Has the rows.
+        space: Of their values.
+    """
+
+    name = "others"
+
+    def __init__(self, table: TruthTable, space: VariationSpace) -> None:
+        from sklearn.ensemble import ExtraTreesRegressor
+        from sklearn.model_selection import KFold, cross_val_predict
+
+        changed = [[float(name in row.variation) for name in space.factors] for row in table.rows]
+        features = np.array([row.features for row in table.rows])
+        rows = np.concatenate([space.encode_many(table.variations), np.array(changed), features], axis=1)
+        trees = ExtraTreesRegressor(400, min_samples_leaf=2, random_state=0)
+        said = cross_val_predict(
+            trees, rows, [row.rate for row in table.rows], cv=KFold(10, shuffle=True, random_state=0)
+        )
+        self._rates = dict(zip(table.variations, said, strict=True))
+
+    def fit(self, episodes: Sequence[Episode]) -> "Others":
+        """Nothing more to learn."""
+        return self
+
+    def estimate(self, candidates: Sequence[Variation]) -> Estimates:
+        """What the other rows say."""
+        rates = np.array([self._rates[variation] for variation in candidates])
+        return Estimates(rates, rates, rates, np.ones(len(rates)))
+
+
 class TableViews(Views):
     """What the probe said of the table's rows, as an estimator expects it; no simulator and no policy."""
 

@@ -19,6 +19,7 @@ out, as `--quick` does.
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import sys
@@ -49,16 +50,17 @@ from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace, cells, factor
 from pages import machine, positive, run, tell, version
 from pictured import Gallery
-from replay import Level, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
+from replay import Level, Others, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
 from search_pages import OURS, draw, markdown, summary
 from surfaces import made_up_space, surface
 from table import TruthTable
 
 VALUES, PROBE, PICTURES = "factor values", "factor values and probe", "pictures"
 CEILING = ("hunt, told the truth", "every row's failure rate")
-NEVER, PLAIN = f"{OURS}, never coming back", f"{OURS}, without its prior"
-APART = (CEILING[0], NEVER, PLAIN)
-"""In the table alone: one that knows what cannot be known, and ours without a part."""
+OTHERS = ("hunt, told all other rows", "the failure rates of nine rows of ten")
+NEVER, PLAIN = f"{OURS}, never coming back", f"{OURS}, its line drawn to nothing"
+APART = (CEILING[0], OTHERS[0], NEVER, PLAIN)
+"""In the table alone: two that know what cannot be known, and ours without a part."""
 
 BACK = ", coming back"
 
@@ -83,7 +85,7 @@ def strategies(
         ("Sobol", VALUES): lambda seed: Snapped(SobolSearch(space, seed), table),
         ("grid", VALUES): lambda seed: Snapped(GridSearch(space, seed), table),
     }
-    views = TableViews(table, space)
+    views, others = TableViews(table, space), functools.cache(lambda: Others(table, space))
     failures, episodes = table.nominal
     nominal = [Episode(NOMINAL, i, i >= failures, 1, table.policy, table.environment, "known") for i in range(episodes)]
 
@@ -104,14 +106,15 @@ def strategies(
             }
     ours: dict[str, Any] = {"known": nominal, "pool": table.variations, "failures": failures_wanted}
     for given, estimator, prior in ((VALUES, Level, None), (PROBE, lambda: ProbeLine(views), ProbePrior(views))):
-        for name, back, first in ((OURS, True, prior), (NEVER, False, prior), (PLAIN, True, None)):
-            if name != PLAIN or prior is not None:
-                found[name, given] = lambda seed, e=estimator, p=first, again=back: Hunt(
-                    space, e, seed, prior=p, again=again, **ours
-                )
+        for name, back in ((OURS, True), (NEVER, False)):
+            found[name, given] = lambda seed, e=estimator, p=prior, again=back: Hunt(
+                space, e, seed, prior=p, again=again, **ours
+            )
+    found[PLAIN, PROBE] = lambda seed: Hunt(space, lambda: ProbeLine(views, drawn=False), seed, **ours)
     if gallery is not None:
         found[DIAGNOSTIC, PICTURES] = lambda seed: gallery.search(table, nominal, seed)
     found[CEILING] = lambda seed: Hunt(space, lambda: Truth(table), seed, spread=0.05, **ours)
+    found[OTHERS] = lambda seed: Hunt(space, others, seed, **ours)
     return found
 
 

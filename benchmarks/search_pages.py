@@ -117,12 +117,13 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         "- The probe's features rest on states of nominal successes, which every study has and nobody is charged for.",
         '- "Claims not borne out" are verified failures whose whole row is not above the nominal rate.',
         "- The hunt that is told the truth has the same rule for what to try next, and in place of an estimate every "
-        "row's own failure rate: about what the rule can do with the best of estimates. It is in no ratio.",
+        "row's own failure rate: about what the rule can do with the best of estimates. The one that is told all other "
+        "rows has of each row what trees say that learned the rates of nine rows of ten, from factor values and probe: "
+        "far more than any budget here buys, and about what these features can tell. Both are in no ratio.",
         "- A variation is left after an unlucky success. Ours may come back to it; so may every rival in the rows that "
-        "say so, and the ratios are against the better of its two. *Never coming back* is ours without that. *Without "
-        "its prior* is ours with nothing to stand on before its first fit, which changes nothing here, as nominal "
-        "episodes are told; the line itself stays drawn towards two numbers that were read off two Lift policies that "
-        "are older than the hardened ones and may be the demo's, whose table may flatter it.",
+        "say so, and the ratios are against the better of its two. *Never coming back* is ours without that. *Its line "
+        "drawn to nothing* is ours without two numbers that its line is otherwise drawn towards: they were read off "
+        "two Lift policies that are older than the hardened ones and may be the demo's, whose table may flatter it.",
         "- All strategies that learn are told the nominal episodes.",
         "- GP upper bound is the GP of the level set with another acquisition, μ + 1.96 σ; it is there because a level "
         "set looks for the boundary and not for failures.",

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from faultfield.diagnosis.calibration import Calibrated
 from faultfield.diagnosis.metrics import spearman
-from faultfield.diagnosis.probe import USED, ProbeLogistic, ProbePrior, ProbeScorer
+from faultfield.diagnosis.probe import USED, ProbeLine, ProbeLogistic, ProbePrior, ProbeScorer
 from faultfield.rollouts.episode import Episode
 from faultfield.variations import NOMINAL
 from tests.diagnosis.conftest import ToyStudy
@@ -25,6 +25,13 @@ def test_without_a_response_the_prior_believes_in_success(toy: ToyStudy) -> None
     estimates = ProbePrior(toy.views).estimate([NOMINAL])
     assert estimates.mean[0] < 0.1
     assert estimates.support[0] == 1.0
+
+
+def test_nominal_successes_alone_leave_a_drawn_line_where_other_policies_have_theirs(toy: ToyStudy) -> None:
+    nominal = [episode for episode in toy.episodes if episode.variation.is_nominal]
+    drawn, free = (ProbeLine(toy.views, drawn=drawn).fit(nominal).estimate(toy.unseen) for drawn in (True, False))
+    assert spearman(drawn.mean, toy.rates) > 0.85
+    assert np.ptp(free.mean) < 1e-6, "with nothing to stand on and no variation seen all are alike"
 
 
 def test_more_known_variations_than_the_worst_case_of_four_are_not_needed(toy: ToyStudy) -> None:

@@ -96,12 +96,14 @@ class ProbeLine(Estimator):
     Args:
         views: Gives the probe's features.
         seed: Not used; every estimator takes one.
+        drawn: Whether the line is drawn towards what lines of other policies were; if not, towards one that says one
+            half of everything.
     """
 
     name = "probe-line"
 
-    def __init__(self, views: Views, seed: int = 0) -> None:
-        self._views = views
+    def __init__(self, views: Views, seed: int = 0, *, drawn: bool = True) -> None:
+        self._views, self._drawn = views, drawn
 
     def fit(self, episodes: Sequence[Episode]) -> "ProbeLine":
         """Learn the line from variations that pictures show entirely.
@@ -113,7 +115,7 @@ class ProbeLine(Estimator):
         counts = Counts.of(episodes)
         seen = counts.at(np.flatnonzero(~self._views.hidden(counts.variations)))
         self._known = used(self._views, seen.variations)
-        self._line = fit_line(self._known, seen)
+        self._line = fit_line(self._known, seen, self._drawn)
         return self
 
     def estimate(self, candidates: Sequence[Variation]) -> Estimates:
@@ -156,16 +158,18 @@ class ProbePrior(Estimator):
         return calibration.estimates(with_hidden(self._views, candidates, seen, None))
 
 
-def fit_line(rows: NDArray[np.float64], counts: Counts) -> Logistic:
+def fit_line(rows: NDArray[np.float64], counts: Counts, drawn: bool = True) -> Logistic:
     """The line through what was counted, drawn towards the prior.
 
     Args:
         rows: Features as `used` gives them, float64 (n, len(USED)).
         counts: What was counted of the n variations, which pictures show entirely.
+        drawn: Whether the prior is that of other policies; if not, it is zeros.
     """
+    weight, intercept = (PRIOR_WEIGHT, PRIOR_INTERCEPT) if drawn else (0.0, 0.0)
     return fit_logistic(
-        rows, counts.failures, counts.episodes, center=[PRIOR_WEIGHT, 0.0, 0.0, 0.0], precision=1.0,
-        intercept_center=PRIOR_INTERCEPT, intercept_precision=0.1, increasing=[True, False, False, False],
+        rows, counts.failures, counts.episodes, center=[weight, 0.0, 0.0, 0.0], precision=1.0,
+        intercept_center=intercept, intercept_precision=0.1, increasing=[True, False, False, False],
         overdispersion=0.1,
     )  # fmt: skip
 

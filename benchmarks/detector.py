@@ -9,10 +9,11 @@ Killed and run again, it goes on where it was; what is measured is kept in the r
 was measured is measured again, on the test splits of other data.
 
 python benchmarks/detector.py --data runs/faults --eyes runs/detector.sight/eyes --runs runs/detectors \
-    [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--made runs/detector] [--tests runs/fresh] \
-    [--out docs/results/detector-tables]
+    [--more FILE.json ...] [--variants armor sft-d sft-s+d ...] [--seeds 0 1] [--made runs/detector] \
+    [--tests runs/fresh] [--out docs/results/detector-tables]
 
-`--made` takes the detector that `make detector` made of the same data for ours of its seed: it is not trained again.
+`--more` names further samples to train on, LLaVA files, for instance of a study's episodes. `--made` takes the detector
+that `make detector` made of the same data for ours of its seed: it is not trained again.
 """
 
 import argparse
@@ -52,6 +53,7 @@ def main() -> None:
     """Train and measure what is asked for and not yet there; then write all that is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--more", type=Path, nargs="*", default=[], help="LLaVA files to train on as well")
     parser.add_argument("--eyes", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
@@ -74,7 +76,8 @@ def main() -> None:
                 name: sizes(read_labelled([where], [name]).items)
                 for where, names in ((arguments.data, TRAINING), (tests_of(arguments), TESTS))
                 for name in names
-            },
+            }
+            | {str(each): sizes(read_labelled([each]).items) for each in arguments.more},
             variants={name: vars(VARIANTS[name]) for name in VARIANTS},
             results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{scores_of(arguments)}"))],
         )
@@ -129,6 +132,8 @@ def made_from(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "data": hashlib.sha256((arguments.data / "info.json").read_bytes()).hexdigest(),
         "eyes": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else str(arguments.eyes),
     }
+    if arguments.more:
+        of["more"] = [hashlib.sha256(each.read_bytes()).hexdigest() for each in arguments.more]
     if arguments.tests is not None:
         of["tests"] = hashlib.sha256((arguments.tests / "info.json").read_bytes()).hexdigest()
     return of
@@ -213,7 +218,7 @@ def made_before(name: str, seed: int, arguments: argparse.Namespace) -> Path | N
     if about["config"]["seed"] != seed:
         return None
     config = TrainingConfig().updated({"seed": seed, **arguments.settings})
-    samples = read_labelled([arguments.data], TRAINING).items
+    samples = read_labelled([arguments.data, *arguments.more], TRAINING).items
     words = identity.words(samples, checkpoint.load(folder).viewer)
     if (about["config"], about["digest"]) != (json.loads(json.dumps(config.to_json())), words):
         raise DetectorError(f"{folder} was trained with other settings than --settings, or on other samples.")
@@ -224,7 +229,7 @@ def train(
     variant: Variant, seed: int, arguments: argparse.Namespace, out: Path, seen: dict[str, Any]
 ) -> Mapping[str, Any] | None:
     """Train a variant, or find it trained."""
-    whole = read_labelled([arguments.data], variant.splits).items
+    whole = read_labelled([arguments.data, *arguments.more], variant.splits).items
     samples = hushed(thinned(whole, variant.dense), variant.told)
     method = "armor" if variant.method == "none" else variant.method
     config = TrainingConfig().updated({"method": method, "seed": seed, **arguments.settings})

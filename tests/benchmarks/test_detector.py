@@ -145,16 +145,21 @@ def test_scores_with_other_settings_are_not_taken_for_these(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("{}")
     given = {name: tmp_path / name for name in ("data", "eyes", "runs")}
-    here = argparse.Namespace(**given, tests=None, made=None, settings={"bf16": True})
+    here = argparse.Namespace(**given, tests=None, made=None, more=[], settings={"bf16": True})
     kept = {"of": bench.made_from("armor", here)}
     (tmp_path / "runs/armor-0/scores.json").write_text(json.dumps(kept))
     bench.measure("armor", 0, here, {})
     with pytest.raises(DetectorError, match="with other data, eyes or settings"):
-        bench.measure("armor", 0, argparse.Namespace(**given, tests=None, made=None, settings={}), {})
+        bench.measure("armor", 0, argparse.Namespace(**given, tests=None, made=None, more=[], settings={}), {})
     # Scores on other tests are others, in a file of their own.
-    other = argparse.Namespace(**given, tests=tmp_path / "data", made=None, settings={"bf16": True})
+    other = argparse.Namespace(**given, tests=tmp_path / "data", made=None, more=[], settings={"bf16": True})
     assert bench.scores_of(other) == "scores-data.json"
     assert bench.made_from("armor", other) != kept["of"]
+    # And so is what was trained on further samples.
+    more = argparse.Namespace(
+        **given, tests=None, made=None, more=[tmp_path / "data/info.json"], settings={"bf16": True}
+    )
+    assert bench.made_from("armor", more) != kept["of"]
 
 
 def test_a_detector_that_was_made_of_the_same_is_not_trained_again(tmp_path: Path) -> None:
@@ -165,12 +170,15 @@ def test_a_detector_that_was_made_of_the_same_is_not_trained_again(tmp_path: Pat
     model = pockets.model()
     train(model, samples, CONFIG.updated({"warm_up_epochs": 1.0}), made, accelerator=make_accelerator(CONFIG, cpu=True))
     settings = {key: value for key, value in CONFIG.to_json().items() if value != getattr(TrainingConfig(), key)}
-    here = argparse.Namespace(data=data, made=made, settings=settings | {"warm_up_epochs": 1.0})
+    here = argparse.Namespace(data=data, more=[], made=made, settings=settings | {"warm_up_epochs": 1.0})
     assert bench.made_before("armor", 0, here) == made
     assert bench.made_before("armor", 1, here) is None
     assert bench.made_before("sft-d", 0, here) is None
+    further = argparse.Namespace(**{**vars(here), "more": [data / "train-sparse.json"]})
+    with pytest.raises(DetectorError, match="on other samples"):
+        bench.made_before("armor", 0, further)
     with pytest.raises(DetectorError, match="other settings"):
-        bench.made_before("armor", 0, argparse.Namespace(data=data, made=made, settings=settings))
+        bench.made_before("armor", 0, argparse.Namespace(data=data, more=[], made=made, settings=settings))
 
 
 def test_the_page_averages_seeds_and_pairs_episodes() -> None:

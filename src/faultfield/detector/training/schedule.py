@@ -74,7 +74,10 @@ def phases(failed: Sequence[bool], dense: Sequence[bool], config: TrainingConfig
         if epochs == 0:
             continue
         if len(rows) == 0:
-            raise DetectorError(f"The phase '{name}' needs dense samples (with a reason), and there are none.")
+            raise DetectorError(
+                f"The phase '{name}' needs dense samples (with a reason), and there are none; give --data with reasons "
+                "as well."
+            )
         batches = Batches(
             bad[rows], has_reason[rows], config.batch, (config.seed, key), config.dense_share, config.balanced
         )

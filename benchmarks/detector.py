@@ -304,7 +304,8 @@ def asked(variant: Variant, detector: Path) -> Any:
         return FineTuned(checkpoint.load(detector))
     if variant.method != "armor":
         return FineTuned(checkpoint.load(detector))
-    return Refiner(checkpoint.load(detector), Refinement(variant.samples, variant.rounds, agreeing=variant.agreeing))
+    how = Refinement(variant.samples, variant.rounds, temperature=variant.temperature, agreeing=variant.agreeing)
+    return Refiner(checkpoint.load(detector), how)
 
 
 def progress(name: str) -> Callable[[str, int, int], None]:

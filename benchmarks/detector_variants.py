@@ -22,6 +22,7 @@ class Variant:
         told: Share of the dense samples whose reasons it has; of the others the verdict alone.
         like: Another variant that is trained just so, whose weights it takes.
         agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
+        temperature: Of the answers; 0 takes the likeliest words, as plain fine-tuning is asked.
     """
 
     shares: tuple[float, float, float] | None = None
@@ -33,6 +34,7 @@ class Variant:
     told: float = 1.0
     like: str | None = None
     agreeing: bool = False
+    temperature: float = 0.7
 
 
 BASE: Mapping[str, Variant] = {
@@ -41,6 +43,8 @@ BASE: Mapping[str, Variant] = {
     "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
     "armor": Variant(),
     "armor, agreeing": Variant(like="armor", agreeing=True),
+    "armor, likeliest": Variant(like="armor", samples=1, temperature=0.0),
+    "armor, likeliest at once": Variant(like="armor", rounds=1, samples=1, temperature=0.0),
     "multitask prediction": Variant((1, 0, 0), rounds=1, samples=1),
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.66, 0.34, 0)),

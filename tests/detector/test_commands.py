@@ -34,6 +34,19 @@ def test_explain_prints_verdicts_as_json_and_nothing_else(shell: Shell, detector
         assert all(set(one) == KEYS for one in each["rounds"])
 
 
+def test_the_likeliest_words_do_not_depend_on_the_seed(shell: Shell, detector: Path, data: Path) -> None:
+    def reasons(temperature: str, seed: str) -> list[str]:
+        how = ("--model", detector, "--json", "--temperature", temperature, "--seed", seed, *QUICK)
+        code, out, _ = shell("explain", data, *how)
+        assert code == 0
+        return [each["reason"] for each in json.loads(out)["verdicts"]]
+
+    assert reasons("0", "1") == reasons("0", "2")
+    assert reasons("2", "1") != reasons("2", "2")
+    code, _, err = shell("explain", data, "--model", detector, "--temperature", "inf")
+    assert (code, "a temperature from 0 on" in err) == (2, True)
+
+
 def test_explain_tells_people_how_it_changed_over_the_rounds(shell: Shell, detector: Path, data: Path) -> None:
     code, out, _ = shell("explain", data.parent / "images" / "s0.png", "--model", detector, *QUICK)
     assert code == 0

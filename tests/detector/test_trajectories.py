@@ -1,5 +1,13 @@
+"""Settings of a refinement: whose defaults they are, and which ones mean nothing."""
+
+import math
+from typing import Any
+
+import pytest
+
 from faultfield.detector.head import DetectionHead
 from faultfield.detector.trajectories import Refinement
+from faultfield.errors import DetectorError
 
 
 def test_the_defaults_are_those_of_table_5_but_for_what_is_ours() -> None:
@@ -8,3 +16,11 @@ def test_the_defaults_are_those_of_table_5_but_for_what_is_ours() -> None:
     assert DetectionHead(32).settings["dropout"] == 0.1
     # The paper's Algorithm 2 does not look at what is said.
     assert how.agreeing
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": math.nan}, {"weight": math.inf}, {"temperature": -1.0}, {"rounds": 0}]
+)
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DetectorError, match="a weight and a temperature from 0 on"):
+        Refinement(**wrong)

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.explain import BatchSize, Device, Dtype, Model, Rounds, Seed, Trajectories, load_detector, nothing
+from faultfield.cli.explain import (
+    BatchSize,
+    Device,
+    Dtype,
+    Model,
+    Rounds,
+    Seed,
+    Temperature,
+    Trajectories,
+    load_detector,
+    nothing,
+)
 from faultfield.cli.options import mapping, typed
 from faultfield.errors import DetectorError, UnreachableError
 
@@ -59,6 +70,7 @@ def evaluate(
     ] = "front,wrist,overhead",
     rounds: Rounds = 4,
     samples: Trajectories = 3,
+    temperature: Temperature = 0.0,
     batch: BatchSize = 8,
     seed: Seed = 0,
     device: Device = "auto",
@@ -98,7 +110,9 @@ def evaluate(
         return
     read = read_conversations(data)
     if baseline is None:
-        detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
+        detector = load_detector(
+            model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
+        )
     else:
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         place = checkpoint.placed(device, dtype)

@@ -20,7 +20,7 @@ SHIPPED = Path("models/detector")
 _REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
 """Where an editable installation was made from; of any other, some directory that has nothing to do with us."""
 
-_OF_REASONS = frozenset({"--rounds", "--samples", "--seed"})
+_OF_REASONS = frozenset({"--rounds", "--samples", "--temperature", "--seed"})
 """Options that a verdict of the head alone does not depend on."""
 
 _TOLD = 3
@@ -31,6 +31,12 @@ Model = Annotated[
 ]
 Rounds = Annotated[int, typer.Option(min=1, help="How often the model answers at most, told its answers before.")]
 Trajectories = Annotated[int, typer.Option("--samples", min=1, help="Answers side by side; the surest is kept.")]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        min=0.0, help="Of the answers; 0 takes the likeliest words, and all samples agree; the paper's is 0.7."
+    ),
+]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Episodes judged at once.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the answers that are drawn.")]
 Device = Annotated[str, typer.Option(help="Where the model computes: cpu, cuda, or auto, a GPU where there is one.")]
@@ -56,6 +62,7 @@ def explain(
     ] = None,
     rounds: Rounds = 4,
     samples: Trajectories = 3,
+    temperature: Temperature = 0.0,
     batch: BatchSize = 8,
     seed: Seed = 0,
     device: Device = "auto",
@@ -130,7 +137,9 @@ def explain(
             style="yellow",
             soft_wrap=True,
         )
-    detector = load_detector(model, rounds, samples, batch, seed, device, dtype)
+    detector = load_detector(
+        model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
+    )
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
         with Bars().task("Episodes", len(read)) as update:
@@ -158,10 +167,14 @@ def explain(
         _print(key, verdict)
 
 
-def load_detector(
-    model: Path | None, rounds: int, samples: int, batch: int, seed: int, device: str = "auto", dtype: str = "auto"
-) -> Any:
+def load_detector(model: Path | None, device: str = "auto", dtype: str = "auto", **how: Any) -> Any:
     """The detector in a directory, or the one that ships.
+
+    Args:
+        model: The directory.
+        device: Where it computes.
+        dtype: In what.
+        how: Settings of its `Refinement`.
 
     Raises:
         CheckpointError: There is none, or it is damaged.
@@ -172,7 +185,6 @@ def load_detector(
     from faultfield.detector.trajectories import Refinement
 
     model = shipped() if model is None else model
-    how = Refinement(samples=samples, rounds=rounds, batch=batch, seed=seed)
     device, dtype = checkpoint.placed(device, dtype)
     found = checkpoint.load(model, dtype, device)
     if found.plain:
@@ -180,7 +192,7 @@ def load_detector(
             f"'{model}' was fine-tuned plainly, and its head never learned to judge; 'faultfield detector eval "
             "--baseline fine-tuned' asks it as it was trained."
         )
-    return Refiner(found, how)
+    return Refiner(found, Refinement(**how))
 
 
 def shipped() -> Path:

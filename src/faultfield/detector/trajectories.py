@@ -48,9 +48,10 @@ class Refinement:
     agreeing: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.samples, self.rounds, self.longest, self.batch) < 1 or self.temperature < 0 or self.weight < 0:
+        numbers = self.temperature, self.weight
+        if min(self.samples, self.rounds, self.longest, self.batch) < 1 or not all(0 <= x < math.inf for x in numbers):
             raise DetectorError(
-                "Refinement takes at least one sample, round, token and clip, and no negative weight or temperature."
+                "Refinement takes at least one sample, round, token and clip, and a weight and a temperature from 0 on."
             )
 
 

@@ -42,6 +42,8 @@ def test_the_likeliest_words_do_not_depend_on_the_seed(shell: Shell, detector: P
         return [each["reason"] for each in json.loads(out)["verdicts"]]
 
     assert reasons("0", "1") == reasons("0", "2")
+    _, _, err = shell("explain", data, "--model", detector, "--seed", "1", "--rounds", "1")
+    assert "nothing depends on --seed; --temperature 0.7 draws answers" in err
     assert reasons("2", "1") != reasons("2", "2")
     code, _, err = shell("explain", data, "--model", detector, "--temperature", "inf")
     assert (code, "a temperature from 0 on" in err) == (2, True)

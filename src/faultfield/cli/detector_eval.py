@@ -19,6 +19,7 @@ from faultfield.cli.explain import (
     Trajectories,
     load_detector,
     nothing,
+    tell_of_samples,
 )
 from faultfield.cli.options import mapping, typed
 from faultfield.errors import DetectorError, UnreachableError
@@ -110,6 +111,7 @@ def evaluate(
         return
     read = read_conversations(data)
     if baseline is None:
+        tell_of_samples(typed(context), temperature)
         detector = load_detector(
             model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
         )

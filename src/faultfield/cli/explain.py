@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -137,6 +137,7 @@ def explain(
             style="yellow",
             soft_wrap=True,
         )
+    tell_of_samples(typed(context), temperature)
     detector = load_detector(
         model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
     )
@@ -165,6 +166,16 @@ def explain(
         return
     for key, verdict in verdicts.items():
         _print(key, verdict)
+
+
+def tell_of_samples(given: Collection[str], temperature: float) -> None:
+    """Say so where samples or a seed were asked for that change nothing, as nothing is drawn."""
+    if temperature == 0 and (idle := sorted({"--samples", "--seed"} & set(given))):
+        err.print(
+            f"The likeliest words are taken: nothing depends on {' and '.join(idle)}; --temperature 0.7 draws answers.",
+            style="yellow",
+            soft_wrap=True,
+        )
 
 
 def load_detector(model: Path | None, device: str = "auto", dtype: str = "auto", **how: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from faultfield.cli import explain
 from faultfield.detector import checkpoint
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
+from tests.detector import pockets
 from tests.shell import Shell
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,43 @@ def test_the_head_alone_is_for_files_and_draws_nothing(shell: Shell, data: Path,
     for what, sentence in (((data, "--rounds", "4"), "leave --rounds out"), ((tmp_path,), "leave --detect-only out")):
         # No detector is needed to see it.
         code, out, err = shell("explain", *what, "--detect-only", "--model", tmp_path / "none")
+        assert (code, out) == (2, "")
+        assert sentence in err
+
+
+def test_labelled_episodes_say_where_verdicts_divide(shell: Shell, detector: Path, data: Path) -> None:
+    # An untrained head holds blue for failure, so here it is.
+    blue = [replace(each, failed=not each.failed, reason=None) for each in pockets.samples(4)]
+    labelled = pockets.conversations(data.parent / "labelled.json", blue)
+    how = ("explain", data, "--model", detector, "--json", *QUICK)
+    _, plain, _ = shell(*how)
+    code, out, err = shell(*how, "--labelled", labelled)
+    assert code == 0
+    told = re.search(r"right on (\d) of 4 labelled episodes, on (\d) without", err)
+    assert told is not None
+    truth = {each.id: each.failed for each in blue}
+    right, before = (
+        sum(each["failed"] == truth[each["id"]] for each in json.loads(printed)["verdicts"]) for printed in (out, plain)
+    )
+    assert (right, before) == (int(told[1]), int(told[2]))
+    assert right > before
+    # Of a task that nobody labelled, nothing changes, and that is told.
+    other = data.parent / "other.json"
+    other.write_text(labelled.read_text().replace("Lift the cube", "Stack the cubes"))
+    code, out, err = shell(*how, "--labelled", other)
+    assert (code, out) == (0, plain)
+    assert "these change nothing; --instruction says it of both" in err
+
+
+def test_labelled_episodes_of_one_kind_are_refused(shell: Shell, detector: Path, data: Path) -> None:
+    said = json.loads(data.read_text())
+    failures = data.parent / "failures.json"
+    failures.write_text(json.dumps([said[0], said[2]]))
+    for labelled, sentence in (
+        (failures, "all 2 labelled episodes are failures"),
+        (data.parent / "no.json", "no.json"),
+    ):
+        code, out, err = shell("explain", data, "--model", detector, "--labelled", labelled, "--json", *QUICK)
         assert (code, out) == (2, "")
         assert sentence in err
 

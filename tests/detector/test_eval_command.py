@@ -1,6 +1,7 @@
 """`faultfield detector eval` from the command line, in this process."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -31,6 +32,17 @@ def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, 
     assert printed["aha"] == again.as_json()
     assert printed["aha"]["accuracy"]["value"] == printed["scores"]["accuracy"]["value"]
     assert printed["scores"]["reason"]["count"] == 2
+
+
+def test_eval_with_labelled_episodes(shell: Shell, detector: Path, data: Path) -> None:
+    how = ("detector", "eval", "--data", data, "--model", detector, "--labelled", data, "--json", *QUICK)
+    code, out, err = shell(*how)
+    told = re.search(r"right on (\d) of 4 labelled episodes", err)
+    assert (code, told is not None) == (0, True)
+    assert told is not None
+    assert json.loads(out)["scores"]["accuracy"]["value"] == int(told[1]) / 4
+    code, _, err = shell(*how, "--baseline", "fine-tuned")
+    assert (code, "leave --labelled out" in err) == (2, True)
 
 
 def test_eval_by_one_camera(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from faultfield.cli.explain import (
     nothing,
     tell_of_samples,
 )
+from faultfield.cli.labelled import Labelled, calibrated, tell_of_others
 from faultfield.cli.options import mapping, typed
 from faultfield.errors import DetectorError, UnreachableError
 
@@ -72,6 +73,7 @@ def evaluate(
     rounds: Rounds = 4,
     samples: Trajectories = 3,
     temperature: Temperature = 0.0,
+    labelled: Labelled = None,
     batch: BatchSize = 8,
     seed: Seed = 0,
     device: Device = "auto",
@@ -100,6 +102,8 @@ def evaluate(
         raise DetectorError(f"{min(needless)} is of the baseline 'endpoint'; leave it out, or name that --baseline.")
     if baseline is None and "--max-tokens" in typed(context):
         raise DetectorError("--max-tokens is of a baseline's answer; leave it out, or name a --baseline.")
+    if baseline is not None and labelled is not None:
+        raise DetectorError("A baseline says yes or no and has no scale to divide; leave --labelled out.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
     if shots is not None and baseline not in ("prompted", "endpoint"):
@@ -115,6 +119,9 @@ def evaluate(
         detector = load_detector(
             model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
         )
+        if labelled is not None:
+            detector = calibrated(detector, labelled, cameras=by)
+            tell_of_others(detector, {sample.instruction for sample in read.items})
     else:
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         place = checkpoint.placed(device, dtype)

@@ -11,6 +11,7 @@ import typer
 
 import faultfield
 from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.labelled import Labelled, calibrated, tell_of_others
 from faultfield.cli.options import VARIATION, mapping, typed
 from faultfield.errors import CheckpointError, DetectorError, FaultfieldError
 
@@ -63,6 +64,7 @@ def explain(
     rounds: Rounds = 4,
     samples: Trajectories = 3,
     temperature: Temperature = 0.0,
+    labelled: Labelled = None,
     batch: BatchSize = 8,
     seed: Seed = 0,
     device: Device = "auto",
@@ -141,6 +143,9 @@ def explain(
     detector = load_detector(
         model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
     )
+    if labelled is not None:
+        detector = calibrated(detector, labelled, instruction)
+        tell_of_others(detector, {sample.instruction for sample in read})
     found: list[tuple[Path, dict[str, Any]]] = []
     if read:
         with Bars().task("Episodes", len(read)) as update:

@@ -9,7 +9,9 @@ import typer
 from faultfield.cli.console import Bars, err, out, print_json
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file (.yaml), or the directory of a study already begun.")]
-StudyDirectory = Annotated[Path, typer.Argument(help="The directory of a study that was run, or its file: of NAME.yaml, runs/NAME.")]
+StudyDirectory = Annotated[
+    Path, typer.Argument(help="Directory of a study that was run, or its file: NAME.yaml stands for runs/NAME.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Directory of the study; by default runs/STUDY, or runs/STUDY-POLICY with --policy."),

@@ -169,6 +169,9 @@ def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = N
         dtype: What it computes in.
     """
     refined = {name: value for name, value in asdict(how).items() if name != "batch"} | {"instruction": instruction}
+    if not how.divides:
+        # As it was before there were any: verdicts in ledgers keep their name.
+        del refined["divides"]
     if dtype != "float32":
         refined["dtype"] = dtype
     digest = hashlib.sha256(json.dumps(refined, sort_keys=True).encode())

@@ -78,7 +78,7 @@ def judge(
         return Judged(order, tuple(problems))
 
     try:
-        for clips in _batches(samples, batch, cameras, problems):
+        for clips in batches(samples, batch, cameras, problems):
             verdicts |= _judged(detector, clips, problems)
             if on_progress is not None:
                 on_progress(len(verdicts) + len(problems))
@@ -141,9 +141,10 @@ def answers(verdicts: Mapping[str, Verdict]) -> list[tuple[str, str]]:
     ]
 
 
-def _batches(
+def batches(
     samples: Sequence[Sample], size: int, cameras: Sequence[str], problems: list[Problem]
 ) -> Iterator[list[Clip]]:
+    """The samples' clips, `size` at a time; what is wrong with a sample that cannot be read goes to `problems`."""
     clips: list[Clip] = []
     for sample in samples:
         try:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from statistics import fmean
 
+from scipy.special import expit
+
 from faultfield.detector.answers import Walker, set_out, walk
 from faultfield.detector.drafts import Drafts
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.opening import Opening
 from faultfield.detector.prompts import Said
-from faultfield.detector.sampling import binary_entropy
+from faultfield.detector.sampling import binary_entropy, log_odds
 from faultfield.detector.trajectories import Refinement, Trajectories
 from faultfield.detector.tree import ROOT, Tree
 from faultfield.rollouts.clip import Clip
@@ -43,11 +45,20 @@ class Refiner:
         out: list[Verdict] = []
         for some in _chunks(clips, self.how.batch):
             openings = self.model.open([self.model.viewer(clip) for clip in some], [clip.instruction for clip in some])
-            out += self.refine(openings, [clip.id for clip in some])
+            out += self.refine(openings, [clip.id for clip in some], [clip.instruction for clip in some])
         return out
 
     def detect(self, clips: Sequence[Clip]) -> list[float]:
         """Failure probability of each clip by the head alone, unrefined: only the early layers are run.
+
+        Raises:
+            DetectorError: A clip that the model cannot be shown.
+        """
+        divides = [self.how.divides.get(clip.instruction, 0.0) for clip in clips]
+        return [float(expit(odds - divide)) for odds, divide in zip(self.odds(clips), divides, strict=True)]
+
+    def odds(self, clips: Sequence[Clip]) -> list[float]:
+        """Log-odds of failure of each clip by the head alone, as they come: `divides` is not looked at.
 
         Raises:
             DetectorError: A clip that the model cannot be shown.
@@ -58,12 +69,21 @@ class Refiner:
             tree = Tree(self.model, openings, deep=False)
             for row in range(len(openings)):
                 tree.verdict(row, ROOT, self.model.scribe.request("detection"))
-            out += tree.read().softmax(dim=-1)[:, 1].tolist()
+            out += log_odds(tree.read())
         return out
 
-    def refine(self, openings: Sequence[Opening], ids: Sequence[str]) -> list[Verdict]:
-        """Algorithm 2 on openings of one batch; ids name their clips."""
-        games = [Trajectories(id, self.how) for id in ids]
+    def refine(
+        self, openings: Sequence[Opening], ids: Sequence[str], instructions: Sequence[str] | None = None
+    ) -> list[Verdict]:
+        """Algorithm 2 on openings of one batch.
+
+        Args:
+            openings: Of the clips.
+            ids: Their names.
+            instructions: What was asked in each, by which `divides` are looked up; None looks none up.
+        """
+        asked = instructions or [""] * len(ids)
+        games = [Trajectories(id, self.how, each) for id, each in zip(ids, asked, strict=True)]
         tree, going = Tree(self.model, openings, self.how.temperature), list(games)
         for _ in range(self.how.rounds):
             self._round(tree, going)
@@ -91,9 +111,9 @@ class Refiner:
                 walkers[row].append(Walker(row, start, game.draws[game.number, sample], game.answers[sample]))
         everyone = [walker for group in walkers for walker in group]
         set_out(tree, everyone, self._drafts)
-        chances = tree.read().softmax(dim=-1)[:, 1].tolist()
+        odds = log_odds(tree.read())
         for game, found in zip(games, asked, strict=True):
-            game.chances.update({said: chances[index] for said, index in found.items()})
+            game.chances.update({said: float(expit(odds[index] - game.divide)) for said, index in found.items()})
         walk(tree, everyone, self._drafts, scribe.ends)
         for row, (game, group) in enumerate(zip(games, walkers, strict=True)):
             answers = [tuple(walker.said) for walker in group]

@@ -84,3 +84,10 @@ def entropy(logits: Tensor) -> Tensor:
 def binary_entropy(probability: float) -> float:
     """Entropy of a yes or no, nats, 0 to ln 2."""
     return -sum(p * math.log(p) for p in (probability, 1.0 - probability) if p > 0.0)
+
+
+def log_odds(logits: Tensor) -> list[float]:
+    """Of the second class against the first, of raw logits (n, 2)."""
+    raw = logits.float()
+    found: list[float] = (raw[:, 1] - raw[:, 0]).tolist()
+    return found

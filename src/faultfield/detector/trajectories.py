@@ -2,8 +2,8 @@
 
 import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class Refinement:
         seed: Of the draws; a clip's also depend on its id, and on nothing else.
         agreeing: Whether an answer whose reason contradicts its verdict counts as wholly unsure of the verdict (ours;
             the paper's Algorithm 2 does not look at what is said).
+        divides: Log-odds of failure from which on a clip counts as failed, by what the robot was asked to do: the
+            head's are counted from there (`faultfield.detector.calibration`). 0 where it is not named, as in the paper.
 
     Raises:
         DetectorError: A value that it cannot have.
@@ -46,6 +48,7 @@ class Refinement:
     batch: int = 8
     seed: int = 0
     agreeing: bool = True
+    divides: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = self.temperature, self.weight
@@ -61,8 +64,10 @@ class Trajectories:
     Args:
         id: The clip's, for the draws.
         how: Samples, rounds and their like.
+        instruction: What the robot was asked to do.
 
     Attributes:
+        divide: Log-odds of failure from which on it counts as failed.
         said: What each sample is told in the next round, `samples` of them.
         answers: Token ids of each sample's last reason.
         draws: What decides the tokens, uniform in [0, 1), float64 (rounds, samples, longest).
@@ -70,8 +75,9 @@ class Trajectories:
         chances: Failure probability by what the model is told.
     """
 
-    def __init__(self, id: str, how: Refinement) -> None:
+    def __init__(self, id: str, how: Refinement, instruction: str = "") -> None:
         self._how = how
+        self.divide = how.divides.get(instruction, 0.0)
         rng = np.random.default_rng([how.seed, zlib.crc32(id.encode())])
         self.coins: NDArray[np.float64] = rng.random((how.rounds, how.samples))
         self.draws: NDArray[np.float64] = rng.random((how.rounds, how.samples, how.longest))

@@ -102,6 +102,10 @@ def entry(name: str, repairs: Sequence[Repair], ours: Sequence[Repair] | None, s
             "seeds": len(repairs), "variations": float(np.mean([len(r.targets) for r in repairs])),
             "demonstrations": data[0].demonstrations, "steps": float(np.mean([d.steps for d in data])),
             "bytes": float(np.mean([d.bytes for d in data])), "fingerprints": [r.after.fingerprint for r in repairs],
+            "paired": [
+                {"lost": all_of.lost, "gained": all_of.gained, "p": all_of.p}
+                for r in repairs if (all_of := r.group("all")) is not None
+            ],
         }  # fmt: skip
     if ours is not None:
         told["ours_minus_this"] = gap(ours, repairs, side)
@@ -182,11 +186,23 @@ def markdown(result: Mapping[str, Any]) -> str:
         for group in ("all", "known", "unseen", "not demonstrated", "nominal"):
             rate = row["groups"].get(group)
             cells.append(
-                "–" if rate is None else f"{rate['rate']:.1%} ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})"
+                "–"
+                if rate is None
+                else f"{rate['successes']}/{rate['episodes']}, {rate['rate']:.1%} "
+                f"({100 * rate['low']:.0f}–{100 * rate['high']:.0f})"
             )
         ahead = row.get("ours_minus_this")
         cells.append("–" if ahead is None else f"{ahead['points']:+.1f} ({ahead['low']:+.1f} to {ahead['high']:+.1f})")
         lines.append("| " + " | ".join(map(str, cells)) + " |")
+    paired = [
+        f"{row['name']} " + " and ".join(f"{one['lost']}, {one['gained']} ({one['p']:.1g})" for one in row["paired"])
+        for row in result["rows"] if row.get("paired")
+    ]  # fmt: skip
+    if paired:
+        lines += [
+            "", "Against the policy as it was, over all variations, by seed: episodes lost and gained (McNemar's exact "
+            f"test, two-sided): {'; '.join(paired)}.",
+        ]  # fmt: skip
     lines += [
         "", "RoboMD's measures over all variations; in brackets the paper's, on other policies and 21 variations.", "",
         "| fine-tuned on | accuracy, % | mean square, points² | chi-square | Wasserstein | data |",

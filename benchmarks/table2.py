@@ -145,23 +145,28 @@ def page(result: Mapping[str, Any]) -> list[str]:
         "out of the fit and ranked ones that were rolled out afterwards (bootstrap 95 % over variations). Detection: "
         f"the share of these variations that it says fail, or not, in at least {FAILING:.0%} of episodes, as they do "
         "(Wilson 95 %). The diagnostic policy's density ranks the ranked ones alone. Infeasible variations are left "
-        f"out. {ELSEWHERE}", "",
+        f"out. {ELSEWHERE} The last column has the paper's number of the same algorithm on the task, or else its "
+        "range over all.", "",
+        "A study is made by `faultfield run studies/STUDY.yaml`; one that is named like its policy, by the task's demo "
+        "study: `faultfield run studies/can-demo.yaml --policy models/can-bcq --out runs/can-bcq`.", "",
     ]  # fmt: skip
     rows = []
     for row in result["rows"]:
         nominal, detection = row["nominal"], row["detection"]
         said = f"{nominal['failures']}/{nominal['episodes']} [{nominal['low']:.2f}, {nominal['high']:.2f}]"
         rows.append([
-            row["task"], row["policy"], said + ("" if row["claimed"] else ", **too low: nothing is claimed**"),
+            row["study"], row["task"], row["policy"],
+            said + ("" if row["claimed"] else ", **too low: nothing is claimed**"),
             f"{row['held_out']} + {row['verified']}", f"{cell(row['pairs'])} ({row['pairs']['count']})",
             f"{detection['failures']}/{detection['episodes']} [{detection['low']:.2f}, {detection['high']:.2f}]",
             f"{cell(row['density_pairs'])} ({row['density_pairs']['count']})", row["estimator"], str(row["seed"]),
-            row["diagnosed"], paper(row["task"]),
+            row["diagnosed"], paper(row["task"], row["policy"]),
         ])  # fmt: skip
     head = (
-        "task", "policy", "nominal success", "variations held out + verified", "pairs in order (pairs)", "detection",
+        "study", "task", "policy", "nominal success", "variations held out + verified", "pairs in order (pairs)",
+        "detection",
         "density: pairs in order (pairs)", "estimator", "seed", "diagnosed",
-        "the paper on this task, %",
+        "the paper, %",
     )  # fmt: skip
     lines += [*grid(head, rows), ""]
     kept = [row["pairs"]["value"] for row in result["rows"] if row["claimed"] and row["pairs"]["count"]]
@@ -178,10 +183,17 @@ def page(result: Mapping[str, Any]) -> list[str]:
             *grid(("policy", *theirs), table)]  # fmt: skip
 
 
-def paper(task: str) -> str:
-    """The paper's range on a task, over its policies."""
+ALGORITHMS: Mapping[str, str] = {"VisualBC": "BC", "bcq": "BCQ", "bc-transformer": "BC Transformer"}
+"""The paper's name of an algorithm, by what a policy of it is called here: the class, or the end of the checkpoint."""
+
+
+def paper(task: str, policy: str) -> str:
+    """The paper's number of the policy's algorithm on a task, or its range over all of them."""
     values = [row[task] for row in TABLE_2.values() if task in row]
-    return f"{min(values):.0f}–{max(values):.0f}" if values else "–"
+    if not values:
+        return "–"
+    theirs = [name for ours, name in ALGORITHMS.items() if policy.startswith(ours) or policy.endswith(f"-{ours}")]
+    return f"{theirs[0]}: {TABLE_2[theirs[0]][task]:.1f}" if theirs else f"{min(values):.0f}–{max(values):.0f}"
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ def repair(
     )
     comparing = Comparing(episodes, nominal, scenes)
     with Study.open(study, None, workers) as opened:
-        err.print(f"Study: {opened.directory}", soft_wrap=True, markup=False)
+        if study.is_file():
+            err.print(f"Study: {opened.directory}", soft_wrap=True, markup=False)
         if after is not None:
             found = compare_with(opened, after, Bars(), recipe=recipe, out=out_dir, comparing=comparing)
         else:

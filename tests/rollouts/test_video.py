@@ -109,6 +109,19 @@ def test_truncated_at_every_tenth(tmp_path: Path) -> None:
         assert_one_sentence(cut, "truncated")
 
 
+@pytest.mark.parametrize(("kind", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9")])
+def test_truncated_where_no_number_of_frames_is_named(tmp_path: Path, kind: str, codec: str) -> None:
+    rng = np.random.default_rng(0)
+    film = tmp_path / f"film.{kind}"
+    write(film, rng.integers(0, 255, (60, 64, 64, 3), dtype=np.uint8), fps=10, codec=codec)
+    data = film.read_bytes()
+    assert len(read(film)[0]) == 60
+    for part in (10, 40, 70):
+        cut = tmp_path / f"cut{part}.{kind}"
+        cut.write_bytes(data[: len(data) * part // 100])
+        assert_one_sentence(cut, "truncated")
+
+
 def test_truncated_where_the_index_comes_first(tmp_path: Path) -> None:
     # A streamable container can be opened when cut: only the missing frames tell.
     rng = np.random.default_rng(0)

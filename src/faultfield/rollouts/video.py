@@ -54,7 +54,8 @@ def read(
                 raise DetectorError(f"The video '{path}' has a codec that cannot be decoded here; convert it to H.264.")
             sieve = _Sieve(fps, most)
             damaged = _decode(container, stream, size, sieve)
-            wanted = stream.frames
+            wanted: int = stream.frames
+            damaged = damaged or _breaks_off(container, stream, sieve.until)
             if sieve.mixed:
                 raise DetectorError(
                     f"The video '{path}' changes its size midway; cut it there, or convert it to one size."
@@ -129,6 +130,7 @@ class _Sieve:
         self._taken = 0
         self._next = -math.inf
         self.seen = 0
+        self.until = 0.0
 
     @property
     def mixed(self) -> bool:
@@ -138,6 +140,7 @@ class _Sieve:
     def wants(self, time: float) -> bool:
         """Whether the frame at this time is to be converted and handed over: the last such one is kept in any case."""
         self.seen += 1
+        self.until = max(self.until, time)
         if time < self._next - 1e-6:
             return False
         if self._gap:
@@ -164,6 +167,17 @@ class _Sieve:
             kept = [kept[round(place)] for place in np.linspace(0, len(kept) - 1, self._most)]
         times = np.array([time for time, _ in kept])
         return np.stack([picture for _, picture in kept]), times - times[0]
+
+
+def _breaks_off(container: Any, stream: Any, until: float) -> bool:
+    """Whether frames end well before the film says it does, where it names no number of them (Matroska, WebM).
+
+    Sound may be longer than the picture, so that the length of a film with sound says nothing.
+    """
+    if stream.frames or container.duration is None or len(container.streams) > 1:
+        return False
+    frame = 1.0 / float(stream.average_rate or 25)
+    return until + frame < 0.9 * float(container.duration) / 1_000_000
 
 
 def _decode(container: Any, stream: Any, size: int | tuple[int, int] | None, sieve: _Sieve) -> bool:

@@ -52,6 +52,20 @@ def test_a_file_as_aha_has_it(folder: Path) -> None:
     assert (read_picture(a.image) == ord("a")).all()
 
 
+def test_a_file_that_was_moved_with_its_pictures(folder: Path) -> None:
+    # AHA names pictures by number in a folder an episode, and where they lay as a whole path.
+    for number, episode in enumerate(("ep1", "ep2")):
+        write_picture(folder / episode / "3.png", np.full((6, 8, 3), number, np.uint8))
+    write_picture(folder / "3.png", np.full((6, 8, 3), 9, np.uint8))
+    entries = [
+        entry("x", image="/gone/data/ep1/3.png"),
+        entry("y", image="/gone/data/ep2/3.png"),
+        entry("z", image="/gone/3.png"),
+    ]
+    found = read(store(folder, entries)).items
+    assert [int(read_picture(each.image)[0, 0, 0]) for each in found if each.image is not None] == [0, 1, 9]
+
+
 @pytest.mark.parametrize(
     ("answer", "failed", "reason"),
     [

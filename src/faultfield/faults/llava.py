@@ -205,7 +205,9 @@ def _turns(name: str, entry: Mapping[str, Any]) -> tuple[str, str | None]:
 
 def _found(name: str, shown: str, kind: str, folder: Path) -> Path:
     given = Path(shown)
-    for place in (folder / given, folder / given.name, folder / f"{kind}s" / given.name):
+    # A file that was moved together with its pictures may name where they lay: as much of that as is here counts.
+    ends = [folder.joinpath(*given.parts[start:]) for start in range(max(1, len(given.parts)))]
+    for place in (*ends, folder / f"{kind}s" / given.name):
         try:
             if place.is_file():
                 return place

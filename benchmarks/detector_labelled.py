@@ -39,7 +39,7 @@ RESAMPLED = 20
 
 def odds_of(refiner: Refiner, samples: Sequence[Sample]) -> np.ndarray:
     """Of failure, by the head alone, float (n,)."""
-    return np.array([refiner.odds([replace(each.clip(), id=each.id)])[0] for each in samples])
+    return np.array(refiner.odds([each.clip() for each in samples]))
 
 
 def drawn(rng: np.random.Generator, pool: Sequence[Sample], count: int) -> dict[str, list[int]]:

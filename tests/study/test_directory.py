@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from faultfield.errors import StudyError
+from faultfield.cli import app
+from faultfield.errors import FaultfieldError, StudyError
 from faultfield.rollouts.episode import Episode
 from faultfield.study import Study
 from faultfield.variations import NOMINAL
@@ -63,3 +65,24 @@ def test_a_misspelt_policy_leaves_nothing_that_is_in_the_way(file: Path) -> None
     with pytest.raises(StudyError, match="a study of another policy"):
         Study.open(file, out, policy="nowhere")
     assert Study.open(file, out).identity == mended.identity
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["hunt", "--budget", "8", "--strategy", "nosuch"],
+        ["hunt", "--budget", "1"],
+        ["repair", "--budget-episodes", "4"],
+    ],
+)
+def test_a_refused_command_leaves_no_directory(file: Path, asked: list[str]) -> None:
+    with pytest.raises(FaultfieldError):
+        CliRunner().invoke(app, [asked[0], str(file), *asked[1:]], catch_exceptions=False)
+    assert not (file.parent / "runs" / "colors").exists()
+
+
+def test_a_refused_command_takes_nothing_back_that_was_there(file: Path) -> None:
+    directory = Study.open(file).directory
+    with pytest.raises(FaultfieldError), Study.open(file):
+        raise StudyError("no")
+    assert (directory / "study.yaml").is_file()

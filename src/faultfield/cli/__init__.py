@@ -2,8 +2,10 @@
 
 import sys
 import warnings
+from typing import NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from faultfield.cli import (
     compare,
@@ -51,7 +53,9 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        _refuse(error)
     except FaultfieldError as error:
         err.print(f"faultfield: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
@@ -63,3 +67,13 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("Stopped. Run the same command again to go on where it stopped.")
         sys.exit(130)
+
+
+def _refuse(error: TyperException) -> NoReturn:
+    """One sentence about what was typed wrong, and where help is; who typed nothing has been shown the help."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ != "NoArgsIsHelpError":
+        told = error.format_message().rstrip(".")
+        hint = f"; see '{context.command_path} --help'" if context is not None else ""
+        err.print(f"faultfield: {told}{hint}.", style="red", markup=False, soft_wrap=True)
+    sys.exit(error.exit_code)

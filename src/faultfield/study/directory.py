@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from faultfield.study.config import StudyConfig, variations_of
 from faultfield.variations import Variation, VariationSpace
 
-STUDY_FILE, LEDGER = "study.yaml", "ledger"
+STUDY_FILE, IDENTITY_FILE, LEDGER = "study.yaml", "identity.json", "ledger"
 
 
 class Study:
@@ -42,12 +43,13 @@ class Study:
         self.policy_spec = PolicySpec(config.policy.type, config.policy.arguments)
         self.env_spec = EnvSpec(config.environment.type, config.environment.arguments)
         self._check_identity()
+        self._fresh = not (self.directory / STUDY_FILE).exists()
         self.directory.mkdir(parents=True, exist_ok=True)
         text = config.to_yaml()
         file = self.directory / STUDY_FILE
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             write_text(file, text)
-        write_text(self.directory / "identity.json", json.dumps(self.identity, indent=2) + "\n")
+        write_text(self.directory / IDENTITY_FILE, json.dumps(self.identity, indent=2) + "\n")
 
     @classmethod
     def open(
@@ -86,8 +88,10 @@ class Study:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if error is not None and self._fresh:
+            self._withdraw()
 
     def close(self) -> None:
         """End the worker processes, if there are any."""
@@ -157,6 +161,15 @@ class Study:
             raise StudyError(f"{self.directory / 'stamps.json'} is damaged; delete it and run again.") from error
         return dict(stamps)
 
+    def _withdraw(self) -> None:
+        """Take back the directory of a study that was refused before anything was made in it."""
+        own = {STUDY_FILE, IDENTITY_FILE}
+        if {each.name for each in self.directory.iterdir()} <= own:
+            for name in own:
+                (self.directory / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.directory.rmdir()
+
     def _begun(self) -> bool:
         directory = self.directory / LEDGER
         if not directory.exists():
@@ -166,7 +179,7 @@ class Study:
 
     def _check_identity(self) -> None:
         # Names that cannot be imported are told before anything is written.
-        own, file = self.identity, self.directory / "identity.json"
+        own, file = self.identity, self.directory / IDENTITY_FILE
         if not file.exists():
             return
         try:

@@ -55,7 +55,7 @@ def refinement(
 
 def stock_inputs(opening: Opening, ending: tuple[int, ...], model: ArmorModel) -> dict[str, Any]:
     ids = torch.cat([opening.ids, torch.tensor(ending, dtype=torch.long)])[None]
-    return {
+    inputs = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
         "mm_token_type_ids": (ids == opening.placeholder).int() * 2,
@@ -63,17 +63,20 @@ def stock_inputs(opening: Opening, ending: tuple[int, ...], model: ArmorModel) -
         "video_grid_thw": opening.grid,
         "second_per_grid_ts": torch.tensor([2 / 4.0]),
     }
+    return {name: each.to(model.device) for name, each in inputs.items()}
 
 
 @torch.no_grad()
-def plain(model: ArmorModel, opening: Opening, said: Said, arguments: argparse.Namespace) -> None:
-    """One answer by transformers' own `generate`."""
+def plain(model: ArmorModel, opening: Opening, said: Said, arguments: argparse.Namespace) -> int:
+    """One answer by transformers' own `generate`; how many tokens it has."""
     model.core.model.rope_deltas = None
-    model.core.generate(
-        **stock_inputs(opening, model.scribe.ending("reasoning", said), model),
+    inputs = stock_inputs(opening, model.scribe.ending("reasoning", said), model)
+    ids = model.core.generate(
+        **inputs,
         do_sample=True, temperature=0.7, top_k=0, top_p=1.0,
         min_new_tokens=arguments.tokens, max_new_tokens=arguments.tokens,
     )  # fmt: skip
+    return int(ids.shape[1] - inputs["input_ids"].shape[1])
 
 
 def preallocated(model: ArmorModel, opening: Opening, arguments: argparse.Namespace) -> dict[str, Any]:

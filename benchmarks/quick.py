@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, str] = {
     '--variants sft-d --settings {"batch":4,"warm_up_epochs":1}',
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
     "--usual 0.9 --vocabulary 8000 --out {tmp}/cost.json",
+    "detector_gpu": "--shape pocket --device cpu --frames 2 --side 84 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
+    "--out {tmp}/gpu",
     "detector_labelled": "--pool {tmp}/faults/train-sparse.json --data {tmp}/faults/test-seen.json --counts 2 "
     "--draws 2 --answered 2 --answers 1 --out {tmp}/labelled",
     "detector_passes": "--data {tmp}/faults --videos 2 --out {tmp}/passes",

@@ -59,7 +59,39 @@ def build(arguments: argparse.Namespace) -> ArmorModel:
     core.model.visual.fullatt_block_indexes = list(range(7, shape.vision_layers, 8)) or [shape.vision_layers - 1]
     core.config.tie_word_embeddings = core.config.text_config.tie_word_embeddings = False
     core.lm_head.weight = torch.nn.Parameter(torch.empty_like(core.lm_head.weight), requires_grad=False)
-    model = ArmorModel(core, DetectionHead(shape.hidden, shape.heads), pocket.processor(words, shape)).eval()
+    return _spoken_to(core, DetectionHead(shape.hidden, shape.heads), words, shape)
+
+
+def on_device(shape: pocket.Shape, vocabulary: int, device: str, dtype: str) -> ArmorModel:
+    """A model whose weights are made where it computes, and in their type: no other copy of them is ever anywhere.
+
+    Args:
+        shape: How large it is.
+        vocabulary: Rows of embedding and output layer, apart from each other.
+        device: Such as `cuda`.
+        dtype: Of the backbone's weights; the head's are float32, as in a detector that is loaded.
+    """
+    from transformers import AutoModelForImageTextToText
+
+    words = pocket.tokenizer(SENTENCES, 1200)
+    with torch.device("meta"):
+        config = pocket.backbone(_Long(words, vocabulary), shape).config
+    config.tie_word_embeddings = config.text_config.tie_word_embeddings = False
+    config.vision_config.window_size = 112
+    # The layers add as much to what they are given as those of width 1024 at the usual 0.02, where `teach` is heard.
+    config.text_config.initializer_range = 0.02 * math.sqrt(1024 / shape.hidden)
+    torch.manual_seed(0)
+    with torch.device(device):
+        core: Any = AutoModelForImageTextToText.from_config(
+            config, dtype=getattr(torch, dtype), attn_implementation="sdpa"
+        )
+        head = DetectionHead(shape.hidden, heads=8)
+    return _spoken_to(core, head, words, shape)
+
+
+def _spoken_to(core: Any, head: DetectionHead, words: Any, shape: pocket.Shape) -> ArmorModel:
+    """Backbone and head as a detector that answers in numbers and learns nothing."""
+    model = ArmorModel(core, head, pocket.processor(words, shape)).eval()
     with torch.no_grad():
         # As sure as a trained head: a failure probability of 0.95 or so.
         model.head.classifier[-1].bias.copy_(torch.tensor([0.0, 3.0]))
@@ -77,25 +109,26 @@ FIRST = 2000
 @torch.no_grad()
 def teach(model: ArmorModel, usual: float, temperature: float = 0.7) -> None:
     """Put the language into embedding and output layer; `usual` is the probability of the usual word at a place."""
-    generator = torch.Generator().manual_seed(1)
+    device = model.device
+    generator = torch.Generator(device).manual_seed(1)
     embedding, head = model.text.embed_tokens.weight, model.core.lm_head.weight
     embedding.normal_(generator=generator)
     head.normal_(std=0.02, generator=generator)
     if usual == 0:
         return
-    places = torch.randn(PLACES, embedding.shape[1], generator=generator)
-    words = FIRST + torch.arange(PLACES)[:, None] * WORDS + torch.arange(WORDS)
+    places = torch.randn(PLACES, embedding.shape[1], generator=generator, device=device).to(embedding.dtype)
+    words = FIRST + torch.arange(PLACES, device=device)[:, None] * WORDS + torch.arange(WORDS, device=device)
     embedding[words] = places[:, None] * 0.9 + embedding[words] * 0.4
     # The start of the model's turn is the place before the first.
     embedding[model.scribe.request("reasoning")[-1]] = places[-1]
-    probe = torch.tensor([[*model.scribe.ending("reasoning"), *words[:24, 0].tolist()]])
-    positions = torch.arange(probe.shape[1]).expand(3, 1, -1)
-    mask = torch.ones(1, 1, probe.shape[1], probe.shape[1], dtype=torch.bool).tril()
+    probe = torch.tensor([[*model.scribe.ending("reasoning"), *words[:24, 0].tolist()]], device=device)
+    positions = torch.arange(probe.shape[1], device=device).expand(3, 1, -1)
+    mask = torch.ones(1, 1, probe.shape[1], probe.shape[1], dtype=torch.bool, device=device).tril()
     hidden, _ = model.layers(model.embed(probe), positions, mask, slice(None))
     # How loudly a hidden state names its place, measured: the layers in between add noise.
     loud = float((model.text.norm(hidden[0, -24:]) * places[:24]).sum(dim=1).mean())
     gap = temperature * math.log(max(WORDS - 1, 1) * usual / max(1 - usual, 1e-9))
-    scale = torch.full((WORDS,), (20.0 - gap) / loud)
+    scale = torch.full((WORDS,), (20.0 - gap) / loud, dtype=head.dtype, device=device)
     scale[0] = 20.0 / loud
     # The words of a place look for the place before.
     head[words] = places.roll(1, dims=0)[:, None] * scale[:, None]

@@ -45,7 +45,7 @@ def samples(count: int = 12, dense_every: int = 3) -> list[Sample]:
 
 
 def conversations(path: Path, given: list[Sample]) -> Path:
-    """Write samples as a LLaVA file with collages beside it."""
+    """Write samples as a LLaVA file with collages beside it, and how many columns these have."""
     items = []
     for each in given:
         picture = path.parent / "images" / f"{each.id}.png"
@@ -53,4 +53,5 @@ def conversations(path: Path, given: list[Sample]) -> Path:
         write_picture(picture, collage.of_clip(each.clip(), columns=2, cell=14))
         items.append(llava.Conversation(each.id, question(each.instruction), each.failed, each.reason, image=picture))
     llava.write(path, items)
+    (path.parent / "info.json").write_text('{"recipe": {"columns": 2}}')
     return path

@@ -164,6 +164,13 @@ def test_a_single_bad_input_is_one_sentence_and_exit_code_2(
     assert len(err.strip().splitlines()) == 1
 
 
+def test_a_photograph_is_no_episode(shell: Shell, detector: Path, tmp_path: Path) -> None:
+    write_picture(tmp_path / "photograph.png", np.zeros((48, 64, 3), np.uint8))
+    code, out, err = shell("explain", tmp_path / "photograph.png", "--model", detector)
+    assert (code, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert "shows one moment, which is no episode" in err
+
+
 def test_a_directory_or_a_model_that_is_none_is_said_in_one_sentence(shell: Shell, detector: Path, data: Path) -> None:
     code, _, err = shell("explain", data.parent, "--model", detector)
     assert (code, "holds no study" in err) == (2, True)
@@ -296,12 +303,6 @@ def test_train_leaves_out_what_cannot_be_read(shell: Shell, data: Path, tmp_path
     assert code == 0
     assert "Left out: " in err
     assert "1 steps on 3 samples (2 dense)" in err
-
-
-def test_a_picture_of_one_frame_is_judged(shell: Shell, detector: Path, tmp_path: Path) -> None:
-    write_picture(tmp_path / "photo.png", np.full((40, 64, 3), 90, np.uint8))
-    code, out, _ = shell("explain", tmp_path / "photo.png", "--model", detector, "--json", *QUICK)
-    assert (code, json.loads(out)["verdicts"][0]["id"]) == (0, "photo")
 
 
 STUDY = """

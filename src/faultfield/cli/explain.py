@@ -53,9 +53,7 @@ def explain(
     context: typer.Context,
     paths: Annotated[
         list[Path],
-        typer.Argument(
-            help="Videos, pictures (a collage or one frame), LLaVA conversation files, directories of studies."
-        ),
+        typer.Argument(help="Videos, pictures (collages), LLaVA conversation files, directories of studies."),
     ],
     model: Model = None,
     instruction: Annotated[

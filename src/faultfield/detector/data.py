@@ -72,7 +72,13 @@ class Sample:
             return Clip.of_video(self.video, self.instruction, id=self.id, most=_MOST_FRAMES)
         if self.image is None:
             raise DetectorError(f"The sample '{self.id}' has no pictures.")
-        return as_clip(read_picture(self.image), self.columns, self.instruction, self.id, self.least)
+        clip = as_clip(read_picture(self.image), self.columns, self.instruction, self.id, self.least)
+        if self.least == _WIDE and len(clip.times) == 1:
+            raise DetectorError(
+                f"The picture '{self.image}' shows one moment, which is no episode; give a video, or a collage with "
+                f"cameras in {len(CAMERAS)} rows and {_WIDE} or more moments in columns."
+            )
+        return clip
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def main() -> None:
                 for name in names
             }
             | {str(each): sizes(read_labelled([each]).items) for each in arguments.more},
-            variants={name: vars(VARIANTS[name]) for name in VARIANTS},
+            variants={name: described(VARIANTS[name]) for name in VARIANTS},
             results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{scores_of(arguments)}"))],
         )
         pages.write(arguments.out, report, detector_page.lines(report))
@@ -123,11 +123,16 @@ class Kept:
             self._read = len(self.seen)
 
 
+def described(variant: Variant) -> dict[str, Any]:
+    """What a variant is; what is by sight says so, and all others are called as they were before anything was."""
+    return {key: value for key, value in vars(variant).items() if key != "hunch" or value}
+
+
 def made_from(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """What scores depend on beside the seed."""
     weights = arguments.eyes / "model.safetensors"
     of = {
-        "variant": json.loads(json.dumps(vars(VARIANTS[name]))),
+        "variant": json.loads(json.dumps(described(VARIANTS[name]))),
         "settings": dict(arguments.settings),
         "data": hashlib.sha256((arguments.data / "info.json").read_bytes()).hexdigest(),
         "eyes": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else str(arguments.eyes),
@@ -304,7 +309,13 @@ def asked(variant: Variant, detector: Path) -> Any:
         return FineTuned(checkpoint.load(detector))
     if variant.method != "armor":
         return FineTuned(checkpoint.load(detector))
-    how = Refinement(variant.samples, variant.rounds, temperature=variant.temperature, agreeing=variant.agreeing)
+    how = Refinement(
+        variant.samples,
+        variant.rounds,
+        temperature=variant.temperature,
+        agreeing=variant.agreeing,
+        hunch=variant.hunch,
+    )
     return Refiner(checkpoint.load(detector), how)
 
 

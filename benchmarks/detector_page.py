@@ -17,7 +17,9 @@ DRAWS = 4000
 OURS = "armor"
 BASELINES = ("zero-shot", "sft-d", "sft-s+d")
 LIKELIEST = f"{OURS}, likeliest"
-TABLE_1 = (*BASELINES, OURS, f"{OURS}, agreeing", LIKELIEST, f"{LIKELIEST} at once")
+SIGHT = f"{OURS}, by sight"
+SIGHT_LIKELIEST = f"{SIGHT}, likeliest"
+TABLE_1 = (*BASELINES, OURS, f"{OURS}, agreeing", LIKELIEST, f"{LIKELIEST} at once", SIGHT, SIGHT_LIKELIEST)
 TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
 SHARES = ("100%", "50%", "25%", "10%")
 """Of the other workspace's reasons, in Table 7."""
@@ -37,6 +39,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_table("Table 1: against fine-tuning", [name for name in TABLE_1 if name in found], found, tuple(TESTS)),
         # Plain fine-tuning takes its likeliest words: so does ours here.
         *_differences([name for name in BASELINES if name in found], found, tuple(TESTS), LIKELIEST),
+        *_differences([name for name in (*BASELINES, OURS) if name in found], found, tuple(TESTS), SIGHT),
+        *_differences([name for name in (*BASELINES, LIKELIEST) if name in found], found, tuple(TESTS), SIGHT_LIKELIEST),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
         *_few(found),
         *_transfer(found),

@@ -23,6 +23,7 @@ class Variant:
         like: Another variant that is trained just so, whose weights it takes.
         agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
         temperature: Of the answers; 0 takes the likeliest words, as plain fine-tuning is asked.
+        hunch: Whether the eyes judge and say how a reason begins: ours, beyond the paper.
     """
 
     shares: tuple[float, float, float] | None = None
@@ -35,6 +36,7 @@ class Variant:
     like: str | None = None
     agreeing: bool = False
     temperature: float = 0.7
+    hunch: bool = False
 
 
 BASE: Mapping[str, Variant] = {
@@ -45,6 +47,8 @@ BASE: Mapping[str, Variant] = {
     "armor, agreeing": Variant(like="armor", agreeing=True),
     "armor, likeliest": Variant(like="armor", samples=1, temperature=0.0),
     "armor, likeliest at once": Variant(like="armor", rounds=1, samples=1, temperature=0.0),
+    "armor, by sight": Variant(like="armor", hunch=True),
+    "armor, by sight, likeliest": Variant(like="armor", samples=1, temperature=0.0, hunch=True),
     "multitask prediction": Variant((1, 0, 0), rounds=1, samples=1),
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.66, 0.34, 0)),

@@ -172,6 +172,8 @@ def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = N
     if not how.divides:
         # As it was before there were any: verdicts in ledgers keep their name.
         del refined["divides"]
+    if how.hunch:
+        del refined["hunch"]
     if dtype != "float32":
         refined["dtype"] = dtype
     digest = hashlib.sha256(json.dumps(refined, sort_keys=True).encode())

@@ -7,7 +7,7 @@ added to all tokens of its column. What went wrong lies between columns, in how 
 closed and whether the thing rose with it: a second readout, of all columns at once, is added to all tokens alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from faultfield.detector.hunch import Guess, Hunch
 from faultfield.detector.views import Viewer
 from faultfield.rollouts.clip import CAMERAS
 
@@ -78,6 +79,7 @@ class Gaze(nn.Module):
         values: How many numbers are read of a column.
         flags: How many truths.
         story: Width inside the readout of all columns; 0 for none, as detectors of before have it.
+        hunch: Settings of its hunch; None for none, as until one has been learned.
 
     Example:
         >>> gaze = Gaze(rows=3, columns=8, cell=(2, 2), width=32, hidden=16, values=15, flags=3)
@@ -97,6 +99,7 @@ class Gaze(nn.Module):
         values: int,
         flags: int,
         story: int = 0,
+        hunch: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.rows, self.columns, self.cell = rows, columns, (int(cell[0]), int(cell[1]))
@@ -109,6 +112,7 @@ class Gaze(nn.Module):
         nn.init.zeros_(self.words.weight)
         self._story = story
         self.story = Story(columns * places, story, width) if story else None
+        self.hunch = None if hunch is None else self.new_hunch(**hunch)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -122,7 +126,17 @@ class Gaze(nn.Module):
             "values": self._values,
             "flags": self._flags,
             **({"story": self._story} if self._story else {}),
+            **({"hunch": self.hunch.settings} if self.hunch is not None else {}),
         }
+
+    @property
+    def spans(self) -> list[int]:
+        """How many of a column's `heights` each number that is read has."""
+        return [*[CENTRES - 1] * self._values, *[1] * self._flags]
+
+    def new_hunch(self, hidden: int, members: int, openings: Sequence[str]) -> Hunch:
+        """One that reads what this gaze reads, and knows nothing yet."""
+        return Hunch(sum(self.spans), self.columns, hidden, members, openings)
 
     @property
     def tokens(self) -> int:
@@ -168,18 +182,35 @@ class Gaze(nn.Module):
         spread = told[:, None, :, None].expand(shape).reshape(-1, width)
         return tokens + spread.to(tokens.dtype)
 
+    @torch.no_grad()
+    def guess(self, tokens: Tensor) -> list[Guess] | None:
+        """What its hunch makes of collages, by the tower's tokens (n × `tokens`, width); None where it has none."""
+        if self.hunch is None:
+            return None
+        with torch.autocast(tokens.device.type, enabled=False):
+            return self.hunch.guesses(self.heights(self.read(tokens.to(self.words.weight.dtype))))
+
+    def heights(self, read: Tensor) -> Tensor:
+        """How far each number has come from each centre to the next, 0–1, and each flag's likelihood; by `spans`."""
+        along, flags = self._along(read)
+        return torch.cat([along.flatten(-2), flags.sigmoid()], dim=-1)
+
     def _placed(self, read: Tensor) -> Tensor:
         """Each number as weights of the two centres that it lies between, each flag as its likelihood."""
-        values, flags = read.split([self._values, self._flags], dim=-1)
-        first, last = self.centres[:, 0], self.centres[:, -1]
-        values = values.clamp(first, last)[..., None]
-        below, above = self.centres[:, :-1], self.centres[:, 1:]
+        along, flags = self._along(read)
         # A hat around each centre: up from the one before, down to the one behind.
-        along = ((values - below) / (above - below)).clamp(0, 1)
         ones = torch.ones_like(along[..., :1])
         hats = torch.cat([ones, along], dim=-1) - torch.cat([along, torch.zeros_like(ones)], dim=-1)
         placed: Tensor = torch.cat([hats.flatten(-2), flags.sigmoid()], dim=-1)
         return placed
+
+    def _along(self, read: Tensor) -> tuple[Tensor, Tensor]:
+        """How far each number has come from each centre to the next (…, values, CENTRES − 1), and the flags."""
+        values, flags = read.split([self._values, self._flags], dim=-1)
+        first, last = self.centres[:, 0], self.centres[:, -1]
+        values = values.clamp(first, last)[..., None]
+        below, above = self.centres[:, :-1], self.centres[:, 1:]
+        return ((values - below) / (above - below)).clamp(0, 1), flags
 
 
 def _centres(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

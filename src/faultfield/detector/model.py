@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from faultfield.detector.gaze import Gaze
 from faultfield.detector.head import DetectionHead
+from faultfield.detector.hunch import Guess
 from faultfield.detector.opening import Opening, Scribe
 from faultfield.detector.views import View, Viewer
 from faultfield.detector.vision import picture_tokens
@@ -99,6 +100,10 @@ class ArmorModel(nn.Module):
         pixels = torch.cat([each.pixels for each in openings]).to(self.device)
         grid = torch.cat([each.grid for each in openings])
         return picture_tokens(self.core.model.visual, pixels, grid)
+
+    def guess(self, tokens: Tensor) -> list[Guess] | None:
+        """What the eyes alone make of each clip, by its picture tokens; None where they make nothing of any."""
+        return None if self.gaze is None else self.gaze.guess(tokens)
 
     def embed(self, ids: Tensor, pictures: Tensor | None = None, tokens: Tensor | None = None) -> Tensor:
         """Input embeddings (n, s, width), picture tokens and the gaze's reading where `pictures`, bool (n, s), says."""

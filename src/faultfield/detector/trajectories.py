@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from faultfield.detector.hunch import Guess
 from faultfield.detector.prompts import NOTHING, Said
 from faultfield.detector.sampling import binary_entropy
 from faultfield.errors import DetectorError
@@ -32,8 +34,11 @@ class Refinement:
         seed: Of the draws; a clip's also depend on its id, and on nothing else.
         agreeing: Whether an answer whose reason contradicts its verdict counts as wholly unsure of the verdict (ours;
             the paper's Algorithm 2 does not look at what is said).
+        hunch: Whether the eyes judge, where they learned to (ours: `faultfield.detector.hunch`); without, the head
+            alone judges and reasons begin as the language model has it, as in the paper.
         divides: Log-odds of failure from which on a clip counts as failed, by what the robot was asked to do: the
-            head's are counted from there (`faultfield.detector.calibration`). 0 where it is not named, as in the paper.
+            verdict's are counted from there (`faultfield.detector.calibration`). 0 where it is not named, as in the
+            paper.
 
     Raises:
         DetectorError: A value that it cannot have.
@@ -48,6 +53,7 @@ class Refinement:
     batch: int = 8
     seed: int = 0
     agreeing: bool = True
+    hunch: bool = True
     divides: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,9 +71,13 @@ class Trajectories:
         id: The clip's, for the draws.
         how: Samples, rounds and their like.
         instruction: What the robot was asked to do.
+        guess: What the eyes make of it; None leaves it to the head.
 
     Attributes:
         divide: Log-odds of failure from which on it counts as failed.
+        instruction: As given.
+        guess: As given.
+        leads: What decides which explanation a reason begins with, uniform in [0, 1), float64 (rounds, samples).
         said: What each sample is told in the next round, `samples` of them.
         answers: Token ids of each sample's last reason.
         draws: What decides the tokens, uniform in [0, 1), float64 (rounds, samples, longest).
@@ -75,17 +85,30 @@ class Trajectories:
         chances: Failure probability by what the model is told.
     """
 
-    def __init__(self, id: str, how: Refinement, instruction: str = "") -> None:
-        self._how = how
+    def __init__(self, id: str, how: Refinement, instruction: str = "", guess: Guess | None = None) -> None:
+        self._how, self.instruction, self.guess = how, instruction, guess
         self.divide = how.divides.get(instruction, 0.0)
         rng = np.random.default_rng([how.seed, zlib.crc32(id.encode())])
         self.coins: NDArray[np.float64] = rng.random((how.rounds, how.samples))
         self.draws: NDArray[np.float64] = rng.random((how.rounds, how.samples, how.longest))
+        self.leads: NDArray[np.float64] = rng.random((how.rounds, how.samples))
         self.said: list[Said] = [NOTHING] * how.samples
         self.answers: list[tuple[int, ...]] = [()] * how.samples
         self.chances: dict[Said, float] = {}
         self._rounds: list[Round] = []
         self._scores: list[float] = []
+
+    def learn(self, said: Said, head: float) -> None:
+        """Take the head's log-odds of failure for what it was told."""
+        odds = head if self.guess is None else self.guess.beside(head)
+        self.chances[said] = float(expit(odds - self.divide))
+
+    def lead(self, sample: int) -> int | None:
+        """Which explanation a sample's next reason begins with; None where the eyes make nothing of it."""
+        if self.guess is None:
+            return None
+        failed = self.chances[self.said[sample]] >= 0.5
+        return self.guess.pick(failed, float(self.leads[self.number, sample]), self._how.temperature)
 
     def answer(
         self, answers: Sequence[Sequence[int]], reasons: Sequence[str], reason_entropies: Sequence[float]

@@ -32,6 +32,9 @@ class Tree:
         openings: One a row.
         temperature: Of draws behind nodes.
         deep: Whether all layers are run; without, only verdicts can be asked for.
+
+    Attributes:
+        guesses: What the eyes alone make of each opening, in their order; None of a model whose eyes judge nothing.
     """
 
     def __init__(
@@ -45,7 +48,9 @@ class Tree:
         self._above: NDArray[np.bool_] = np.zeros((len(openings), 0, 0), bool)
         self._opening = counts.cpu().numpy()
         with torch.no_grad():
-            hidden = model.embed(ids, pictures, model.see(openings))
+            tokens = model.see(openings)
+            hidden = model.embed(ids, pictures, tokens)
+        self.guesses = model.guess(tokens)
         # Read together with the first prompts: the weights are gone through once less.
         self._unread: tuple[Tensor, Tensor, Tensor] | None = (hidden, positions, causal(counts))
         self._features: list[Tensor] = []

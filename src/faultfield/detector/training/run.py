@@ -16,6 +16,7 @@ from faultfield.detector.training import identity
 from faultfield.detector.training.attention import attend
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
 from faultfield.detector.training.course import SampleCourse
+from faultfield.detector.training.hunches import judge_by_sight
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Progress, Step
 from faultfield.detector.training.renaming import renaming
@@ -107,7 +108,10 @@ def train(
         learner.load_state_dict(state, assign=True)
         merge(model)
         model.reasons, model.plain = _commonest(samples), config.method != "armor"
-        checkpoint.save(model.to("cpu").eval(), out, store)
+        model.to("cpu").eval()
+        if not model.plain:
+            judge_by_sight(model, samples, config.seed, seen, on_progress)
+        checkpoint.save(model, out, store)
         about |= {"steps": steps, "last": vars(last[0]) if last else None}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")
         loop.clear()
@@ -218,6 +222,9 @@ def adapt(model: ArmorModel, config: TrainingConfig, device: str) -> None:
     if model.gaze is not None:
         model.gaze.requires_grad_(True)
         model.gaze.readout.requires_grad_(not config.freeze_vision)
+        if model.gaze.hunch is not None:
+            # It learns by itself, when all else has.
+            model.gaze.hunch.requires_grad_(False)
     # Plain fine-tuning never asks the head, and processes that share a model must use all that they train.
     model.head.requires_grad_(config.method == "armor")
     attend(model.core, config.bf16, device)

@@ -1,0 +1,90 @@
+"""What the eyes alone make of an episode: how well each explanation fits what they read, and so whether it failed.
+
+A decoder that learns from a few thousand episodes judges by what task it is as much as by what happened, and on a task
+that it was never taught its verdicts are off. Networks of one hidden layer that see nothing but numbers which mean the
+same in every task (where the hand and the things are, whether they rose) carry further. They tell explanations apart,
+of which "nothing failed" is one: an episode failed where a fault explains it better than that. How a reason begins says
+which explanation it is; the language model goes on from there and says of what, and when.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+HEAD = 0.05
+"""Weight of the head's log-odds beside the explanations': what the head makes of it counts where these are unsure."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the eyes make of one episode.
+
+    Attributes:
+        fits: Log-probability of each explanation, float64 (k,); the first is that nothing failed.
+    """
+
+    fits: NDArray[np.float64]
+
+    @property
+    def odds(self) -> float:
+        """Log-odds of the fault that explains it best against nothing having failed."""
+        return float(self.fits[1:].max() - self.fits[0])
+
+    def beside(self, head: float) -> float:
+        """Log-odds of failure, the head's log-odds counted in."""
+        return self.odds + HEAD * head
+
+    def pick(self, failed: bool, uniform: float, temperature: float) -> int:
+        """An explanation of an episode that failed, or did not: drawn by a number in [0, 1), or the likeliest at 0."""
+        if not failed:
+            return 0
+        if temperature == 0:
+            return 1 + int(self.fits[1:].argmax())
+        weights = np.exp((self.fits[1:] - self.fits[1:].max()) / temperature).cumsum()
+        return 1 + int(np.searchsorted(weights, uniform * weights[-1], side="right").clip(max=len(weights) - 1))
+
+
+class Hunch(nn.Module):
+    """Tells explanations of an episode apart by what a gaze reads in it.
+
+    Args:
+        places: Heights of a column's numbers (`Gaze.heights`).
+        columns: Of a collage.
+        hidden: Width of each network.
+        members: How many networks judge; their log-probabilities are averaged.
+        openings: How a reason begins that gives an explanation, by explanation; first, that nothing failed.
+
+    Example:
+        >>> hunch = Hunch(4, columns=2, hidden=8, members=2, openings=["The robot succeeded", "The gripper let go"])
+        >>> hunch(torch.zeros(3, 2, 4)).exp().sum(dim=1).round(decimals=4).tolist()
+        [1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, places: int, columns: int, hidden: int, members: int, openings: Sequence[str]) -> None:
+        super().__init__()
+        self.hidden, self.openings = hidden, tuple(openings)
+        self.members = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(places * columns, hidden), nn.GELU(), nn.Dropout(0.5), nn.Linear(hidden, len(self.openings))
+            )
+            for _ in range(members)
+        )
+
+    @property
+    def settings(self) -> dict[str, int | list[str]]:
+        """What the constructor takes beside the gaze's shape."""
+        return {"hidden": self.hidden, "members": len(self.members), "openings": list(self.openings)}
+
+    def forward(self, heights: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of heights (n, columns, places); probabilities sum to one."""
+        each = torch.stack([member(heights.flatten(1)).log_softmax(dim=-1) for member in self.members])
+        return each.mean(dim=0).log_softmax(dim=-1)
+
+    @torch.no_grad()
+    def guesses(self, heights: Tensor) -> list[Guess]:
+        """What it makes of each of some episodes."""
+        return [Guess(row) for row in self(heights).double().cpu().numpy()]

@@ -1,0 +1,202 @@
+"""How eyes learn to judge: networks tell explanations apart by what is read, an episode's reason being the label.
+
+Chosen by leaving tasks out, eight times some of the 25 that a verdict is taught of (docs/results/detector-hunch.md).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from faultfield.detector.data import Sample
+from faultfield.detector.gaze import Gaze
+from faultfield.detector.hunch import Hunch
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.training.loop import Progress
+from faultfield.faults.claims import LEFT_OUT, SUCCESS, Claim, parse
+
+HIDDEN, MEMBERS = 256, 4
+EPOCHS, BATCH, RATE, DECAY = 30, 64, 2e-3, 1e-2
+
+BLUR = 0.3
+"""What is added to each number in training, in its own deviations: no verdict rests on a fine difference."""
+
+HIDE = 0.5
+"""Share of the numbers that half of the networks cannot see, at all moments at once: they rest on several."""
+
+SMOOTH = 0.02
+"""Share of a label that is spread over all explanations."""
+
+_AT_ONCE = 16
+"""Samples that are looked at together."""
+
+AGAIN = 0.1
+"""Share of rate and epochs with which a hunch that is there learns from further samples."""
+
+
+def judge_by_sight(
+    model: ArmorModel,
+    samples: Sequence[Sample],
+    seed: int,
+    seen: Mapping[str, Tensor] | None = None,
+    on_progress: Progress | None = None,
+) -> None:
+    """Teach a model's eyes to judge, in place, where it has a gaze and reasons name faults.
+
+    Args:
+        model: Trained.
+        samples: All with a verdict.
+        seed: Of the networks.
+        seen: Picture tokens by sample id, where they are known.
+        on_progress: Told what is done.
+    """
+    if model.gaze is None:
+        return
+    read = []
+    for start in range(0, len(samples), _AT_ONCE):
+        some = samples[start : start + _AT_ONCE]
+        with torch.no_grad():
+            read.append(model.gaze.read(_tokens(model, some, seen or {}).float()))
+        if on_progress is not None:
+            on_progress("Looking", start + len(some), len(samples))
+    told = None if on_progress is None else partial(on_progress, "Judging by sight")
+    model.gaze.hunch = learn(model.gaze, torch.cat(read), samples, seed, told)
+
+
+def _tokens(model: ArmorModel, samples: Sequence[Sample], seen: Mapping[str, Tensor]) -> Tensor:
+    if all(sample.id in seen for sample in samples):
+        return torch.cat([seen[sample.id] for sample in samples])
+    return model.see(
+        model.open([model.viewer(each.clip()) for each in samples], [each.instruction for each in samples])
+    )
+
+
+def learn(
+    gaze: Gaze,
+    read: Tensor,
+    samples: Sequence[Sample],
+    seed: int,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Hunch | None:
+    """Teach a gaze's hunch, or make it one.
+
+    A sample with a reason that can be parsed says which explanation is right; one without says whether one of the
+    faults is, or none of them.
+
+    Args:
+        gaze: Whose numbers are read; it stays as it is, but for the hunch that it has already, which learns on.
+        read: What it reads of each sample, float (n, columns, numbers).
+        samples: All with a verdict.
+        seed: Of weights, order and blur.
+        on_progress: Told how many steps are done, and of how many.
+
+    Returns:
+        The hunch; None where reasons do not name a fault and a success both, so that there is nothing to tell apart.
+    """
+    told = [None if sample.reason is None else claim_of(sample.reason) for sample in samples]
+    found = gaze.hunch
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if found is None:
+            begun = openings([sample.reason for sample in samples if sample.reason is not None])
+            if len(begun) < 2 or next(iter(begun)) != _NOTHING:
+                return None
+            hunch, share = gaze.new_hunch(HIDDEN, MEMBERS, list(begun.values())), 1.0
+        else:
+            hunch, share = found, AGAIN
+        known = [claim_of(each) for each in hunch.openings]
+        right = torch.tensor([known.index(claim) if claim in known else -1 for claim in told])
+        failed = torch.tensor([bool(sample.failed) for sample in samples])
+        _fit(hunch, gaze, read.detach().float(), right, failed, share, on_progress)
+    return hunch.eval().requires_grad_(False)
+
+
+_NOTHING = Claim(SUCCESS)
+
+
+def claim_of(reason: str) -> Claim | None:
+    """Which explanation a reason gives: all of its claim but of what, and of a step that was left out which it was."""
+    claim = parse(reason)
+    if claim.kind is None:
+        return None
+    return replace(claim, object=None, phase=claim.phase if claim.kind == LEFT_OUT else None)
+
+
+def openings(reasons: Sequence[str]) -> dict[Claim, str]:
+    """How a reason most often begins, by explanation, success first; as many words as it takes and no object.
+
+    Example:
+        >>> list(openings(["The robot succeeded.", "The gripper went too low while approaching the cube."]).values())
+        ['The robot succeeded', 'The gripper went too low']
+    """
+    counts: dict[Claim, Counter[str]] = {}
+    for reason, count in Counter(reasons).items():
+        claim = claim_of(reason)
+        begun = None if claim is None else _opening(reason, claim)
+        if claim is not None and begun is not None:
+            counts.setdefault(claim, Counter())[begun] += count
+    ordered = sorted(counts, key=lambda claim: (claim != _NOTHING, str(claim)))
+    # Of equally common ones the first in the alphabet: the order of samples decides nothing.
+    return {claim: min(counts[claim], key=lambda text: (-counts[claim][text], text)) for claim in ordered}
+
+
+def _opening(reason: str, claim: Claim) -> str | None:
+    """The first words that say all of a claim; None if they name an object, which another episode has not."""
+    words = reason.split()
+    for count in range(1, len(words) + 1):
+        begun = " ".join(words[:count]).rstrip(".,;:")
+        if claim_of(begun) == claim:
+            return begun if parse(begun).object is None else None
+    return None
+
+
+def _fit(
+    hunch: Hunch,
+    gaze: Gaze,
+    read: Tensor,
+    right: Tensor,
+    failed: Tensor,
+    share: float,
+    on_progress: Callable[[int, int], None] | None,
+) -> None:
+    """Train all networks, each by itself, a share of the full epochs at a share of the full rate."""
+    epochs, batches = max(1, round(EPOCHS * share)), -(-len(read) // BATCH)
+    spread = BLUR * read.std(dim=0, correction=0)
+    # Whose height each of a column's is.
+    owners = torch.repeat_interleave(torch.arange(read.shape[2]), torch.tensor(gaze.spans))
+    done, steps = 0, len(hunch.members) * epochs * batches
+    hunch.train().requires_grad_(True)
+    for number, member in enumerate(hunch.members):
+        hide = HIDE if number % 2 else 0.0
+        optimizer = torch.optim.AdamW(member.parameters(), lr=RATE * share, weight_decay=DECAY)
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE * share, total_steps=epochs * batches)
+        for _ in range(epochs):
+            for rows in torch.randperm(len(read)).split(BATCH):
+                blurred = read[rows] + spread * torch.randn(len(rows), *read.shape[1:])
+                heights = gaze.heights(blurred)
+                if hide:
+                    seen = (torch.rand(len(rows), read.shape[2]) >= hide).float() / (1 - hide)
+                    heights = heights * seen[:, None, owners]
+                loss = _loss(member(heights.flatten(1)), right[rows], failed[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                rates.step()
+                done += 1
+                if on_progress is not None:
+                    on_progress(done, steps)
+
+
+def _loss(logits: Tensor, right: Tensor, failed: Tensor) -> Tensor:
+    """Of the explanation where it is known; else of whether it is any fault."""
+    told, loss = right >= 0, logits.sum() * 0.0
+    if told.any():
+        loss = loss + nn.functional.cross_entropy(logits[told], right[told], label_smoothing=SMOOTH)
+    if not told.all():
+        fits = logits[~told].log_softmax(dim=-1)
+        any_fault = torch.logsumexp(fits[:, 1:], dim=-1)
+        loss = loss - torch.where(failed[~told], any_fault, fits[:, 0]).mean()
+    return loss

@@ -40,7 +40,9 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         # Plain fine-tuning takes its likeliest words: so does ours here.
         *_differences([name for name in BASELINES if name in found], found, tuple(TESTS), LIKELIEST),
         *_differences([name for name in (*BASELINES, OURS) if name in found], found, tuple(TESTS), SIGHT),
-        *_differences([name for name in (*BASELINES, LIKELIEST) if name in found], found, tuple(TESTS), SIGHT_LIKELIEST),
+        *_differences(
+            [name for name in (*BASELINES, LIKELIEST) if name in found], found, tuple(TESTS), SIGHT_LIKELIEST
+        ),
         *_table("Table 2: without a part", [name for name in TABLE_2 if name in found], found, tuple(TESTS)),
         *_few(found),
         *_transfer(found),

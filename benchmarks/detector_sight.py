@@ -87,17 +87,17 @@ class Eyes:
         self._model = checkpoint.load(folder)
         if self._model.gaze is None:
             raise DetectorError(f"'{folder}' has no gaze; train it with --sight and a data directory.")
+        self.gaze = self._model.gaze
 
     @torch.no_grad()
     def read(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
         """What is read of samples, float32 (n, columns × numbers)."""
-        assert self._model.gaze is not None
         out = []
         for start in range(0, len(samples), AT_ONCE):
             some = samples[start : start + AT_ONCE]
             views = [self._model.viewer(sample.clip()) for sample in some]
             tokens = self._model.see(self._model.open(views, [sample.instruction for sample in some]))
-            out.append(self._model.gaze.read(tokens).flatten(1).numpy())
+            out.append(self.gaze.read(tokens).flatten(1).numpy())
         return np.concatenate(out)
 
 

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = {
     "--usual 0.9 --vocabulary 8000 --out {tmp}/cost.json",
     "detector_gpu": "--shape pocket --device cpu --frames 2 --side 84 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
     "--out {tmp}/gpu",
+    "detector_hunch": "--data {tmp}/faults --eyes models/detector --groups 0 --tests {tmp}/faults --variants ours "
+    "--out {tmp}/hunch",
     "detector_labelled": "--pool {tmp}/faults/train-sparse.json --data {tmp}/faults/test-seen.json --counts 2 "
     "--draws 2 --answered 2 --answers 1 --out {tmp}/labelled",
     "detector_passes": "--data {tmp}/faults --videos 2 --out {tmp}/passes",

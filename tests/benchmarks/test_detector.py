@@ -12,10 +12,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import detector as bench
+import detector_hunch
 import detector_page
 import detector_sight
 from faultfield.detector import checkpoint
-from faultfield.detector.data import Sample, read_labelled
+from faultfield.detector.data import Sample, read_labelled, read_split
 from faultfield.detector.gaze import Gaze
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.run import make_accelerator, train
@@ -284,3 +285,31 @@ def test_what_eyes_read_is_judged_beside_what_the_simulator_knew(
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "blind")])
     with pytest.raises(DetectorError, match="has no gaze"):
         detector_sight.main()
+
+
+def test_tasks_that_are_left_out_are_judged_by_what_knows_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = ("tests.faults.toy:pick", "tests.faults.toy:unseen")
+    generate(Recipe(tasks, 160, 80, test=12, cell=28), tmp_path / "data")
+    model = pockets.model(view=Viewer(frames=8, cell=28))
+    assert model.take(Gaze(3, 8, (2, 2), pockets.SHAPE.hidden, 8, len(VALUES), len(FLAGS)))
+    checkpoint.save(model, tmp_path / "eyes")
+    data = str(tmp_path / "data")
+    taught = read_split(data, "train-sparse", "train-dense")
+    # Of a readout that was never taught, the numbers lie anywhere.
+    read = detector_hunch.Split(tmp_path / "eyes", taught).read
+    model.gaze.calibrate(read[..., : len(VALUES)])
+    checkpoint.save(model, tmp_path / "eyes")
+    words = ["detector_hunch.py", "--data", data, "--eyes", str(tmp_path / "eyes"), "--out", str(tmp_path / "page")]
+    monkeypatch.setattr(sys, "argv", [*words, "--groups", "2", "--tests", data, "--variants", "ours", "boosted trees"])
+    detector_hunch.main()
+    report = json.loads((tmp_path / "page.json").read_text())
+    ours, trees = report["rows"]["ours"], report["rows"]["boosted trees"]
+    assert list(ours) == list(trees) == ["tasks left out", "data, test-seen"]
+    assert ours["tasks left out"]["accuracy"]["count"] == trees["tasks left out"]["accuracy"]["count"] == len(taught)
+    assert ours["data, test-seen"]["accuracy"]["value"] > 0.7
+    assert 0 < ours["tasks left out"]["reason"]["value"] <= 1
+    monkeypatch.setattr(sys, "argv", [*words, "--groups", "3"])
+    with pytest.raises(DetectorError, match="2 tasks are not 3 groups"):
+        detector_hunch.main()

@@ -1,7 +1,6 @@
 """Eyes that judge: which explanation they pick, and what the decoder makes of it."""
 
 import math
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -41,18 +40,7 @@ def test_failed_is_what_one_fault_explains_better_than_none() -> None:
     assert guess.odds == pytest.approx(math.log(0.35 / 0.4))
     assert guess.beside(10.0) == pytest.approx(guess.odds + 10 * HEAD)
     assert Guess(np.log([0.3, 0.4, 0.3])).odds > 0
-
-
-def test_an_explanation_is_drawn_as_likely_as_it_is() -> None:
-    guess, uniforms = Guess(np.log([0.5, 0.1, 0.4])), np.random.default_rng(0).random(4000)
-    drawn = Counter(guess.pick(True, float(each), 1.0) for each in uniforms)
-    assert drawn[1] / 4000 == pytest.approx(0.2, abs=0.03)
-    assert drawn[0] == 0
-    cold = Counter(guess.pick(True, float(each), 0.5) for each in uniforms)
-    assert cold[1] / 4000 == pytest.approx(1 / 17, abs=0.02)
-    assert {guess.pick(True, float(each), 0.0) for each in uniforms[:9]} == {2}
-    assert {guess.pick(False, float(each), 1.0) for each in uniforms[:9]} == {0}
-    assert guess.pick(True, 1.0 - 1e-16, 1.0) == 2
+    assert (guess.best(failed=True), guess.best(failed=False)) == (1, 0)
 
 
 def test_members_are_averaged_and_sum_to_one() -> None:
@@ -101,15 +89,16 @@ def test_the_language_goes_on_as_it_would_have_behind_these_words() -> None:
     assert verdict.rounds[0].reason == scribe.reason(ids[len(opening.ids) + len(scribe.ending("reasoning")) :])
 
 
-def test_neighbours_change_nothing_and_samples_draw_their_own_explanations() -> None:
-    model, clips = judging(0.0, 4.0, 4.0), [pockets.clip(seed, True) for seed in range(6)]
+def test_neighbours_change_nothing_and_what_is_drawn_are_the_words_behind() -> None:
+    model, clips = judging(0.0, 4.0, 3.5), [pockets.clip(seed, True) for seed in range(6)]
     how = Refinement(samples=4, rounds=2, temperature=1.0, longest=10, seed=1)
     together = Refiner(model, how).judge(clips)
     for clip, verdict in zip(clips, together, strict=True):
         (alone,) = Refiner(model, how).judge([clip])
         assert [each.reason for each in alone.rounds] == [each.reason for each in verdict.rounds]
-    begun = {verdict.rounds[0].reason.startswith(OPENINGS[1]) for verdict in together}
-    assert begun == {True, False}
+    said = [each.reason for verdict in together for each in verdict.rounds]
+    assert all(reason.startswith(OPENINGS[1]) for reason in said)
+    assert len(set(said)) > 1
 
 
 def test_without_it_all_is_as_if_there_were_none() -> None:

@@ -38,14 +38,9 @@ class Guess:
         """Log-odds of failure, the head's log-odds counted in."""
         return self.odds + HEAD * head
 
-    def pick(self, failed: bool, uniform: float, temperature: float) -> int:
-        """An explanation of an episode that failed, or did not: drawn by a number in [0, 1), or the likeliest at 0."""
-        if not failed:
-            return 0
-        if temperature == 0:
-            return 1 + int(self.fits[1:].argmax())
-        weights = np.exp((self.fits[1:] - self.fits[1:].max()) / temperature).cumsum()
-        return 1 + int(np.searchsorted(weights, uniform * weights[-1], side="right").clip(max=len(weights) - 1))
+    def best(self, failed: bool) -> int:
+        """What explains an episode best that failed, or did not."""
+        return 1 + int(self.fits[1:].argmax()) if failed else 0
 
 
 class Hunch(nn.Module):

@@ -77,7 +77,6 @@ class Trajectories:
         divide: Log-odds of failure from which on it counts as failed.
         instruction: As given.
         guess: As given.
-        leads: What decides which explanation a reason begins with, uniform in [0, 1), float64 (rounds, samples).
         said: What each sample is told in the next round, `samples` of them.
         answers: Token ids of each sample's last reason.
         draws: What decides the tokens, uniform in [0, 1), float64 (rounds, samples, longest).
@@ -91,7 +90,6 @@ class Trajectories:
         rng = np.random.default_rng([how.seed, zlib.crc32(id.encode())])
         self.coins: NDArray[np.float64] = rng.random((how.rounds, how.samples))
         self.draws: NDArray[np.float64] = rng.random((how.rounds, how.samples, how.longest))
-        self.leads: NDArray[np.float64] = rng.random((how.rounds, how.samples))
         self.said: list[Said] = [NOTHING] * how.samples
         self.answers: list[tuple[int, ...]] = [()] * how.samples
         self.chances: dict[Said, float] = {}
@@ -104,11 +102,11 @@ class Trajectories:
         self.chances[said] = float(expit(odds - self.divide))
 
     def lead(self, sample: int) -> int | None:
-        """Which explanation a sample's next reason begins with; None where the eyes make nothing of it."""
-        if self.guess is None:
-            return None
-        failed = self.chances[self.said[sample]] >= 0.5
-        return self.guess.pick(failed, float(self.leads[self.number, sample]), self._how.temperature)
+        """Which explanation a sample's next reason begins with; None where the eyes make nothing of it.
+
+        It is judged and not drawn, whatever the temperature: of the words behind it some may be as good as others.
+        """
+        return None if self.guess is None else self.guess.best(self.chances[self.said[sample]] >= 0.5)
 
     def answer(
         self, answers: Sequence[Sequence[int]], reasons: Sequence[str], reason_entropies: Sequence[float]

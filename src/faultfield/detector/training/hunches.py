@@ -5,7 +5,7 @@ Chosen by leaving tasks out, eight times some of the 25 that a verdict is taught
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -18,23 +18,38 @@ from faultfield.detector.model import ArmorModel
 from faultfield.detector.training.loop import Progress
 from faultfield.faults.claims import LEFT_OUT, SUCCESS, Claim, parse
 
-HIDDEN, MEMBERS = 256, 4
-EPOCHS, BATCH, RATE, DECAY = 30, 64, 2e-3, 1e-2
 
-BLUR = 0.3
-"""What is added to each number in training, in its own deviations: no verdict rests on a fine difference."""
+@dataclass(frozen=True)
+class HunchConfig:
+    """How a hunch is trained.
 
-HIDE = 0.5
-"""Share of the numbers that half of the networks cannot see, at all moments at once: they rest on several."""
+    Attributes:
+        hidden: Width of each network.
+        members: How many there are.
+        epochs: Passes over all samples, of each network.
+        batch: Samples in one gradient step.
+        rate: Highest learning rate, of one cycle.
+        decay: AdamW's.
+        blur: What is added to each number, in its own deviations: no verdict rests on a fine difference.
+        hide: Share of the numbers that every second network cannot see, at all moments at once: it rests on several.
+        smooth: Share of a label that is spread over all explanations.
+        again: Share of rate and epochs with which a hunch that is there learns from further samples.
+    """
 
-SMOOTH = 0.02
-"""Share of a label that is spread over all explanations."""
+    hidden: int = 256
+    members: int = 4
+    epochs: int = 30
+    batch: int = 64
+    rate: float = 2e-3
+    decay: float = 1e-2
+    blur: float = 0.3
+    hide: float = 0.5
+    smooth: float = 0.02
+    again: float = 0.1
+
 
 _AT_ONCE = 16
 """Samples that are looked at together."""
-
-AGAIN = 0.1
-"""Share of rate and epochs with which a hunch that is there learns from further samples."""
 
 
 def judge_by_sight(
@@ -80,6 +95,7 @@ def learn(
     samples: Sequence[Sample],
     seed: int,
     on_progress: Callable[[int, int], None] | None = None,
+    config: HunchConfig | None = None,
 ) -> Hunch | None:
     """Teach a gaze's hunch, or make it one.
 
@@ -92,25 +108,27 @@ def learn(
         samples: All with a verdict.
         seed: Of weights, order and blur.
         on_progress: Told how many steps are done, and of how many.
+        config: How it is trained.
 
     Returns:
         The hunch; None where reasons do not name a fault and a success both, so that there is nothing to tell apart.
     """
     told = [None if sample.reason is None else claim_of(sample.reason) for sample in samples]
-    found = gaze.hunch
+    found, how = gaze.hunch, config or HunchConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if found is None:
             begun = openings([sample.reason for sample in samples if sample.reason is not None])
             if len(begun) < 2 or next(iter(begun)) != _NOTHING:
                 return None
-            hunch, share = gaze.new_hunch(HIDDEN, MEMBERS, list(begun.values())), 1.0
+            hunch = gaze.new_hunch(how.hidden, how.members, list(begun.values()))
         else:
-            hunch, share = found, AGAIN
+            hunch = found
+            how = replace(how, rate=how.rate * how.again, epochs=max(1, round(how.epochs * how.again)))
         known = [claim_of(each) for each in hunch.openings]
         right = torch.tensor([known.index(claim) if claim in known else -1 for claim in told])
         failed = torch.tensor([bool(sample.failed) for sample in samples])
-        _fit(hunch, gaze, read.detach().float(), right, failed, share, on_progress)
+        _fit(hunch, gaze, read.detach().float(), right, failed, how, on_progress)
     return hunch.eval().requires_grad_(False)
 
 
@@ -159,28 +177,28 @@ def _fit(
     read: Tensor,
     right: Tensor,
     failed: Tensor,
-    share: float,
+    how: HunchConfig,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Train all networks, each by itself, a share of the full epochs at a share of the full rate."""
-    epochs, batches = max(1, round(EPOCHS * share)), -(-len(read) // BATCH)
-    spread = BLUR * read.std(dim=0, correction=0)
+    """Train all networks, each by itself."""
+    batches = -(-len(read) // how.batch)
+    spread = how.blur * read.std(dim=0, correction=0)
     # Whose height each of a column's is.
     owners = torch.repeat_interleave(torch.arange(read.shape[2]), torch.tensor(gaze.spans))
-    done, steps = 0, len(hunch.members) * epochs * batches
+    done, steps = 0, len(hunch.members) * how.epochs * batches
     hunch.train().requires_grad_(True)
     for number, member in enumerate(hunch.members):
-        hide = HIDE if number % 2 else 0.0
-        optimizer = torch.optim.AdamW(member.parameters(), lr=RATE * share, weight_decay=DECAY)
-        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE * share, total_steps=epochs * batches)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(read)).split(BATCH):
+        hide = how.hide if number % 2 else 0.0
+        optimizer = torch.optim.AdamW(member.parameters(), lr=how.rate, weight_decay=how.decay)
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, total_steps=how.epochs * batches)
+        for _ in range(how.epochs):
+            for rows in torch.randperm(len(read)).split(how.batch):
                 blurred = read[rows] + spread * torch.randn(len(rows), *read.shape[1:])
                 heights = gaze.heights(blurred)
                 if hide:
                     seen = (torch.rand(len(rows), read.shape[2]) >= hide).float() / (1 - hide)
                     heights = heights * seen[:, None, owners]
-                loss = _loss(member(heights.flatten(1)), right[rows], failed[rows])
+                loss = _loss(member(heights.flatten(1)), right[rows], failed[rows], how.smooth)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -190,11 +208,11 @@ def _fit(
                     on_progress(done, steps)
 
 
-def _loss(logits: Tensor, right: Tensor, failed: Tensor) -> Tensor:
+def _loss(logits: Tensor, right: Tensor, failed: Tensor, smooth: float) -> Tensor:
     """Of the explanation where it is known; else of whether it is any fault."""
     told, loss = right >= 0, logits.sum() * 0.0
     if told.any():
-        loss = loss + nn.functional.cross_entropy(logits[told], right[told], label_smoothing=SMOOTH)
+        loss = loss + nn.functional.cross_entropy(logits[told], right[told], label_smoothing=smooth)
     if not told.all():
         fits = logits[~told].log_softmax(dim=-1)
         any_fault = torch.logsumexp(fits[:, 1:], dim=-1)

@@ -1,5 +1,6 @@
 """Eyes that judge: which explanation they pick, and what the decoder makes of it."""
 
+import json
 import math
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from faultfield.detector.refine import Refiner
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import CheckpointError
 from tests.detector import pockets
+from tests.shell import Shell
 
 OPENINGS = ("The robot succeeded", "The gripper did not close", "The gripper let go")
 LIKELIEST = Refinement(samples=1, rounds=2, temperature=0.0, longest=12)
@@ -119,3 +121,16 @@ def test_it_is_kept_with_the_gaze(tmp_path: Path) -> None:
     (tmp_path / checkpoint.SETTINGS).write_text(settings.replace('"members": 2', '"members": 3'))
     with pytest.raises(CheckpointError, match=r"gaze\.safetensors are missing, damaged"):
         checkpoint.load(tmp_path)
+
+
+def test_the_command_is_told_who_judges(shell: Shell, data: Path, tmp_path: Path) -> None:
+    checkpoint.save(judging(0.0, 9.0, 1.0), tmp_path / "sees")
+    words = ("explain", data, "--model", tmp_path / "sees", "--json", "--rounds", "1")
+    reasons = {}
+    for how in ("--by-sight", "--by-head"):
+        code, out, _ = shell(*words, how)
+        assert code == 0
+        reasons[how] = [each["reason"] for each in json.loads(out)["verdicts"]]
+    assert all(reason.startswith(OPENINGS[1]) for reason in reasons["--by-sight"])
+    assert not all(reason.startswith(OPENINGS[1]) for reason in reasons["--by-head"])
+    assert shell(*words)[1] == shell(*words, "--by-sight")[1]

@@ -10,6 +10,7 @@ import typer
 from faultfield.cli.console import Bars, err, out, print_json
 from faultfield.cli.explain import (
     BatchSize,
+    BySight,
     Device,
     Dtype,
     Model,
@@ -73,6 +74,7 @@ def evaluate(
     rounds: Rounds = 4,
     samples: Trajectories = 3,
     temperature: Temperature = 0.0,
+    hunch: BySight = True,
     labelled: Labelled = None,
     batch: BatchSize = 8,
     seed: Seed = 0,
@@ -117,7 +119,15 @@ def evaluate(
     if baseline is None:
         tell_of_samples(typed(context), temperature)
         detector = load_detector(
-            model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
+            model,
+            device,
+            dtype,
+            rounds=rounds,
+            samples=samples,
+            temperature=temperature,
+            batch=batch,
+            seed=seed,
+            hunch=hunch,
         )
         if labelled is not None:
             detector = calibrated(detector, labelled, cameras=by)

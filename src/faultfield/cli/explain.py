@@ -38,6 +38,13 @@ Temperature = Annotated[
         min=0.0, help="Of the answers; 0 takes the likeliest words, and all samples agree; the paper's is 0.7."
     ),
 ]
+BySight = Annotated[
+    bool,
+    typer.Option(
+        "--by-sight/--by-head",
+        help="Whether eyes judge that learned to, or the classification head alone, as in the paper.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Episodes judged at once.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the answers that are drawn.")]
 Device = Annotated[str, typer.Option(help="Where the model computes: cpu, cuda, or auto, a GPU where there is one.")]
@@ -62,6 +69,7 @@ def explain(
     rounds: Rounds = 4,
     samples: Trajectories = 3,
     temperature: Temperature = 0.0,
+    hunch: BySight = True,
     labelled: Labelled = None,
     batch: BatchSize = 8,
     seed: Seed = 0,
@@ -139,7 +147,15 @@ def explain(
         )
     tell_of_samples(typed(context), temperature)
     detector = load_detector(
-        model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch, seed=seed
+        model,
+        device,
+        dtype,
+        rounds=rounds,
+        samples=samples,
+        temperature=temperature,
+        batch=batch,
+        seed=seed,
+        hunch=hunch,
     )
     if labelled is not None:
         detector = calibrated(detector, labelled, instruction)

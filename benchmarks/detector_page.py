@@ -48,7 +48,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_transfer(found),
         *_measures(found),
         *_apart(found),
-        *_kinds([name for name in ("sft-d", OURS) if name in found], found),
+        *_kinds([name for name in ("sft-d", OURS, SIGHT) if name in found], found),
         *_rounds(found.get(OURS, [])),
     ]
     return [

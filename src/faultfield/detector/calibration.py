@@ -1,7 +1,7 @@
 """Where verdicts on a task divide, as a few labelled episodes of it have it.
 
-On a task of which no verdict was ever taught, the head may put nearly every failure above every success and still call
-both failures: it is the zero of its scale that is off. A few labelled episodes say where it should be; nothing is
+On a task of which no verdict was ever taught, a detector may put nearly every failure above every success and still
+call both failures: it is the zero of its scale that is off. A few labelled episodes say where it should be; nothing is
 trained. Ours, not the paper's.
 """
 
@@ -23,9 +23,9 @@ class Divide:
     """Where verdicts on one task divide.
 
     Attributes:
-        odds: Log-odds of failure, as the head has them, from which on an episode counts as failed.
+        odds: Log-odds of failure, as the detector has them, from which on an episode counts as failed.
         episodes: Labelled ones of the task.
-        before: How many of them the head alone gets right by itself, that is from log-odds of 0 on.
+        before: How many of them it gets right by itself, that is from log-odds of 0 on.
         after: And from `odds` on.
     """
 
@@ -57,7 +57,7 @@ def calibrate(
     """The same detector, its verdicts on the samples' tasks divided where they are right most often.
 
     Args:
-        refiner: Whose head is asked, unrefined; it stays as it is.
+        refiner: Asked for verdicts alone, unrefined; it stays as it is.
         samples: With and without failure; those without a label are left out. Samples are of one task when the robot
             was asked the same, to the letter.
         on_progress: Told how many samples are done.

@@ -146,3 +146,25 @@ def test_it_comes_back_to_what_was_left_when_nothing_better_remains():
     search.tell([episode(always, True), episode(always, True, 1), episode(never, False), episode(never, False, 1)])
     search.tell([episode(once, True), episode(once, False, 1), episode(once, False, 2)])
     assert search.ask(3) == [once, never], "what failed twice is found already"
+
+
+def test_what_nobody_can_do_sends_it_elsewhere_and_teaches_the_estimator_nothing():
+    pool = [*SPACE.grid(12, ["light"]), *SPACE.grid(12, ["cube_color"])]
+    made = []
+
+    def make():
+        made.append(Fixed(lambda v: 0.98 if "light" in v else 0.02))
+        return made[-1]
+
+    shares = {}
+    for judged in (False, True):
+        search, late = Hunt(SPACE, make, pool=pool), []
+        for number in range(6):
+            batch = search.ask(2)
+            late += batch if number > 2 else []
+            search.tell([episode(v, True, seed) for v in batch for seed in range(2)])
+            if judged:
+                search.disregard([v for v in batch if "light" in v])
+        shares[judged] = sum("cube_color" in v for v in late)
+    assert shares[True] > shares[False]
+    assert {name for each in made[-1].seen for name in each.variation} == {"cube_color"}

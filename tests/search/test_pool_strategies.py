@@ -56,6 +56,22 @@ def test_without_a_pool_proposals_lie_in_the_space(make):
         assert SPACE.validate(variation) == variation
 
 
+@pytest.mark.parametrize("make", ALL)
+def test_as_long_as_nothing_fails_each_proposal_is_a_new_one(make):
+    """What was left after a success is open to a model that there is not yet; the sequence goes on in the meantime."""
+    asked = played(make(SPACE, 0, pool_size=40, start=10, failures=2), lambda v: False, rounds=8)
+    assert len(set(asked)) == len(asked) == 40
+
+
+def test_failures_that_are_to_be_disregarded_count_as_none():
+    search = ForestSearch(LINE, 0, pool=POOL[:3], start=1, failures=2)
+    search.tell([episode(v, True, seed) for v in POOL[:2] for seed in range(2)])
+    search.disregard(POOL[:1])
+    assert search.told().failures.tolist() == [0, 2]
+    assert search.told().episodes.tolist() == [2, 2]
+    assert not search.again(POOL[0])
+
+
 def test_map_elites_and_the_forest_go_where_failures_are():
     for make in (ForestSearch, MapElitesSearch):
         late = played(make(LINE, 0, pool=POOL, start=10), lambda v: light(v) > 0.7)[15:]

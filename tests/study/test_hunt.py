@@ -219,6 +219,21 @@ def test_what_a_hunt_found_and_nobody_can_do_is_no_known_weakness(tmp_path: Path
     assert not any(known[judged.variation].infeasible for judged in found.feasible if judged.variation not in lost)
 
 
+class Judging(RandomSearch):
+    """Remembers what it was told to disregard, and how many rollouts it knew then."""
+
+    told: ClassVar[list[Variation]] = []
+
+    def disregard(self, variations: Sequence[Variation]) -> None:
+        self.told.extend(variations)
+
+
+def test_a_strategy_hears_at_once_what_the_expert_cannot_do_either(tmp_path: Path) -> None:
+    found = hunts(opened(tmp_path / "judged"), strategy="tests.study.test_hunt:Judging", budget=60)
+    assert Judging.told == [judged.variation for judged in found.feasible if judged.infeasible]
+    assert Judging.told
+
+
 def test_the_command_prints_json_and_nothing_else(whole: tuple[Study, Hunted]) -> None:
     study, found = whole
     done = CliRunner().invoke(app, ["hunt", str(study.directory), "--budget", "24", "--json"])

@@ -81,6 +81,11 @@ class Hunt(PoolSearch):
         super().tell(episodes)
         self._episodes.extend(episodes)
 
+    def disregard(self, variations: Sequence[Variation]) -> None:
+        """The estimator forgets them: no look at the policy explains what nobody can do."""
+        super().disregard(variations)
+        self._episodes = [episode for episode in self._episodes if episode.variation not in self._hopeless]
+
     def ready(self) -> bool:
         """From the start: a prior knows something before the first rollout."""
         return True

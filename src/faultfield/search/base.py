@@ -26,3 +26,6 @@ class Strategy(ABC):
     @abstractmethod
     def tell(self, episodes: Sequence[Episode]) -> None:
         """What rolling out gave, proposals or not."""
+
+    def disregard(self, variations: Sequence[Variation]) -> None:  # noqa: B027 - nobody has to make anything of it
+        """Failures that were told of these are no weakness of the policy: nobody can do the task under them."""

@@ -87,6 +87,7 @@ class PoolSearch(Strategy):
         self._drawn: list[Variation] = []
         self._asked: set[Variation] = set()
         self._counts: dict[Variation, tuple[int, int]] = {}
+        self._hopeless: set[Variation] = set()
         self._rows: dict[Variation, Floats] = {}
 
     def ask(self, count: int) -> list[Variation]:
@@ -109,9 +110,13 @@ class PoolSearch(Strategy):
             failures, total = self._counts.get(episode.variation, (0, 0))
             self._counts[episode.variation] = (failures + (not episode.success), total + 1)
 
+    def disregard(self, variations: Sequence[Variation]) -> None:
+        """From now on their failures count as successes: the model looks for the policy's own elsewhere."""
+        self._hopeless.update(variations)
+
     def again(self, variation: Variation) -> bool:
         """Whether a variation that was proposed before may be proposed again: the model says whether it is worth it."""
-        if self._failures is None:
+        if self._failures is None or variation in self._hopeless:
             return False
         failures, episodes = self._counts.get(variation, (0, 0))
         return failures < self._failures and episodes > 2 * failures
@@ -135,7 +140,8 @@ class PoolSearch(Strategy):
         """Everything that was told."""
         variations = tuple(self._counts)
         counted = np.array([self._counts[v] for v in variations], dtype=np.float64).reshape(-1, 2)
-        return Told(variations, self.rows(variations), counted[:, 0], counted[:, 1])
+        own = np.array([v not in self._hopeless for v in variations], dtype=np.float64)
+        return Told(variations, self.rows(variations), counted[:, 0] * own, counted[:, 1])
 
     def rows(self, variations: Sequence[Variation]) -> Floats:
         """Codes and scaled features, float64 (n, d)."""
@@ -160,7 +166,8 @@ class PoolSearch(Strategy):
 
     def _spread_out(self, candidates: Sequence[Variation], count: int) -> list[int]:
         if self._pool is None:
-            return list(range(count))
+            # The sequence goes on: what was left after a success waits until a model says that it is worth more.
+            return sorted(range(len(candidates)), key=lambda i: candidates[i] in self._asked)[:count]
         return [int(i) for i in self.rng.permutation(len(candidates))[:count]]
 
 

@@ -25,7 +25,7 @@ from faultfield.search.verification import Verification
 from faultfield.study import stages
 from faultfield.study.directory import Study
 from faultfield.study.field_search import FieldSearch
-from faultfield.study.progress import Progress
+from faultfield.study.progress import Progress, Silent
 from faultfield.study.ranking import make_estimator
 from faultfield.variations.cells import cell_of
 
@@ -108,8 +108,10 @@ def hunt(
     """Spend `budget` real rollouts on finding failures, as many different ones as possible.
 
     The nominal variation is rolled out first where the ledger lacks it; that, and what the study rolled out before,
-    costs nothing here. Episodes go to the ledger under the stage `hunt`. Killed and called again with the same
-    settings, the hunt is played again from the ledger up to where it stopped; with a larger budget it goes on.
+    costs nothing here. Nor does the expert, which is rolled out under each failure as soon as it is verified: one that
+    it shares is no weakness, and the strategy is told to look elsewhere. Episodes go to the ledger under the stage
+    `hunt`. Killed and called again with the same settings, the hunt is played again from the ledger up to where it
+    stopped; with a larger budget it goes on.
 
     Args:
         study: Whose policy and environment.
@@ -166,7 +168,10 @@ def _play(study: Study, campaign: Campaign, progress: Progress) -> None:
                 update(before + done)
 
             run_jobs(study.ledger, jobs, study.env_spec, study.policy_spec, workers=study.workers, on_episode=keep)
+            known = len(campaign.finds)
             campaign.tell([found[key(trial)] for trial in trials])
+            judged = _feasible(study, campaign.finds[known:], Silent())
+            campaign.strategy.disregard([each.variation for each in judged if each.infeasible])
             update(campaign.spent)
         update(campaign.budget)
 
@@ -257,7 +262,9 @@ def _feasible(study: Study, finds: Sequence[Find], progress: Progress) -> list[F
     first = study.config.rollouts.seed + HUNT_SEED
     seeds = range(first, first + study.config.controls.per_variation)
     variations = [find.variation for find in finds]
-    if variations:
+    if not variations:
+        return []
+    if stages.control(study, "expert") is not None:
         stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
     tried = [e for e in stages.control_episodes(study, "expert") if e.seed in seeds]
     return feasibility(variations, outcomes(tried))

@@ -1,7 +1,7 @@
 """What a few labelled episodes of a task are worth to a detector that was never told a verdict of it (`--labelled`).
 
 Of every task of `--data`, some episodes of `--pool` are drawn and their verdicts told; the detector's own then divide
-where these do. Detection by the head alone is measured with many draws, whole answers, with their reasons, with a few.
+where these do. Detection by verdicts alone is measured with many draws, whole answers, with their reasons, with a few.
 The data's labels are used for nothing but the score.
 
 python benchmarks/detector_labelled.py --pool runs/one/test-unseen.json --data runs/another/test-unseen.json
@@ -38,7 +38,7 @@ RESAMPLED = 20
 
 
 def odds_of(refiner: Refiner, samples: Sequence[Sample]) -> np.ndarray:
-    """Of failure, by the head alone, float (n,)."""
+    """Of failure, by verdicts alone, float (n,)."""
     return np.array(refiner.odds([each.clip() for each in samples]))
 
 
@@ -154,7 +154,7 @@ def page(result: Mapping[str, Any]) -> list[str]:
         f"{result['failures']} of them failures; of each task some of {result['pool']} others are drawn, and "
         "`--labelled` is told their verdicts. Nothing is trained. Intervals (95 %) are drawn from the episodes, in the "
         "first table from the draws of labelled ones as well.", "",
-        "## Detection, by the head alone", "",
+        "## Detection, by verdicts alone", "",
         f"Share of right verdicts, a mean over {result['draws']} draws.", "",
         *pages.grid(["labelled episodes a task", "all", *tasks], head), "",
         "## Whole answers, as `faultfield explain` gives them", "",

@@ -39,3 +39,12 @@ def test_who_types_nothing_is_helped(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert _typed(monkeypatch) == 2
     assert "faultfield run studies/lift-demo.yaml" in " ".join(capsys.readouterr().out.split())
     assert _typed(monkeypatch, "--help") == 0
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("faultfield.study.Study.open", stopped)
+    assert _typed(monkeypatch, "hunt", "x.yaml", "--budget", "8") == 130
+    assert "Run the same command again" in capsys.readouterr().err

@@ -103,6 +103,14 @@ def test_neighbours_change_nothing_and_what_is_drawn_are_the_words_behind() -> N
     assert len(set(said)) > 1
 
 
+def test_an_opening_longer_than_a_reason_may_be_is_cut() -> None:
+    model, clips = judging(0.0, 5.0, 0.0), [pockets.clip(0, True)]
+    for longest in (1, 2, 4):
+        (verdict,) = Refiner(model, Refinement(samples=2, rounds=2, longest=longest)).judge(clips)
+        assert len(verdict.rounds) > 0
+        assert verdict.failed
+
+
 def test_without_it_all_is_as_if_there_were_none() -> None:
     model, clips = judging(0.0, 0.0, 9.0), [pockets.clip(0, True), pockets.clip(1, False)]
     how = Refinement(samples=2, rounds=2, longest=8, hunch=False)

@@ -73,6 +73,9 @@ def test_a_misspelt_policy_leaves_nothing_that_is_in_the_way(file: Path) -> None
         ["hunt", "--budget", "8", "--strategy", "nosuch"],
         ["hunt", "--budget", "1"],
         ["repair", "--budget-episodes", "4"],
+        ["fit"],
+        ["search"],
+        ["report"],
     ],
 )
 def test_a_refused_command_leaves_no_directory(file: Path, asked: list[str]) -> None:
@@ -86,3 +89,11 @@ def test_a_refused_command_takes_nothing_back_that_was_there(file: Path) -> None
     with pytest.raises(FaultfieldError), Study.open(file):
         raise StudyError("no")
     assert (directory / "study.yaml").is_file()
+
+
+def test_a_directory_that_somebody_made_stays(file: Path) -> None:
+    made = file.parent / "made"
+    made.mkdir()
+    with pytest.raises(StudyError), Study.open(file, made):
+        raise StudyError("no")
+    assert list(made.iterdir()) == []

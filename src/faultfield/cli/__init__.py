@@ -46,6 +46,10 @@ detector_eval.register(detector.app)
 explain.register(app)
 
 
+_STOPPED = 130
+"""What typer makes of Ctrl-C."""
+
+
 def main() -> None:
     """The `faultfield` command: a user's error is one sentence and exit code 2, Ctrl-C is 130."""
     threads.one_each()
@@ -53,7 +57,10 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == _STOPPED:
+            err.print("Stopped. Run the same command again to go on where it stopped.")
+        sys.exit(code)
     except TyperException as error:
         _refuse(error)
     except FaultfieldError as error:
@@ -64,9 +71,8 @@ def main() -> None:
         place = f"'{error.filename}': " if error.filename else ""
         err.print(f"faultfield: {place}{error.strerror or error}.", style="red", markup=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("Stopped. Run the same command again to go on where it stopped.")
-        sys.exit(130)
+    except typer.Abort:
+        sys.exit(1)
 
 
 def _refuse(error: TyperException) -> NoReturn:

@@ -22,7 +22,7 @@ _REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
 """Where an editable installation was made from; of any other, some directory that has nothing to do with us."""
 
 _OF_REASONS = frozenset({"--rounds", "--samples", "--temperature", "--seed"})
-"""Options that a verdict of the head alone does not depend on."""
+"""Options that a verdict alone does not depend on."""
 
 _TOLD = 3
 """Causes that are told where nothing could be judged."""
@@ -42,7 +42,7 @@ BySight = Annotated[
     bool,
     typer.Option(
         "--by-sight/--by-head",
-        help="Whether eyes judge that learned to, or the classification head alone, as in the paper.",
+        help="Whether eyes judge that learned to, or the classification head alone.",
     ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Episodes judged at once.")]

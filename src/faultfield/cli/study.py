@@ -70,8 +70,8 @@ def fit(study: StudyPath, out_dir: Out = None) -> None:
     """Learn the field from the collected episodes."""
     from faultfield.study import Study, stages
 
-    opened = Study.open(study, out_dir)
-    stages.fit(opened, Bars())
+    with Study.open(study, out_dir) as opened:
+        stages.fit(opened, Bars())
     err.print(f"The field lies in {opened.directory / 'field'}")
 
 
@@ -79,8 +79,8 @@ def search(study: StudyPath, out_dir: Out = None) -> None:
     """Train the diagnostic policy on the field, without rollouts."""
     from faultfield.study import Study, stages
 
-    opened = Study.open(study, out_dir)
-    stages.search(opened, Bars())
+    with Study.open(study, out_dir) as opened:
+        stages.search(opened, Bars())
     err.print(f"The diagnostic policy lies in {opened.directory / 'diagnostic'}")
 
 
@@ -103,7 +103,8 @@ def report(study: StudyPath, out_dir: Out = None) -> None:
     from faultfield.study import Study
     from faultfield.study.diagnose import report as report_study
 
-    path = report_study(Study.open(study, out_dir))
+    with Study.open(study, out_dir) as opened:
+        path = report_study(opened)
     out.print(str(path), soft_wrap=True)
 
 

@@ -85,7 +85,7 @@ def _step(
     for walker, chain, guess, tokens in zip(walkers, chains, guesses, drawn, strict=True):
         for place, (node, token) in enumerate(zip(chain, tokens, strict=True)):
             walker.nodes.append(node)
-            walker.done = token in ends or len(walker.said) + 1 == len(walker.uniforms)
+            walker.done = token in ends or len(walker.said) + 1 >= len(walker.uniforms)
             if token not in ends:
                 walker.said.append(token)
             hit = place < len(guess) and guess[place] == token

@@ -172,7 +172,7 @@ def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = N
     if not how.divides:
         # As it was before there were any: verdicts in ledgers keep their name.
         del refined["divides"]
-    if how.hunch:
+    if how.hunch or not _judges_by_sight(Path(folder)):
         del refined["hunch"]
     if dtype != "float32":
         refined["dtype"] = dtype
@@ -181,6 +181,12 @@ def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = N
         with file.open("rb") as stream:
             digest.update(f"\0{file.name}\0".encode() + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def _judges_by_sight(folder: Path) -> bool:
+    """Whether its eyes learned to; it makes no difference to others who is asked to judge."""
+    file = folder / SETTINGS
+    return file.is_file() and "hunch" in json.loads(file.read_text(encoding="utf-8")).get("gaze", {})
 
 
 def wrap(

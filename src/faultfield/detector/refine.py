@@ -160,16 +160,17 @@ class Refiner:
     def _walker(self, tree: Tree, row: int, after: int, game: Trajectories, sample: int) -> Walker:
         """One that sets out behind the question for a reason, or behind how its reason begins."""
         lead = game.lead(sample)
-        begun = () if lead is None else self._openings[lead]
+        # One token at least is the language's own.
+        begun = () if lead is None else self._openings[lead][: self.how.longest - 1]
         start = tree.path(row, after, (*self.model.scribe.request("reasoning"), *begun), loud=1)
         return Walker(row, start, game.draws[game.number, sample], game.answers[sample], list(begun))
 
 
 class HeadAlone:
-    """A detector that says how likely a clip failed, and not why: the head's answer, unrefined, and soon there.
+    """A detector that says how likely a clip failed, and not why: a verdict alone, unrefined, and soon there.
 
     Args:
-        refiner: Whose head it is.
+        refiner: Whose verdict it is.
     """
 
     def __init__(self, refiner: Refiner) -> None:

@@ -116,7 +116,7 @@ class Trajectories:
         Args:
             answers: Token ids of each sample's reason, without the end.
             reasons: Their texts.
-            reason_entropies: Their mean token entropies, nats.
+            reason_entropies: Mean entropies of their drawn tokens, nats: those that a reason begins with are not.
         """
         chances = [self.chances[said] for said in self.said]
         doubts = [binary_entropy(chance) for chance in chances]

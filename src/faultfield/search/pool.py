@@ -123,7 +123,9 @@ class PoolSearch(Strategy):
 
     def ready(self) -> bool:
         """Whether enough was told for the model to choose."""
-        return len(self._counts) >= self._start and any(failures for failures, _ in self._counts.values())
+        return len(self._counts) >= self._start and any(
+            failures for v, (failures, _) in self._counts.items() if v not in self._hopeless
+        )
 
     @abstractmethod
     def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 from faultfield import __version__
 from faultfield.envs.base import VariableEnv
-from faultfield.errors import StudyError
+from faultfield.errors import LedgerError, StudyError
 from faultfield.files import write_text
 from faultfield.policies.base import Policy
 from faultfield.rollouts.ledger import Ledger
@@ -43,7 +44,7 @@ class Study:
         self.policy_spec = PolicySpec(config.policy.type, config.policy.arguments)
         self.env_spec = EnvSpec(config.environment.type, config.environment.arguments)
         self._check_identity()
-        self._fresh = not (self.directory / STUDY_FILE).exists()
+        self._fresh, self._made = not (self.directory / STUDY_FILE).exists(), not self.directory.exists()
         self.directory.mkdir(parents=True, exist_ok=True)
         text = config.to_yaml()
         file = self.directory / STUDY_FILE
@@ -164,11 +165,13 @@ class Study:
     def _withdraw(self) -> None:
         """Take back the directory of a study that was refused before anything was made in it."""
         own = {STUDY_FILE, IDENTITY_FILE}
-        if {each.name for each in self.directory.iterdir()} <= own:
-            for name in own:
-                (self.directory / name).unlink(missing_ok=True)
-            with suppress(OSError):
-                self.directory.rmdir()
+        with suppress(OSError, LedgerError):
+            if {each.name for each in self.directory.iterdir()} <= own | {LEDGER} and not self._begun():
+                shutil.rmtree(self.directory / LEDGER, ignore_errors=True)
+                for name in own:
+                    (self.directory / name).unlink(missing_ok=True)
+                if self._made:
+                    self.directory.rmdir()
 
     def _begun(self) -> bool:
         directory = self.directory / LEDGER

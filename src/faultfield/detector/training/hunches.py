@@ -1,6 +1,6 @@
 """How eyes learn to judge: networks tell explanations apart by what is read, an episode's reason being the label.
 
-Chosen by leaving tasks out, eight times some of the 25 that a verdict is taught of (docs/results/detector-hunch.md).
+Blur and hiding were chosen by leaving tasks out, 25 in eight groups (docs/results/detector-hunch.md).
 """
 
 from collections import Counter
@@ -56,37 +56,36 @@ def judge_by_sight(
     model: ArmorModel,
     samples: Sequence[Sample],
     seed: int,
-    seen: Mapping[str, Tensor] | None = None,
+    seen: Mapping[int, Tensor] | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Teach a model's eyes to judge, in place, where it has a gaze and reasons name faults.
 
     Args:
-        model: Trained.
+        model: Trained, on the CPU.
         samples: All with a verdict.
         seed: Of the networks.
-        seen: Picture tokens by sample id, where they are known.
+        seen: Picture tokens of its tower by row of the samples, where they are known.
         on_progress: Told what is done.
     """
     if model.gaze is None:
         return
     read = []
     for start in range(0, len(samples), _AT_ONCE):
-        some = samples[start : start + _AT_ONCE]
+        rows = range(start, min(start + _AT_ONCE, len(samples)))
         with torch.no_grad():
-            read.append(model.gaze.read(_tokens(model, some, seen or {}).float()))
+            read.append(model.gaze.read(_tokens(model, samples, rows, seen or {}).float()))
         if on_progress is not None:
-            on_progress("Looking", start + len(some), len(samples))
+            on_progress("Looking", rows.stop, len(samples))
     told = None if on_progress is None else partial(on_progress, "Judging by sight")
     model.gaze.hunch = learn(model.gaze, torch.cat(read), samples, seed, told)
 
 
-def _tokens(model: ArmorModel, samples: Sequence[Sample], seen: Mapping[str, Tensor]) -> Tensor:
-    if all(sample.id in seen for sample in samples):
-        return torch.cat([seen[sample.id] for sample in samples])
-    return model.see(
-        model.open([model.viewer(each.clip()) for each in samples], [each.instruction for each in samples])
-    )
+def _tokens(model: ArmorModel, samples: Sequence[Sample], rows: range, seen: Mapping[int, Tensor]) -> Tensor:
+    if all(row in seen for row in rows):
+        return torch.cat([seen[row] for row in rows])
+    some = [samples[row] for row in rows]
+    return model.see(model.open([model.viewer(each.clip()) for each in some], [each.instruction for each in some]))
 
 
 def learn(
@@ -103,7 +102,8 @@ def learn(
     faults is, or none of them.
 
     Args:
-        gaze: Whose numbers are read; it stays as it is, but for the hunch that it has already, which learns on.
+        gaze: Whose numbers are read, on the CPU as they are. It stays as it is, but for the hunch that it has already,
+            which learns on.
         read: What it reads of each sample, float (n, columns, numbers).
         samples: All with a verdict.
         seed: Of weights, order and blur.

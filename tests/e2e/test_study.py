@@ -12,6 +12,7 @@ import pytest
 
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.rollouts.ledger import Ledger
+from faultfield.study import Study
 from tests.e2e.conftest import ROOT, Cli
 from tests.toy import PointPolicy, PointReach
 
@@ -154,6 +155,8 @@ def test_bad_input_is_one_sentence_and_exit_code_two(
 def test_stages_say_what_must_come_first(cli: Cli, study_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "collect" in cli("fit", study_file, "--out", out, code=2).stderr
+    assert not out.exists()
+    Study.open(study_file, out)
     assert "no study" in cli("run", tmp_path / "none.yaml", code=2).stderr
     assert "not a study's directory" in cli("report", tmp_path, code=2).stderr
     file = tmp_path / "asked.yaml"

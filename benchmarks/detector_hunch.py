@@ -62,11 +62,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    gaze = Eyes(arguments.eyes).gaze
-    taught = Split(arguments.eyes, read_labelled([arguments.data], TRAINING).items)
-    more = Split(arguments.eyes, read_labelled(arguments.more).items) if arguments.more else None
+    eyes = Eyes(arguments.eyes)
+    gaze = eyes.gaze
+    taught = Split.seen(eyes, read_labelled([arguments.data], TRAINING).items)
+    more = Split.seen(eyes, read_labelled(arguments.more).items) if arguments.more else None
     tests = {
-        f"{folder.name}, {name}": Split(arguments.eyes, read_split(folder, name))
+        f"{folder.name}, {name}": Split.seen(eyes, read_split(folder, name))
         for folder in arguments.tests
         for name in TESTS
         if (folder / f"{name}.json").is_file()
@@ -106,28 +107,27 @@ class Split:
     """Samples, and what eyes read of them.
 
     Args:
-        eyes: The detector's folder.
         samples: All with a verdict.
-        read: What was read of them, float32 (n, columns, numbers); None reads it.
+        read: What was read of them, float32 (n, columns, numbers).
     """
 
-    def __init__(self, eyes: Path, samples: Sequence[Sample], read: NDArray[np.float32] | None = None) -> None:
-        self._eyes, self.samples = eyes, list(samples)
-        if read is None:
-            seeing = Eyes(eyes)
-            flat = seeing.read(self.samples)
-            read = flat.reshape(len(flat), seeing.gaze.columns, -1)
-        self.read = read
+    def __init__(self, samples: Sequence[Sample], read: NDArray[np.float32]) -> None:
+        self.samples, self.read = list(samples), read
         self.failed = np.array([bool(sample.failed) for sample in self.samples])
         self.tasks = np.array([sample.task for sample in self.samples])
 
+    @classmethod
+    def seen(cls, eyes: Eyes, samples: Sequence[Sample]) -> "Split":
+        """Look at them."""
+        return cls(samples, eyes.read(samples).reshape(len(samples), eyes.gaze.columns, -1))
+
     def part(self, rows: NDArray[np.intp]) -> "Split":
         """Some of them."""
-        return Split(self._eyes, [self.samples[row] for row in rows], self.read[rows])
+        return Split([self.samples[row] for row in rows], self.read[rows])
 
     def beside(self, other: "Split") -> "Split":
         """Both together."""
-        return Split(self._eyes, [*self.samples, *other.samples], np.concatenate([self.read, other.read]))
+        return Split([*self.samples, *other.samples], np.concatenate([self.read, other.read]))
 
 
 def joined(taught: Split, more: Split | None) -> Split:

@@ -298,7 +298,7 @@ def test_tasks_that_are_left_out_are_judged_by_what_knows_the_others(
     data = str(tmp_path / "data")
     taught = read_split(data, "train-sparse", "train-dense")
     # Of a readout that was never taught, the numbers lie anywhere.
-    read = detector_hunch.Split(tmp_path / "eyes", taught).read
+    read = detector_hunch.Split.seen(detector_sight.Eyes(tmp_path / "eyes"), taught).read
     model.gaze.calibrate(read[..., : len(VALUES)])
     checkpoint.save(model, tmp_path / "eyes")
     words = ["detector_hunch.py", "--data", data, "--eyes", str(tmp_path / "eyes"), "--out", str(tmp_path / "page")]

@@ -147,16 +147,9 @@ def explain(
         )
     tell_of_samples(typed(context), temperature)
     detector = load_detector(
-        model,
-        device,
-        dtype,
-        rounds=rounds,
-        samples=samples,
-        temperature=temperature,
-        batch=batch,
-        seed=seed,
-        hunch=hunch,
-    )
+        model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch,
+        seed=seed, hunch=hunch,
+    )  # fmt: skip
     if labelled is not None:
         detector = calibrated(detector, labelled, instruction)
         tell_of_others(detector, {sample.instruction for sample in read})

@@ -27,15 +27,14 @@ def corrected(reason: str, instruction: str) -> str:
     """
     claim, asked = parse(reason), instruction.lower()
     name = claim.object
-    if name is None or claim.kind == WRONG_OBJECT or not re.fullmatch(_NAME, name) or _says(asked, name):
+    if name is None or claim.kind == WRONG_OBJECT or not re.fullmatch(_NAME, name):
+        return reason
+    said = rf"\b{re.escape(name)}\b"
+    if re.search(said, asked):
         return reason
     thing = re.escape(name.split()[-1])
     named = re.findall(rf"\bthe ((?:[a-z-]+ ){{0,2}}?{thing})\b", asked)
     first = re.search(r"\bthe ", asked)
     if len(named) != 1 or first is None or not asked[first.start() :].startswith(f"the {named[0]}"):
         return reason
-    return re.sub(rf"\b{re.escape(name)}\b", named[0], reason, count=1, flags=re.IGNORECASE)
-
-
-def _says(text: str, name: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\b", text) is not None
+    return re.sub(said, named[0], reason, count=1, flags=re.IGNORECASE)

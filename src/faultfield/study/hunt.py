@@ -141,15 +141,17 @@ def hunt(
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
     chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, rule.least)
     campaign = Campaign(chosen, rule, budget, batch)
-    _play(study, campaign, progress)
+    feasible = _play(study, campaign, progress)
     finds = campaign.finds
     return Hunted(
         strategy, (failed, len(nominal)), rule.bound, campaign.spent, len(campaign.counts), finds,
-        [cell_of(find.variation, study.space) for find in finds], _feasible(study, finds, progress),
+        [cell_of(find.variation, study.space) for find in finds], feasible,
     )  # fmt: skip
 
 
-def _play(study: Study, campaign: Campaign, progress: Progress) -> None:
+def _play(study: Study, campaign: Campaign, progress: Progress) -> list[Feasibility]:
+    """Roll out what is asked for, and say of each find, as soon as it is one, what the expert can do under it."""
+    feasible: list[Feasibility] = []
     first = study.config.rollouts.seed + HUNT_SEED
     identity = study.identity["policy"], study.identity["environment"]
     found: dict[Key, Episode] = {e.key: e for e in study.ledger.episodes(None, *identity) if e.seed >= first}
@@ -168,12 +170,13 @@ def _play(study: Study, campaign: Campaign, progress: Progress) -> None:
                 update(before + done)
 
             run_jobs(study.ledger, jobs, study.env_spec, study.policy_spec, workers=study.workers, on_episode=keep)
-            known = len(campaign.finds)
             campaign.tell([found[key(trial)] for trial in trials])
-            judged = _feasible(study, campaign.finds[known:], Silent())
+            judged = _feasible(study, campaign.finds[len(feasible) :])
             campaign.strategy.disregard([each.variation for each in judged if each.infeasible])
+            feasible += judged
             update(campaign.spent)
         update(campaign.budget)
+    return feasible
 
 
 def _loaded(name: str) -> Callable[..., Any]:
@@ -257,14 +260,14 @@ def views_on(study: Study, nominal: Sequence[Episode]) -> Views:
     return stages.make_views(study)
 
 
-def _feasible(study: Study, finds: Sequence[Find], progress: Progress) -> list[Feasibility]:
+def _feasible(study: Study, finds: Sequence[Find]) -> list[Feasibility]:
     """What the expert can do where the policy fails; without an expert, nothing is known."""
     first = study.config.rollouts.seed + HUNT_SEED
     seeds = range(first, first + study.config.controls.per_variation)
     variations = [find.variation for find in finds]
     if not variations:
         return []
-    if stages.control(study, "expert") is not None:
-        stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
+    # Its few episodes between two batches are part of the hunt's own bar.
+    stages.roll_out_control(study, study.ledger, "expert", variations, seeds, Silent())
     tried = [e for e in stages.control_episodes(study, "expert") if e.seed in seeds]
     return feasibility(variations, outcomes(tried))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from faultfield.cli import explain
+from faultfield.cli import judging
 from faultfield.detector import checkpoint
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
@@ -180,22 +180,22 @@ def test_a_directory_or_a_model_that_is_none_is_said_in_one_sentence(shell: Shel
 
 def test_the_detector_that_ships_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert (explain.shipped() / checkpoint.SETTINGS).samefile(ROOT / "models" / "detector" / checkpoint.SETTINGS)
-    (tmp_path / explain.SHIPPED).mkdir(parents=True)
-    assert explain.shipped().samefile(tmp_path / "models" / "detector")
+    assert (judging.shipped() / checkpoint.SETTINGS).samefile(ROOT / "models" / "detector" / checkpoint.SETTINGS)
+    (tmp_path / judging.SHIPPED).mkdir(parents=True)
+    assert judging.shipped().samefile(tmp_path / "models" / "detector")
 
 
 def test_where_the_detector_was_looked_for_is_said(
     shell: Shell, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(explain, "_REPOSITORY", tmp_path / "site")
-    (tmp_path / "site" / explain.SHIPPED).mkdir(parents=True)
+    monkeypatch.setattr(judging, "_REPOSITORY", tmp_path / "site")
+    (tmp_path / "site" / judging.SHIPPED).mkdir(parents=True)
     # What a wheel was unpacked to is no repository, whatever lies there.
     code, out, err = shell("explain", data)
     assert (code, out) == (2, "")
     assert "no detector in 'models/detector'; name the directory of one with --model" in err
-    (tmp_path / "site" / explain.SHIPPED).rmdir()
+    (tmp_path / "site" / judging.SHIPPED).rmdir()
     (tmp_path / "site" / "pyproject.toml").touch()
     code, out, err = shell("explain", data)
     assert (code, out) == (2, "")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.explain import (
+from faultfield.cli.explain import nothing
+from faultfield.cli.judging import (
     BatchSize,
     BySight,
     Device,
@@ -19,7 +20,6 @@ from faultfield.cli.explain import (
     Temperature,
     Trajectories,
     load_detector,
-    nothing,
     tell_of_samples,
 )
 from faultfield.cli.labelled import Labelled, calibrated, tell_of_others

@@ -39,7 +39,7 @@ class Variant:
     hunch: bool = False
 
 
-BASE: Mapping[str, Variant] = {
+METHODS: Mapping[str, Variant] = {
     "zero-shot": Variant(method="none"),
     "sft-d": Variant((1, 0, 0), method="sft-d"),
     "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
@@ -57,6 +57,19 @@ BASE: Mapping[str, Variant] = {
 """Those of Tables 1 and 2; without the online phase, the two others keep their proportion."""
 
 TRAINED = ("sft-d", "sft-s+d", "armor")
+ABLATED = ("multitask prediction", "offline imitation", "online imitation only")
+BY_SIGHT = "by sight, likeliest"
+
+
+def by_sight(name: str, trained: Variant) -> dict[str, Variant]:
+    """What was trained so, asked as `explain` asks: the eyes judge, and the likeliest words are taken."""
+    return {f"{name}, {BY_SIGHT}": replace(trained, like=name, samples=1, rounds=4, temperature=0.0, hunch=True)}
+
+
+BASE: Mapping[str, Variant] = METHODS | {
+    key: variant for name in ABLATED for key, variant in by_sight(name, METHODS[name]).items()
+}
+"""... and Table 2's trainings asked as ours is."""
 
 VARIANTS = (
     BASE
@@ -69,6 +82,13 @@ VARIANTS = (
         f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
         for share in (1, 0.5, 0.25, 0.1)
         for name in TRAINED
+    }
+    | {
+        key: variant
+        for share in (1, 0.5, 0.25, 0.1)
+        for key, variant in by_sight(
+            f"armor, transfer, {share:.0%} of the dense", replace(BASE["armor"], splits=TRANSFER, dense=share)
+        ).items()
     }
 )
 """And many verdicts with few reasons, as the paper's data are; and its transfer setting, verdicts alone from one

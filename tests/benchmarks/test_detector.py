@@ -219,6 +219,32 @@ def test_every_share_of_the_reasons_is_compared_within_itself() -> None:
     assert set(bench.VARIANTS) >= {each["variant"] for each in results}
 
 
+def test_where_the_eyes_judge_what_lacks_a_part_is_compared_with_ours_that_judges_so() -> None:
+    sight = "by sight, likeliest"
+    rights = {
+        "armor": "1 1 1 1", f"armor, {sight}": "1 1 0 0", "offline imitation": "0 0 0 0",
+        f"offline imitation, {sight}": "1 1 0 0", "armor, transfer, 10% of the dense": "0 0 0 0",
+        f"armor, transfer, 10% of the dense, {sight}": "1 1 1 1",
+    }  # fmt: skip
+    text = "\n".join(
+        detector_page.lines({"results": [_result(name, 0, right) for name, right in rights.items()], "splits": {}})
+    )
+    assert "## Table 2, where the eyes judge" in text
+    assert "| offline imitation | **+1.000 [" in text
+    assert f"| offline imitation, {sight} | +0.000 [" in text
+    assert f"| armor, transfer, 10% of the dense, {sight} − this |" in text
+    assert "| armor, transfer, 10% of the dense | **+1.000 [" in text
+    assert set(bench.VARIANTS) >= set(rights)
+
+
+def test_what_is_by_sight_is_trained_as_what_it_is_like() -> None:
+    for name, variant in bench.VARIANTS.items():
+        if variant.like is not None:
+            trained = bench.VARIANTS[variant.like]
+            for what in ("shares", "method", "splits", "dense", "told"):
+                assert getattr(variant, what) == getattr(trained, what), (name, what)
+
+
 def test_few_reasons_are_compared_among_themselves() -> None:
     results = [_result("armor", 0, "1 1 0 0"), _result("sft-d", 0, "1 1 0 0")] + [
         _result(f"{name}, 25% of the reasons", 0, right)

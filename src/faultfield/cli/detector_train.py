@@ -95,18 +95,22 @@ def train(
     done = (path / run.ABOUT).is_file()
     with all_cores(), Bars().stages() as update:
         accelerator = run.make_accelerator(config)
+        # Of several processes one tells.
+        tell = update if accelerator.is_main_process else None
         told = captioning.sentences(sight, eyes.rename)
         # What learns to see learns with all its weights.
         dtype = "float32" if sight is not None else run.loaded_as(config)
         start = run.begin(model, read.items, shown, seed, told, dtype)
         if sight is not None and not done:
-            open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), update)
+            open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), tell)
         origin = {"model": model, "sight": None if sight is None else str(sight)}
         if sight is not None and checkpoint.viewer_of(str(sight)) is None:
             origin["eyes"] = repr(eyes)
         about = run.train(
-            start, read.items, config, path, accelerator=accelerator, store=store, on_progress=update, origin=origin
+            start, read.items, config, path, accelerator=accelerator, store=store, on_progress=tell, origin=origin
         )
+    if not accelerator.is_main_process:
+        return
     last = about["last"] or {}
     losses = f"; the last step's losses are {last['detection']:.3f} and {last['reason']:.3f}" if last else ""
     already = "Already trained: " if done else ""

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from faultfield.detector import checkpoint
 from faultfield.detector.training.loop import Loop
 from faultfield.detector.training.run import make_accelerator
 from tests.detector import tiny
 from tests.detector.training.toy import ToyCourse
-from tests.detector.training.two import CONFIG
+from tests.detector.training.two import CONFIG, beginning, whole
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,3 +55,16 @@ def test_two_processes_end_where_one_does(tmp_path: Path) -> None:
         shared = load_file(tmp_path / f"{kind}.safetensors")
         for name, value in learner.state_dict().items():
             torch.testing.assert_close(shared[name], value, rtol=1e-3, atol=1e-4, msg=f"{kind} {name}")
+    whole(tmp_path / "alone")
+    alone, sharded = (checkpoint.load(tmp_path / name) for name in ("alone", "detector"))
+    assert alone.gaze is not None
+    assert alone.gaze.hunch is not None, "the test is of eyes that learn to judge"
+    assert sharded.gaze is not None
+    assert sharded.gaze.hunch is not None
+    weights, begun = sharded.state_dict(), dict(beginning().state_dict())
+    for name, value in alone.state_dict().items():
+        # What is blurred and left out at random differs from process to process, but not for eyes that are frozen.
+        near = 1e-5 if name.startswith(("gaze.hunch", "gaze.readout", "backbone.model.visual")) else 5e-3
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=near, msg=name)
+    moved = [name for name, value in begun.items() if not torch.equal(weights[name], value)]
+    assert {name.split(".")[0] for name in moved} == {"backbone", "head", "gaze"}

@@ -8,10 +8,13 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import save_file
 
+from faultfield.detector.gaze import Gaze
+from faultfield.detector.model import ArmorModel
+from faultfield.detector.training import run
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.loop import Loop
 from faultfield.detector.training.run import adapt, make_accelerator
-from tests.detector import tiny
+from tests.detector import pockets, tiny
 from tests.detector.training.toy import ToyCourse
 
 CONFIG = TrainingConfig(
@@ -33,13 +36,34 @@ PLAIN = TrainingConfig(
 """Which asks the head nothing."""
 
 
+WHOLE = TrainingConfig(
+    warm_up_epochs=1, conditioned_epochs=0, online_epochs=0, batch=4, max_reason=4, dense_share=None, balanced=False,
+)  # fmt: skip
+"""Of a whole detector: its frozen eyes learn to judge when all else has been trained."""
+
+
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     _train("fsdp", out)
+    whole(out / "detector")
+    AcceleratorState._reset_state(reset_partial_state=False)
     os.environ.pop("ACCELERATE_USE_FSDP")
     AcceleratorState._reset_state(reset_partial_state=True)
     _train("multi_cpu", out)
     torch.distributed.destroy_process_group()
+
+
+def whole(out: Path) -> None:
+    """Train a pocket detector whose eyes read something, and write it."""
+    run.train(beginning(), pockets.samples(), WHOLE, out, accelerator=make_accelerator(WHOLE, cpu=True))
+
+
+def beginning() -> ArmorModel:
+    """A pocket detector whose eyes read five numbers of a column."""
+    torch.manual_seed(0)
+    model = pockets.model()
+    assert model.take(Gaze(3, 2, (1, 1), pockets.SHAPE.hidden, 16, values=4, flags=1))
+    return model
 
 
 def _train(kind: str, out: Path) -> None:

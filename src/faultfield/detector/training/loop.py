@@ -19,6 +19,7 @@ from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import Lesson, Script, asks, lesson
 from faultfield.detector.training.replies import Answer, Sampling, answer_rounds
 from faultfield.detector.training.schedule import ONLINE, Phase, optimizer, phase_at, phases, rate
+from faultfield.detector.training.sharding import is_sharded
 from faultfield.errors import DetectorError
 
 
@@ -98,7 +99,7 @@ class Loop:
         self._core = learner
         self._wrapped, self._optimizer = accelerator.prepare(learner, optimizer(learner, config))
         # FSDP's processes must all call every layer; of the others each may run ahead on its own.
-        self._sharded = "FSDP" in str(accelerator.distributed_type) or "DEEPSPEED" in str(accelerator.distributed_type)
+        self._sharded = is_sharded(accelerator)
         learner.whole_blocks = self._sharded or config.checkpointing
         frozen = not any(p.requires_grad for p in learner.model.core.model.visual.parameters())
         self._frozen = frozen

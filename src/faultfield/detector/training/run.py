@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from faultfield.detector.training.hunches import judge_by_sight
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Progress, Step
 from faultfield.detector.training.renaming import renaming
+from faultfield.detector.training.sharding import is_sharded, skeleton
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError, SetupError
 from faultfield.faults.claims import parse
@@ -29,6 +31,8 @@ ABOUT = "training.json"
 """What a detector was trained with, written last."""
 
 _WORK = "training"
+
+_PATIENCE = timedelta(hours=2)
 
 _TOLD = 256
 """How many of the reasons that it was taught a detector remembers."""
@@ -50,7 +54,7 @@ def train(
     """Train a detector and write it; killed and called again, it goes on where it was.
 
     Args:
-        model: To begin with; trained in place.
+        model: To begin with; trained in place, but where processes share out its weights.
         samples: All with a verdict.
         config: How.
         out: Directory of the detector; checkpoints and TensorBoard's events lie in `training` inside it.
@@ -96,6 +100,7 @@ def train(
             on_step(step)
 
     learner = Learner(model)
+    whole = skeleton(learner) if is_sharded(accelerator) else learner
     seen = {} if seen is None else seen
     kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
     begun = {name: about[name] for name in ("digest", "pictures", "origin")}
@@ -104,8 +109,8 @@ def train(
     seen.update({samples[row].id: tokens for row, tokens in kept.items()})
     state = loop.state()
     if accelerator.is_main_process:
-        # Sharded weights become whole ones again; training is over, so nobody needs the shards.
-        learner.load_state_dict(state, assign=True)
+        whole.load_state_dict(state, assign=True)
+        model = whole.model
         merge(model)
         model.reasons, model.plain = _commonest(samples), config.method != "armor"
         model.to("cpu").eval()
@@ -192,9 +197,12 @@ def make_accelerator(config: TrainingConfig, cpu: bool = False) -> Any:
     """
     try:
         from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
+        from accelerate.utils import InitProcessGroupKwargs
     except ImportError as error:
         raise SetupError("Training needs accelerate: pip install 'faultfield[detector]'.") from error
-    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no", cpu=cpu)
+    # Others wait while one process writes a large detector, or while its eyes learn to judge.
+    patience = InitProcessGroupKwargs(timeout=_PATIENCE)
+    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no", cpu=cpu, kwargs_handlers=[patience])
     state = accelerator.state
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and state.distributed_type == DistributedType.MULTI_CPU:
         # accelerate shards on accelerators only; a dry run of the same sharding needs nothing but processors.

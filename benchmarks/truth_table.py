@@ -4,6 +4,7 @@
         [--nominal 100] [--seed 3000000] [--space-seed 0] [--workers N]
     python benchmarks/truth_table.py STUDY --out FILE --from STUDY_DIR ... [--counts TRUTH.json ...] [--nominal K/N]
         [--least 10]
+    python benchmarks/truth_table.py STUDY --out FILE --top-up TABLE.parquet [--episodes 20] [--seed 3000000]
 
 The first form rolls out: half of the rows change one factor (every category, the ends of every range, the rest a Sobol
 sequence), half change two. Episodes go to a ledger beside the study (`runs/NAME-truth`), so that a killed run goes on
@@ -12,6 +13,8 @@ where it stopped. The expert, where the study has one, is rolled out as well; ro
 The second form rolls nothing out: it takes episodes from the ledgers of other studies of the same policy, and failures
 from files that `faultfield rollout --json` printed. Such a file says how many episodes failed, not which; a replay
 shuffles the episodes of a row anyway.
+
+The third form rolls out what the rows of a table lack to have `--episodes` each, with seeds of its own, and adds it.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +111,29 @@ def collected(
     return assembled(study, views_on(study, stages.collect_nominal(study, progress)), kept, under, facts)
 
 
+def topped_up(study: Study, table: TruthTable, *, episodes: int, seed: int, progress: Progress) -> TruthTable:
+    """A table whose every row has so many episodes at least.
+
+    Args:
+        study: Of the table's policy and environment.
+        table: Whose rows with fewer episodes get more; nominal episodes stay as they are.
+        episodes: Of each row.
+        seed: The first further episode of a row is reset with it, the next with `seed + 1`.
+        progress: Shows how far it is.
+    """
+    ledger = Ledger(study.directory / "truth", create=True)
+    lacking = {row.variation: episodes - len(row.failed) for row in table.rows if len(row.failed) < episodes}
+    for lack in sorted(set(lacking.values())):
+        some = [variation for variation, lacks in lacking.items() if lacks == lack]
+        stages.roll_out(study, ledger, f"{lack} more", some, "truth", range(seed, seed + lack), progress)
+    mine = ledger.iterate("truth", *study.identity.values(), load="none")
+    more = failed_of(e for e in mine if seed <= e.seed < seed + lacking.get(e.variation, 0))
+    rows = tuple(replace(row, failed=(*row.failed, *more.get(row.variation, ()))) for row in table.rows)
+    about = {"rows": len(lacking), "episodes": episodes, "seed": seed, "command": " ".join(["python", *sys.argv])}
+    facts = {**table.facts, "topped up": {**about, "date": time.strftime("%Y-%m-%d")}}
+    return replace(table, rows=rows, facts=facts)
+
+
 def assembled(
     study: Study, views: Views, failed: Failed, nominal: tuple[int, int], facts: Mapping[str, object]
 ) -> TruthTable:
@@ -170,11 +197,15 @@ def main() -> None:
     parser.add_argument("--from", dest="directories", type=Path, nargs="*", default=[])
     parser.add_argument("--counts", type=Path, nargs="*", default=[])
     parser.add_argument("--least", type=int, default=10)
+    parser.add_argument("--top-up", type=Path, help="a table whose rows get the episodes that they lack")
     options = parser.parse_args()
     # A study's file gets a directory of its own, so that the study itself stays as it is.
     own = None if options.study.is_dir() else Path("runs") / f"{options.out.stem}-truth"
     with Study.open(options.study, own, options.workers) as study:
-        if options.directories or options.counts:
+        if options.top_up:
+            before = TruthTable.read(options.top_up, study.space).belongs_to(study.identity, options.top_up)
+            table = topped_up(study, before, episodes=options.episodes, seed=options.seed, progress=Bars())
+        elif options.directories or options.counts:
             table = collected(
                 study, options.directories, options.counts, options.nominal, options.least, Bars()
             )  # fmt: skip

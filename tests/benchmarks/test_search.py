@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import search
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.intervals import wilson
+from faultfield.rollouts.ledger import Ledger
 from faultfield.search import RandomSearch, SobolSearch
 from faultfield.search.verification import Verification
 from faultfield.study import Silent, Study, StudyConfig
@@ -24,7 +26,7 @@ from search_pages import markdown, summary
 from surfaces import dense, made_up_space, surface
 from table import TruthTable
 from tests.study.test_hunt import TEXT
-from truth_table import build, collected, failed_of, read_counts
+from truth_table import build, collected, failed_of, read_counts, topped_up
 
 SPACE = made_up_space()
 TABLE = surface(SPACE, rows=60, share=0.3, episodes=20, seed=1)
@@ -223,8 +225,6 @@ def test_a_table_is_built_by_rolling_out_and_goes_on_where_it_stopped(tmp_path: 
     assert 8 <= len(table.rows) <= 12
     assert table.least == 4
     assert table.facts["infeasible"] == 12 - len(table.rows)
-    from faultfield.rollouts.ledger import Ledger
-
     ledger = Ledger(study.directory / "truth")
     before = len(ledger)
     again = build(study, **settings)  # type: ignore[arg-type]
@@ -243,6 +243,25 @@ def test_a_table_is_built_by_rolling_out_and_goes_on_where_it_stopped(tmp_path: 
         read_counts(tmp_path / "missing.json", study.space)
     with pytest.raises(StudyError, match="K/N"):
         collected(study, [], [counts], "3", 5, Silent())
+
+
+def test_rows_with_few_episodes_get_more_with_seeds_of_their_own(tmp_path: Path) -> None:
+    study = Study(StudyConfig.parse(TEXT, "here"), tmp_path / "study")
+    table = build(study, rows=8, episodes=4, nominal=6, seed=900, space_seed=0, progress=Silent())
+    uneven = replace(table, rows=(replace(table.rows[0], failed=table.rows[0].failed[:2]), *table.rows[1:]))
+    before = len(Ledger(study.directory / "truth"))
+    topped = topped_up(study, uneven, episodes=5, seed=5000, progress=Silent())
+    assert [len(row.failed) for row in topped.rows] == [5] * len(table.rows)
+    assert len(Ledger(study.directory / "truth")) - before == 3 + len(table.rows) - 1
+    ledger = Ledger(study.directory / "truth")
+    for row, had in zip(topped.rows, uneven.rows, strict=True):
+        assert row.failed[: len(had.failed)] == had.failed
+        fresh = [e for e in ledger.iterate("truth", load="none") if e.variation == row.variation and e.seed >= 5000]
+        assert row.failed[len(had.failed) :] == tuple(not e.success for e in sorted(fresh, key=lambda e: e.seed))
+    assert topped.facts["topped up"]["rows"] == len(table.rows)
+    assert topped.nominal == table.nominal
+    again = topped_up(study, topped, episodes=5, seed=5000, progress=Silent())
+    assert [row.failed for row in again.rows] == [row.failed for row in topped.rows]
 
 
 def test_random_search_itself_can_be_snapped() -> None:

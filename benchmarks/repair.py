@@ -3,13 +3,15 @@
     python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--seeds 1]
         [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
         [--share 0.3] [--original FILE] [--episodes 5]
-        [--nominal 50] [--scenes 300000] [--workers N] [--work STUDY/repairs] [--out docs/results/repair]
+        [--nominal 50] [--scenes 300000] [--on TABLE.parquet] [--workers N] [--work STUDY/repairs]
+        [--out docs/results/repair]
     python benchmarks/repair.py --quick [--out DIR/repair]
 
 STUDY is a diagnosed study of a policy that is mended here (`VisualBC`, robomimic's). Every mode gets `--budget`
 expert demonstrations, spread over the variations that it chooses; `all` gets `--times` as many, over every known
 failure. All are fine-tuned alike, on the same share of the same original demonstrations, and rolled out on the same
-fresh episodes: every diagnosed variation that the expert can solve, and nominal. Killed and run again it goes on; more
+fresh episodes: every diagnosed variation that the expert can solve (with `--on`, every row of a truth table of the
+policy, whether it was diagnosed or not), and nominal. Killed and run again it goes on; more
 seeds or modes may be added later, and what was mended be compared on other `--scenes`.
 `--quick` mends a toy policy, without a simulator.
 """
@@ -37,6 +39,7 @@ from faultfield.study.before_after import CHECKED, REPAIR_SEED, Comparing
 from faultfield.study.repair import repair
 from pages import machine, positive, tell
 from pages import run as run_program
+from table import TruthTable
 
 OURS = "targeted"
 ELSEWHERE = "The policy of this study is mended elsewhere; the benchmark takes one that is mended here."
@@ -56,6 +59,8 @@ def run(
     study: Study, options: argparse.Namespace, work: Path, original: Path | None, modes: Sequence[str]
 ) -> dict[str, list[Repair]]:
     """The repairs of each mode, one a seed."""
+    table = options.on and TruthTable.read(options.on, study.space).belongs_to(study.identity, options.on)
+    on = tuple(table.variations) if table else None
     made: dict[str, list[Repair]] = {}
     for seed in range(options.seeds):
         for mode in modes:
@@ -65,7 +70,7 @@ def run(
                 rounds=options.rounds if mode == OURS else 1, looks=options.looks,
             )  # fmt: skip
             started = time.time()
-            comparing = Comparing(options.episodes, options.nominal, options.scenes)
+            comparing = Comparing(options.episodes, options.nominal, options.scenes, on)
             found = repair(
                 study, recipe, Silent(), out=work / f"{mode}-{budget}-seed-{seed}", original=original,
                 comparing=comparing,
@@ -140,7 +145,7 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
         "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
         "study": study.name, "policy": study.identity["policy"], "environment": study.identity["environment"],
         "variations": len(first[0].rows) - 1, "episodes": options.episodes, "nominal": options.nominal,
-        "first_seed": first[0].seeds[0],
+        "first_seed": first[0].seeds[0], "on": options.on and options.on.name,
         "rounds": options.rounds,
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
                    "learning_rate": options.learning_rate, "further_looks": options.looks},
@@ -164,10 +169,11 @@ def goals(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, bool | float | Non
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The page."""
+    on = f" (the rows of `{result['on']}`, diagnosed or not)" if result.get("on") else ""
     lines = [
         "# Repair: how demonstrations are best spent", "",
         f"Study `{result['study']}`, policy {result['policy']}. {result['variations']} variations that the expert can "
-        f"solve, {result['episodes']} fresh episodes each (reset seeds from {result['first_seed']}), and "
+        f"solve{on}, {result['episodes']} fresh episodes each (reset seeds from {result['first_seed']}), and "
         f"{result['nominal']} nominal; the same for every row. Rates with Wilson's interval (95 %) over the episodes, "
         "of several seeds of training pooled: as these met the same scenes, an interval over several is too narrow. "
         "“Ours − this”: mean success over the variations, interval by bootstrap over these.", "",
@@ -214,8 +220,9 @@ def markdown(result: Mapping[str, Any]) -> str:
         size_told = f"{row['bytes'] / 1e6:.1f} MB" if "bytes" in row else "–"
         cells = [f"{'–' if a is None else format(a, '.3g')} ({b})" for a, b in zip(own, paper, strict=False)]
         lines.append("| " + " | ".join([row["name"], *cells, f"{size_told} ({paper[4]})"]) + " |")
+    all_on = "" if result.get("on") else ", on which all are compared"
     lines += [
-        "", "`random` draws among the variations of the diagnosis, on which all are compared, failing or not; "
+        "", f"`random` draws among the variations of the diagnosis{all_on}, failing or not; "
         f"`{ANYWHERE}` draws from the whole space, as one would without a diagnosis; `all` shows every known failure, "
         "with more demonstrations. Where half of the diagnosed variations fail, `random` knows nearly as much as ours.",
     ]  # fmt: skip
@@ -260,6 +267,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--nominal", type=int, default=50)
     parser.add_argument("--scenes", type=int, default=REPAIR_SEED, help="reset seeds of the comparison")
+    parser.add_argument("--on", type=Path, help="compare on the rows of this truth table, not on what was diagnosed")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/results/repair"))

@@ -45,7 +45,15 @@ def test_goals_and_page() -> None:
 
     made = {"targeted": [sized(OURS, 10)], "random": [sized(OTHER, 10)], "all": [sized(OTHER, 70)]}
     options = argparse.Namespace(
-        episodes=10, nominal=50, per_variation=1, steps=5, share=0.3, learning_rate=1e-3, rounds=2, looks=3
+        episodes=10,
+        nominal=50,
+        per_variation=1,
+        steps=5,
+        share=0.3,
+        learning_rate=1e-3,
+        rounds=2,
+        looks=3,
+        on=Path("lift-robust.parquet"),
     )
     study = SimpleNamespace(name="demo", identity={"policy": "p", "environment": "e"})
     result = bench.result_of(study, made, options)  # type: ignore[arg-type]
@@ -62,4 +70,5 @@ def test_goals_and_page() -> None:
     assert "(92.83)" in rows[7]
     assert "in 2 rounds, with 3 episodes between them" in page
     assert "further looks 3" in page
+    assert "can solve (the rows of `lift-robust.parquet`, diagnosed or not)" in page
     assert "above random with intervals apart: yes" in page

@@ -1,5 +1,6 @@
 """Both policies of a repair under the same variations and seeds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from faultfield.errors import StudyError
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan
 from faultfield.repair.result import DataSet, Repair, TargetEntry, compared, measured
-from faultfield.repair.targets import Suspect
+from faultfield.repair.targets import Group, Suspect
 from faultfield.report.repair import write_repair_page
 from faultfield.rollouts.collect import collect
 from faultfield.rollouts.episode import Episode
@@ -44,11 +45,13 @@ class Comparing:
         nominal: With nothing changed, before and after.
         scenes: Reset seeds of both policies, from the study's seed + this: others show whether what was chosen on some
             scenes holds.
+        variations: Under which both are compared; None for all of the diagnosis that the expert can solve.
     """
 
     episodes: int = 10
     nominal: int = 50
     scenes: int = REPAIR_SEED
+    variations: tuple[Variation, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.scenes < REPAIR_SEED:
@@ -60,6 +63,15 @@ class Comparing:
             raise StudyError(f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; take others.")
         if min(self.episodes, self.nominal) < 1:
             raise StudyError("A comparison takes at least one episode a variation and one nominal.")
+        if self.variations is not None and not self.variations:
+            raise StudyError("There is no variation to compare on.")
+
+    def groups(self, pool: Sequence[Suspect]) -> dict[Variation, Group]:
+        """The group of each variation compared on; one that was not diagnosed was never rolled out before."""
+        diagnosed: dict[Variation, Group] = {one.variation: one.group for one in pool}
+        if self.variations is None:
+            return diagnosed
+        return {variation: diagnosed.get(variation, "unseen") for variation in self.variations}
 
 
 def before_and_after(
@@ -77,7 +89,7 @@ def before_and_after(
     Args:
         study: Whose policy is the one before.
         after: The mended policy.
-        pool: The variations.
+        pool: The variations that were diagnosed.
         plan: What was demonstrated; None where nothing was planned here.
         directory: Where the results are written.
         comparing: How much is rolled out.
@@ -86,7 +98,7 @@ def before_and_after(
     """
     shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
     variations: list[tuple[Variation, Literal["known", "unseen", "nominal"], int]] = [(NOMINAL, "nominal", 0)]
-    variations += [(one.variation, one.group, shown.get(one.variation, 0)) for one in pool]
+    variations += [(each, group, shown.get(each, 0)) for each, group in comparing.groups(pool).items()]
     first = study.config.rollouts.seed + comparing.scenes
     jobs = [
         Job(variation, first + i, "repair")

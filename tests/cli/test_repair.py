@@ -31,6 +31,11 @@ def test_it_prints_the_statement_or_json(shell: Shell, tmp_path: Path) -> None:
     assert json.loads(out) | {"created": ""} == json.loads(
         (study / "repairs" / "targeted-4" / "repair.json").read_text()
     ) | {"created": ""}
+    some = tmp_path / "some.yaml"
+    some.write_text("[{brightness: 0.33}, {}]")
+    code, out, _ = shell(*arguments, "--variations", some, "--json")
+    assert code == 0
+    assert [row["variation"] for row in json.loads(out)["rows"]] == [{}, {"brightness": 0.33}]
 
 
 def test_the_report_of_the_study_is_written_anew_and_cannot_spoil_the_repair(shell: Shell, tmp_path: Path) -> None:
@@ -80,6 +85,7 @@ def test_bad_input_is_one_sentence_and_exit_code_two(shell: Shell, tmp_path: Pat
         ((study, *budget, "--share", "1.5"), "share of original data"),
         ((study, "--after", "nowhere"), "no checkpoint at 'nowhere'"),
         ((tmp_path / "none", *budget), "no study at"),
+        ((study, *budget, "--variations", tmp_path / "none.yaml"), "none.yaml cannot be read"),
     ):
         code, out, err = shell("repair", *arguments)
         assert (code, out) == (2, ""), arguments

@@ -30,6 +30,7 @@ from faultfield.study.before_after import CHECK_SEED, CHECKED, PAGE, REPAIR_SEED
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
 from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS
+from faultfield.variations import NOMINAL
 from tests.repair import toy
 
 FEW = Comparing(episodes=2, nominal=3)
@@ -141,7 +142,7 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
     assert (elsewhere.seeds, elsewhere.after) == ((REPAIR_SEED + 500, 2), made.after), "the same, on other scenes"
     never = study.space.variation({"brightness": 0.33})
     shown = next(iter(plan.targets)).variation
-    on = repair(study, SHORT, Silent(), original=demos, comparing=Comparing(2, 3, variations=(never, shown)))
+    on = repair(study, SHORT, Silent(), original=demos, comparing=Comparing(2, 3, variations=(never, NOMINAL, shown)))
     assert isinstance(on, Repair)
     assert [row.group for row in on.rows] == ["nominal", "unseen", next(iter(plan.targets)).suspect.group]
     assert [row.demonstrations > 0 for row in on.rows] == [False, False, True]
@@ -454,7 +455,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
         (lambda: compare_with(study, "nowhere", Silent()), StudyError, "no checkpoint at 'nowhere'"),
         (lambda: compare_with(study, str(tmp_path), Silent()), FaultfieldError, "not a VisualBC checkpoint"),
         (lambda: Comparing(0), StudyError, "at least one episode"),
-        (lambda: Comparing(variations=()), StudyError, "no variation to compare on"),
+        (lambda: Comparing(variations=(NOMINAL,)), StudyError, "no variation to compare under"),
         (lambda: Comparing(scenes=200_000), StudyError, "counted from 300000 up"),
         (lambda: Comparing(10, 50, 349_990), StudyError, "between the rounds of a repair"),
     ):

@@ -67,6 +67,13 @@ def repair(
             "that was made on them."
         ),
     ] = 300_000,
+    variations: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compare under these, a YAML list of mappings such as {table_color: [0.2, 0.5, 0.1]}; by default "
+            "under all of the diagnosis that the expert can solve."
+        ),
+    ] = None,
     after: Annotated[
         str | None,
         typer.Option(help="Compare with this checkpoint (or module:Class), which was mended elsewhere; train nothing."),
@@ -99,6 +106,7 @@ def repair(
     from faultfield.report.repair import print_repair
     from faultfield.study import Study
     from faultfield.study.before_after import PAGE, REPAIRS, Comparing
+    from faultfield.study.config import read_variations
     from faultfield.study.diagnose import REPORT, report
     from faultfield.study.repair import Exported, compare_with, place
     from faultfield.study.repair import repair as mend
@@ -111,8 +119,9 @@ def repair(
         if budget is None
         else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds, looks)
     )
-    comparing = Comparing(episodes, nominal, scenes)
     with Study.open(study, None, workers) as opened:
+        on = None if variations is None else tuple(read_variations(variations, opened.space))
+        comparing = Comparing(episodes, nominal, scenes, on)
         if study.is_file():
             err.print(f"Study: {opened.directory}", soft_wrap=True, markup=False)
         if after is not None:

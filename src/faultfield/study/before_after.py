@@ -63,15 +63,15 @@ class Comparing:
             raise StudyError(f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; take others.")
         if min(self.episodes, self.nominal) < 1:
             raise StudyError("A comparison takes at least one episode a variation and one nominal.")
-        if self.variations is not None and not self.variations:
-            raise StudyError("There is no variation to compare on.")
+        if self.variations is not None and all(variation.is_nominal for variation in self.variations):
+            raise StudyError("There is no variation to compare under but the nominal one.")
 
     def groups(self, pool: Sequence[Suspect]) -> dict[Variation, Group]:
         """The group of each variation compared on; one that was not diagnosed was never rolled out before."""
         diagnosed: dict[Variation, Group] = {one.variation: one.group for one in pool}
         if self.variations is None:
             return diagnosed
-        return {variation: diagnosed.get(variation, "unseen") for variation in self.variations}
+        return {one: diagnosed.get(one, "unseen") for one in self.variations if not one.is_nominal}
 
 
 def before_and_after(

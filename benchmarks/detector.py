@@ -50,7 +50,7 @@ from faultfield.errors import DetectorError
 
 
 def main() -> None:
-    """Train and measure what is asked for and not yet there; then write all that is."""
+    """Train and measure what is asked for and not yet there; then write of these variants all that is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--more", type=Path, nargs="*", default=[], help="LLaVA files to train on as well")
@@ -69,6 +69,7 @@ def main() -> None:
             measure(name, seed, arguments, kept.seen)
             kept.write()
     if arguments.out is not None:
+        results = [json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{scores_of(arguments)}"))]
         report = pages.facts(
             data=json.loads((arguments.data / "info.json").read_text()),
             tests=json.loads((tests_of(arguments) / "info.json").read_text()),
@@ -78,8 +79,8 @@ def main() -> None:
                 for name in names
             }
             | {str(each): sizes(read_labelled([each]).items) for each in arguments.more},
-            variants={name: described(VARIANTS[name]) for name in VARIANTS},
-            results=[json.loads(path.read_text()) for path in sorted(arguments.runs.glob(f"*/{scores_of(arguments)}"))],
+            variants={name: described(VARIANTS[name]) for name in arguments.variants},
+            results=[each for each in results if each["variant"] in arguments.variants],
         )
         pages.write(arguments.out, report, detector_page.lines(report))
 

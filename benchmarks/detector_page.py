@@ -114,7 +114,9 @@ def _few(found: Scores) -> list[str]:
     """Table 1 once more, with few of the reasons."""
     out: list[str] = []
     for share in SHARES:
-        names = [name for method in (*BASELINES[1:], OURS) if (name := f"{method}, {share} of the reasons") in found]
+        methods = [f"{method}, {share} of the reasons" for method in (*BASELINES[1:], OURS)]
+        *baselines, ours, by_sight = (*methods, f"{methods[-1]}, {BY_SIGHT}")
+        names = [name for name in (*baselines, ours, by_sight) if name in found]
         if not names:
             continue
         head = [
@@ -129,7 +131,8 @@ def _few(found: Scores) -> list[str]:
             for name in names
         ]
         out += [f"## All verdicts, {share} of the reasons", "", *pages.grid(head, rows), ""]
-        out += _differences(names, found, tuple(TESTS), f"{OURS}, {share} of the reasons")
+        out += _differences([name for name in baselines if name in names], found, tuple(TESTS), ours)
+        out += _differences([name for name in (*baselines, ours) if name in names], found, tuple(TESTS), by_sight)
     return out
 
 

@@ -85,6 +85,11 @@ VARIANTS = (
     }
     | {
         key: variant
+        for share in (0.25, 0.1)
+        for key, variant in by_sight(f"armor, {share:.0%} of the reasons", replace(BASE["armor"], told=share)).items()
+    }
+    | {
+        key: variant
         for share in (1, 0.5, 0.25, 0.1)
         for key, variant in by_sight(
             f"armor, transfer, {share:.0%} of the dense", replace(BASE["armor"], splits=TRANSFER, dense=share)

@@ -82,6 +82,32 @@ def test_reasons_say_what_was_injected(made: Path) -> None:
     assert {line["fault"]["kind"] for line in lines if line["failed"]} == set(pick().kinds())
 
 
+def test_kinds_phases_and_strength_can_be_chosen(made: Path, tmp_path: Path) -> None:
+    phase = next(option.phase for option in pick().options if option.kind == "translation_y")
+    chosen = Recipe((PICK,), 16, 8, test=0, cell=32, kinds=("translation_y",), phases=(phase,), strength=1.5, near=1.0)
+    generate(chosen, tmp_path / "some")
+    lines = read_lines(tmp_path / "some")
+    faults = [Fault.from_json(line["fault"]) for line in lines if line["fault"]]
+    assert {(fault.kind, fault.phase) for fault in faults} == {("translation_y", phase)}
+    assert any(not line["failed"] for line in lines if line["fault"]), "slight ones are of these too"
+    most = max(o.high for o in pick().options if (o.kind, o.phase) == ("translation_y", phase))
+    sizes = [Fault.from_json(line["fault"]).magnitude for line in lines if line["failed"]]
+    assert max(sizes) > most
+    usual = [each for line in read_lines(made) if line["failed"] and (each := Fault.from_json(line["fault"]))]
+    assert all(each.magnitude <= most for each in usual if (each.kind, each.phase) == ("translation_y", phase))
+    plain = Recipe((PICK,), 16, 8)
+    assert plain.fingerprint != replace(plain, kinds=("slip",)).fingerprint != replace(plain, strength=2.0).fingerprint
+    with pytest.raises(
+        FaultError, match=r"allows none of these faults. It allows, in these phases: .*translation_y \("
+    ):
+        generate(replace(chosen, phases=("dance",)), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(FaultError, match="no fault 'glare'; the kinds are"):
+        replace(plain, kinds=("glare",))
+    with pytest.raises(FaultError, match="factor above 0"):
+        replace(plain, strength=0.0)
+
+
 def test_conversations_are_read_as_they_were_meant(made: Path) -> None:
     lines = {line["id"]: line for line in read_lines(made)}
     for name in ("train-sparse", "train-dense"):

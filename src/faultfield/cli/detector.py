@@ -44,6 +44,13 @@ def generate(
         float, typer.Option(min=0, max=1, help="Share of the training collages of the front camera alone.")
     ] = 0.0,
     near: Annotated[float, typer.Option(min=0, max=1, help="Share of successes with a slight fault.")] = 0.2,
+    kinds: Annotated[
+        str, typer.Option(help="Kinds of fault, with commas: no_grasp,slip,translation_x, …; all if not said.")
+    ] = "",
+    phases: Annotated[
+        str, typer.Option(help="Phases of the expert in which they begin, with commas; all if not said.")
+    ] = "",
+    strength: Annotated[float, typer.Option(help="Factor of how strong faults are that are meant to fail.")] = 1.0,
     phrasings: Annotated[int, typer.Option(min=1, help="Of how many wordings of a reason one is drawn.")] = 4,
     ledger: Annotated[Path | None, typer.Option(help="Directory of a ledger to add the episodes to.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -77,6 +84,9 @@ def generate(
         vary=vary,
         front_only=front_only,
         near=near,
+        kinds=_names(kinds),
+        phases=_names(phases),
+        strength=strength,
         phrasings=phrasings,
         seed=seed,
     )

@@ -58,7 +58,7 @@ def generate(
         raise FaultError(f"The number of workers must be at least 1, not {workers}.")
     for split in SPLITS:
         for name in recipe.tasks_of(split):
-            task_named(name)
+            task_named(name).only(recipe.kinds, recipe.phases)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):

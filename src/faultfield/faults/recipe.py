@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from faultfield.errors import FaultError
 from faultfield.faults.collage import CELL, COLUMNS
+from faultfield.faults.fault import KINDS
 from faultfield.faults.record import Columns
 
 Split = Literal["train-sparse", "train-dense", "train-transfer", "test-seen", "test-unseen", "test-transfer", "sight"]
@@ -52,6 +54,9 @@ class Recipe:
         front_only: Share of the samples to train on whose collage shows the front camera alone, as a video of one
             camera does; the rows of the others stay white.
         near: Share of the successes that are a fault so slight that the expert succeeds in spite of it.
+        kinds: Kinds of fault that are injected; none stands for all that a task allows.
+        phases: Phases of the expert in which they are; none stands for all.
+        strength: Factor of the magnitude of a fault that is meant to fail.
         phrasings: Of how many wordings of a reason one is drawn; with 1, equal faults have equal reasons.
         seed: Fixes everything random.
 
@@ -75,6 +80,9 @@ class Recipe:
     vary: float = 0.0
     front_only: float = 0.0
     near: float = 0.2
+    kinds: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ()
+    strength: float = 1.0
     phrasings: int = 4
     seed: int = 0
 
@@ -98,6 +106,10 @@ class Recipe:
         shares = (self.vary, self.front_only, self.near)
         if not all(0 <= share <= 1 for share in shares) or self.transfer_dense < 0 or self.phrasings < 1:
             raise FaultError("Shares lie in 0–1, dense episodes are at least 0, and there is at least 1 phrasing.")
+        if not 0 < self.strength < math.inf:
+            raise FaultError(f"The strength of a fault is a factor above 0, not {self.strength:g}.")
+        if unknown := set(self.kinds) - set(KINDS):
+            raise FaultError(f"There is no fault '{min(unknown)}'; the kinds are {', '.join(KINDS)}.")
         if self.transfer_dense and not self.transfer:
             raise FaultError("Dense episodes of the transfer setting need a task of that setting: name one.")
         if self.sight and not self.unseen:
@@ -113,7 +125,9 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that change with any setting, and with what is made of the same ones."""
-        told = {**self.to_json(), "plan": PLAN}
+        # Where all kinds are injected as they come, a data set of before these could be chosen is the same.
+        later = {"kinds": [], "phases": [], "strength": 1.0}
+        told = {k: v for k, v in self.to_json().items() if k not in later or v != later[k]} | {"plan": PLAN}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
     def count(self, split: Split) -> int:

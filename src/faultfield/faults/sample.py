@@ -136,12 +136,13 @@ class Maker:
 
 
 def _fault(plan: Plan, recipe: Recipe, task: FaultTask, rng: np.random.Generator, number: int) -> Fault | None:
+    task = task.only(recipe.kinds, recipe.phases)
     if plan.failure:
         # Kinds take turns, so that those that fail easily do not crowd out the others. Each task of each split begins
         # elsewhere: a split of few episodes of many tasks has every kind as well.
         kinds = task.kinds()
         first = zlib.crc32(f"{plan.split} {plan.task}".encode())
-        return draw(task, rng, kinds[(plan.index // 2 + first) % len(kinds)])
+        return draw(task, rng, kinds[(plan.index // 2 + first) % len(kinds)], recipe.strength)
     if number == 0 and rng.random() < recipe.near:
         slight = [kind for kind in task.kinds() if kind.startswith(("translation", "rotation"))]
         if slight:

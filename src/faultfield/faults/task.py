@@ -1,7 +1,7 @@
 """What can go wrong in a task: where, how strongly, and how it is pictured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -125,6 +125,23 @@ class FaultTask:
     def kinds(self) -> tuple[str, ...]:
         """The kinds of fault that it allows, each once."""
         return tuple(dict.fromkeys(option.kind for option in self.options))
+
+    def only(self, kinds: Sequence[str], phases: Sequence[str]) -> "FaultTask":
+        """The task with some of its faults alone.
+
+        Args:
+            kinds: Which kinds; none stands for all.
+            phases: In which phases; none stands for all.
+
+        Raises:
+            FaultError: It allows no such fault.
+        """
+        kept = [o for o in self.options if (not kinds or o.kind in kinds) and (not phases or o.phase in phases)]
+        if kept:
+            return replace(self, options=tuple(kept))
+        offered = {kind: [o.phase for o in self.options if o.kind == kind] for kind in self.kinds()}
+        told = "; ".join(f"{kind} ({', '.join(dict.fromkeys(which))})" for kind, which in offered.items())
+        raise FaultError(f"The task '{self.name}' allows none of these faults. It allows, in these phases: {told}.")
 
 
 def draw(task: FaultTask, rng: np.random.Generator, kind: str | None = None, strength: float = 1.0) -> Fault:

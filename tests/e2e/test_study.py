@@ -100,6 +100,8 @@ def test_rollout_counts_what_happens_and_keeps_it_when_told(cli: Cli, study: Pat
     assert json.loads(cli(*arguments, "--keep").stdout)["variations"] == [blue, red]
     assert len(Ledger(copy / "ledger")) == rows + 8
     cli("fit", copy)
+    shutil.rmtree(copy / "diagnostic")
+    assert f"run 'faultfield search {copy}' first" in cli("diagnose", copy, code=2).stderr.replace("\n", " ")
 
 
 def test_a_study_of_another_policy_is_refused(cli: Cli, study: Path, study_file: Path, tmp_path: Path) -> None:

@@ -89,7 +89,14 @@ def ranking_stamp(study: Study, asked: Sequence[Variation]) -> str:
 
 
 def rank(study: Study, asked: Sequence[Variation], progress: Progress) -> Ranking:
-    """Choose the estimator by cross-validation over the known variations, and estimate the candidates with it."""
+    """Choose the estimator by cross-validation over the known variations, and estimate the candidates with it.
+
+    Raises:
+        StudyError: The search has not been done yet.
+    """
+    if not (study.directory / "diagnostic").is_dir():
+        # Told before the long part, and not by what is read at the end of it.
+        raise StudyError(f"{study.directory} was not searched yet; run 'faultfield search {study.directory}' first.")
     views = stages.make_views(study)
     with progress.task("Comparing estimators", 1) as update:
         selection = _selected(study, views)

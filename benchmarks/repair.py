@@ -1,6 +1,6 @@
 """How demonstrations are best spent on mending a policy (RoboMD, Tables 5 and 11): ours against random, a few, and all.
 
-    python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--seeds 1]
+    python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--broad 0] [--seeds 1]
         [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
         [--share 0.3] [--original FILE] [--episodes 5]
         [--nominal 50] [--scenes 300000] [--on TABLE.parquet] [--workers N] [--work STUDY/repairs]
@@ -67,7 +67,7 @@ def run(
             budget = options.budget * (options.times if mode == "all" else 1)
             recipe = Recipe(
                 budget, mode, options.per_variation, seed, options.share, options.steps, options.learning_rate,
-                rounds=options.rounds if mode == OURS else 1, looks=options.looks,
+                rounds=options.rounds if mode == OURS else 1, looks=options.looks, broad=options.broad,
             )  # fmt: skip
             started = time.time()
             comparing = Comparing(options.episodes, options.nominal, options.scenes, on)
@@ -148,7 +148,8 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
         "first_seed": first[0].seeds[0], "on": options.on and options.on.name,
         "rounds": options.rounds,
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
-                   "learning_rate": options.learning_rate, "further_looks": options.looks},
+                   "learning_rate": options.learning_rate, "further_looks": options.looks,
+                   "looks_anywhere": options.broad},
         "rows": rows, "goals": goals({row["name"]: row for row in rows}),
     }  # fmt: skip
 
@@ -257,6 +258,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=1, help="of `targeted`; the others choose once")
     parser.add_argument("--looks", type=int, default=4, help="further looks that each demonstration is pictured under")
+    parser.add_argument("--broad", type=float, default=0.0, help="share of these looks from anywhere in the space")
     parser.add_argument("--seeds", type=positive, default=1)
     parser.add_argument("--modes", nargs="*", default=list(MODES))
     parser.add_argument("--per-variation", type=int, default=1)

@@ -93,6 +93,19 @@ def test_further_looks_cost_no_demonstrations(mode: str, demos: Path, study: Stu
     assert "--looks 3" in card
 
 
+def test_looks_may_be_drawn_from_the_whole_space_too(demos: Path, study: Study) -> None:
+    made = mended(study, replace(SHORT, looks=3, broad=0.25), original=demos)
+    (told,) = Demonstrations.load(place(study, SHORT) / DEMONSTRATIONS).recipe
+    numbers = {json.dumps(t.variation): 0.75 * t.episodes for t in made.targets}
+    drawn = {json.dumps(look["variation"]): look["weight"] for look in told["looks"]}
+    assert {text: drawn[text] for text in numbers if text in drawn} == pytest.approx(numbers, abs=1.0)
+    assert len(drawn) > len(numbers)
+    assert "25% of them of the whole space" in (place(study, SHORT) / CHECKPOINT / "README.md").read_text()
+    assert "--looks 3 --broad 0.25" in (place(study, SHORT) / CHECKPOINT / "README.md").read_text()
+    with pytest.raises(StudyError, match="lies in 0–1, not 2"):
+        replace(SHORT, broad=2)
+
+
 @pytest.mark.slow
 def test_what_was_shown_is_mended_and_the_rest_is_not_forgotten(demos: Path, tmp_path: Path) -> None:
     checkpoint = toy.taught(tmp_path / "before", demos, steps=300)

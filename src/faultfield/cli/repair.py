@@ -50,6 +50,13 @@ def repair(
             "pictured under: costs pictures, no demonstrations.",
         ),
     ] = 4,
+    broad: Annotated[
+        float,
+        typer.Option(
+            help="Share of these looks that is drawn anywhere in the space and not from other targets: a policy that "
+            "was taught many looks keeps them."
+        ),
+    ] = 0.0,
     original: Annotated[
         Path | None,
         typer.Option(help="What it was trained on (.npz); of a VisualBC policy by default made again by its recipe."),
@@ -117,7 +124,7 @@ def repair(
     recipe = (
         None
         if budget is None
-        else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds, looks)
+        else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds, looks, broad)
     )
     with Study.open(study, None, workers) as opened:
         on = None if variations is None else tuple(read_variations(variations, opened.space))

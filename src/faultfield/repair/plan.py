@@ -36,6 +36,8 @@ class Recipe:
             out a little, and the next part goes where it still fails.
         looks: Under how many of the targets' looks (colours, light, camera) each demonstration is pictured as well,
             where the environment can picture a stored state.
+        broad: Share of these looks that is drawn anywhere in the space and not from the targets, 0–1: against the loss
+            of what the policy could do under other changes.
     """
 
     budget: int
@@ -48,6 +50,7 @@ class Recipe:
     weights: Mapping[str, float] = field(default_factory=dict)
     rounds: int = 1
     looks: int = 4
+    broad: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or 1 < self.rounds > min(self.budget, self.steps):
@@ -62,6 +65,8 @@ class Recipe:
             )
         if self.looks < 0:
             raise StudyError(f"A demonstration is pictured under 0 or more further looks, not {self.looks}.")
+        if not 0 <= self.broad <= 1:
+            raise StudyError(f"The share of looks from anywhere in the space lies in 0–1, not {self.broad}.")
         if not 0 <= self.share < 1 or self.steps < 1 or not 0 < self.learning_rate < math.inf or self.seed < 0:
             raise StudyError(
                 "A repair takes a share of original data from 0 to below 1, at least one step, a learning rate above 0 "
@@ -104,8 +109,10 @@ class Plan:
         if not file.exists():
             files.write_text(file, json.dumps(own, indent=2, ensure_ascii=False) + "\n")
             return
-        # A plan from before this was kept does not say.
+        # A plan from before these were kept does not say.
         found = {"original": own["original"], **read_json(file)}
+        if isinstance(found.get("recipe"), dict):
+            found["recipe"] = {"broad": 0.0, **found["recipe"]}
         if found != json.loads(json.dumps(own)):
             was, now = found.get("recipe", {}), own["recipe"]
             differ = [f"{name} {was.get(name)}, now {now[name]}" for name in now if was.get(name) != now[name]]

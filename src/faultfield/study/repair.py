@@ -229,6 +229,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
     under = f"{len(found.targets)} variations" if found.targets else "random variations of the whole space"
     mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
     means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
+    if recipe.broad:
+        means += f", {recipe.broad:.0%} of them of the whole space"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
         ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),
@@ -241,8 +243,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         "faultfield", "repair", str(study.directory), "--budget-episodes", str(recipe.budget), "--mode", recipe.mode,
         "--per-variation", str(recipe.least), "--steps", str(recipe.steps), "--learning-rate",
         f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--looks",
-        str(recipe.looks), "--seed",
-        str(recipe.seed), *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
+        str(recipe.looks), *(["--broad", f"{recipe.broad:g}"] if recipe.broad else []), "--seed", str(recipe.seed),
+        *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
         *(["--original", str(original)] if original is not None else []),
     ]  # fmt: skip
     command = shlex.join(words)

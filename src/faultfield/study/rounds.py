@@ -130,21 +130,23 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
     return path
 
 
-def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, int]]:
-    """The looks of the targets, weighed by their demonstrations; of the whole space, as many as there are of these.
+def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, float]]:
+    """The looks of the targets, weighed by their demonstrations, and looks anywhere in the space.
 
     None where stored states cannot be pictured.
     """
     if not isinstance(study.env, CanObserve):
         return []
-    if recipe.mode == ANYWHERE:
-        shown = [(v, 1) for v in SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)]
-    else:
-        shown = [(t.variation, t.episodes) for t in targets]
-    weights: dict[Variation, int] = {}
+    broad = 1.0 if recipe.mode == ANYWHERE else recipe.broad
+    shown: list[tuple[Variation, float]] = [(t.variation, t.episodes * (1 - broad)) for t in targets]
+    if broad:
+        anywhere = SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)
+        shown += [(variation, broad) for variation in anywhere]
+    weights: dict[Variation, float] = {}
     for variation, number in shown:
-        look = study.space.look(variation)
-        weights[look] = weights.get(look, 0) + number
+        if number:
+            look = study.space.look(variation)
+            weights[look] = weights.get(look, 0.0) + number
     weights.pop(NOMINAL, None)
     return list(weights.items())
 

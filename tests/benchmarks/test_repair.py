@@ -53,6 +53,7 @@ def test_goals_and_page() -> None:
         learning_rate=1e-3,
         rounds=2,
         looks=3,
+        broad=0.0,
         on=Path("lift-robust.parquet"),
     )
     study = SimpleNamespace(name="demo", identity={"policy": "p", "environment": "e"})

@@ -67,7 +67,8 @@ def run(
             budget = options.budget * (options.times if mode == "all" else 1)
             recipe = Recipe(
                 budget, mode, options.per_variation, seed, options.share, options.steps, options.learning_rate,
-                rounds=options.rounds if mode == OURS else 1, looks=options.looks, broad=options.broad,
+                rounds=options.rounds if mode == OURS else 1, looks=options.looks,
+                broad=0.0 if mode == ANYWHERE else options.broad,
             )  # fmt: skip
             started = time.time()
             comparing = Comparing(options.episodes, options.nominal, options.scenes, on)

@@ -162,6 +162,21 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
     assert on.after == made.after
 
 
+def test_each_variation_has_scenes_of_its_own(study: Study) -> None:
+    comparing, first = Comparing(episodes=3, nominal=7), 1_000 + REPAIR_SEED
+    variations = [study.space.variation({"brightness": 0.3 + 0.01 * i}) for i in range(40)]
+    ranges = [comparing.seeds(variation, first) for variation in variations]
+    assert all(len(each) == 3 for each in ranges)
+    assert len({each.start for each in ranges}) > 30, "one hard scene does not come back everywhere"
+    assert comparing.seeds(NOMINAL, first) == range(first, first + 7)
+    assert [comparing.seeds(each, first) for each in reversed(variations)] == ranges[::-1]
+    assert max(each.stop for each in ranges) < 1_000 + CHECK_SEED
+    more = Comparing(episodes=5, nominal=7).seeds(variations[0], first)
+    assert more[:3] == ranges[0], "more episodes go on where fewer ended"
+    with pytest.raises(StudyError, match="between the rounds of a repair"):
+        Comparing(scenes=340_000)
+
+
 class Killed(Exception):
     pass
 

@@ -1,5 +1,6 @@
 """Both policies of a repair under the same variations and seeds."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ CHECK_SEED, CHECKED = REPAIR_SEED + 50_000, 3
 """Added to the study's seed for what is rolled out between two rounds of a repair, and how many episodes of each
 variation that is: no scene of the comparison is among them."""
 
+_PLACES, _STRIDE = 490, 100
+"""How many sets of scenes there are, and how far apart: below what is looked at between rounds."""
+
 REPAIRS = "repairs"
 """Folder of a study in which its repairs lie, with the ledger that they share."""
 
@@ -44,7 +48,7 @@ class Comparing:
         episodes: For each variation, before and after.
         nominal: With nothing changed, before and after.
         scenes: Reset seeds of both policies, from the study's seed + this: others show whether what was chosen on some
-            scenes holds.
+            scenes holds. Each variation has scenes of its own: one that is hard for a policy decides nothing.
         variations: Under which both are compared; None for all of the diagnosis that the expert can solve.
     """
 
@@ -59,12 +63,24 @@ class Comparing:
                 f"The scenes of a comparison are counted from {REPAIR_SEED} up, not from {self.scenes}: those below "
                 "are what the study learned from, verified or hunted on."
             )
-        if CHECK_SEED - max(self.episodes, self.nominal) < self.scenes < CHECK_SEED + CHECKED:
+        reach = (_PLACES - 1) * _STRIDE + max(self.episodes, self.nominal)
+        if CHECK_SEED - reach < self.scenes < CHECK_SEED + CHECKED:
             raise StudyError(f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; take others.")
         if min(self.episodes, self.nominal) < 1:
             raise StudyError("A comparison takes at least one episode a variation and one nominal.")
         if self.variations is not None and all(variation.is_nominal for variation in self.variations):
             raise StudyError("There is no variation to compare under but the nominal one.")
+
+    def seeds(self, variation: Variation, first: int) -> range:
+        """Reset seeds of both policies under a variation, which depend on nothing else.
+
+        Args:
+            variation: Any.
+            first: Of the whole comparison.
+        """
+        count = self.nominal if variation.is_nominal else self.episodes
+        place = 0 if variation.is_nominal else 1 + zlib.crc32(variation.key.encode()) % (_PLACES - 1)
+        return range(first + place * _STRIDE, first + place * _STRIDE + count)
 
     def groups(self, pool: Sequence[Suspect]) -> dict[Variation, Group]:
         """The group of each variation compared on; one that was not diagnosed was never rolled out before."""
@@ -100,11 +116,7 @@ def before_and_after(
     variations: list[tuple[Variation, Literal["known", "unseen", "nominal"], int]] = [(NOMINAL, "nominal", 0)]
     variations += [(each, group, shown.get(each, 0)) for each, group in comparing.groups(pool).items()]
     first = study.config.rollouts.seed + comparing.scenes
-    jobs = [
-        Job(variation, first + i, "repair")
-        for variation, group, _ in variations
-        for i in range(comparing.nominal if group == "nominal" else comparing.episodes)
-    ]
+    jobs = [Job(each, seed, "repair") for each, *_ in variations for seed in comparing.seeds(each, first)]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
         before = rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
         mended = rolled(study, ledger, jobs, after, "After", progress)

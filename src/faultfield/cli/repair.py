@@ -52,10 +52,7 @@ def repair(
     ] = 4,
     broad: Annotated[
         float,
-        typer.Option(
-            help="Share of these looks that is drawn anywhere in the space and not from other targets: a policy that "
-            "was taught many looks keeps them."
-        ),
+        typer.Option(help="Share of these looks that is drawn anywhere in the space and not from other targets."),
     ] = 0.0,
     original: Annotated[
         Path | None,

@@ -36,8 +36,7 @@ class Recipe:
             out a little, and the next part goes where it still fails.
         looks: Under how many of the targets' looks (colours, light, camera) each demonstration is pictured as well,
             where the environment can picture a stored state.
-        broad: Share of these looks that is drawn anywhere in the space and not from the targets, 0–1: against the loss
-            of what the policy could do under other changes.
+        broad: Share of these looks that is drawn anywhere in the space and not from the targets, 0–1.
     """
 
     budget: int

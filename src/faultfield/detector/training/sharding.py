@@ -20,5 +20,7 @@ def skeleton(module: Module) -> Module:
     Modules that were shared out once stay so: their hooks wait for all processes and take no whole weights back. This
     copy, made before, has neither. Parameters that are one stay one; buffers are copied.
     """
-    empty = {id(each): nn.Parameter(each.detach().to("meta"), each.requires_grad) for each in module.parameters()}
-    return copy.deepcopy(module, dict(empty))
+    empty: dict[int, Any] = {
+        id(each): nn.Parameter(each.detach().to("meta"), each.requires_grad) for each in module.parameters()
+    }
+    return copy.deepcopy(module, empty)

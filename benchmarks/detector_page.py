@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pages
+from detector_variants import BY_SIGHT
 from faultfield.detector.metrics import mean
 
 TESTS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfer": "other workspace"}
@@ -21,7 +22,6 @@ SIGHT = f"{OURS}, by sight"
 SIGHT_LIKELIEST = f"{SIGHT}, likeliest"
 TABLE_1 = (*BASELINES, OURS, f"{OURS}, agreeing", LIKELIEST, f"{LIKELIEST} at once", SIGHT, SIGHT_LIKELIEST)
 TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
-BY_SIGHT = "by sight, likeliest"
 TABLE_2_BY_SIGHT = tuple(f"{name}, {BY_SIGHT}" for name in TABLE_2)
 SHARES = ("100%", "50%", "25%", "10%")
 """Of the other workspace's reasons, in Table 7."""
@@ -114,9 +114,7 @@ def _few(found: Scores) -> list[str]:
     """Table 1 once more, with few of the reasons."""
     out: list[str] = []
     for share in SHARES:
-        methods = [f"{method}, {share} of the reasons" for method in (*BASELINES[1:], OURS)]
-        *baselines, ours, by_sight = (*methods, f"{methods[-1]}, {BY_SIGHT}")
-        names = [name for name in (*baselines, ours, by_sight) if name in found]
+        names = _trained(f"{share} of the reasons", found)
         if not names:
             continue
         head = [
@@ -131,14 +129,13 @@ def _few(found: Scores) -> list[str]:
             for name in names
         ]
         out += [f"## All verdicts, {share} of the reasons", "", *pages.grid(head, rows), ""]
-        out += _differences([name for name in baselines if name in names], found, tuple(TESTS), ours)
-        out += _differences([name for name in (*baselines, ours) if name in names], found, tuple(TESTS), by_sight)
+        out += _against_ours(names, found, tuple(TESTS))
     return out
 
 
 def _transfer(found: Scores) -> list[str]:
-    shared = {share: [name for name in _thinned(share) if name in found] for share in SHARES}
-    names = [name for same in shared.values() for name in same]
+    shared = [_trained(f"transfer, {share} of the dense", found) for share in SHARES]
+    names = [name for same in shared for name in same]
     if not names:
         return []
     splits = ("test-transfer", "test-seen")
@@ -151,17 +148,24 @@ def _transfer(found: Scores) -> list[str]:
             row += [_mean(found[name], split, "right"), _auroc(found[name], split), _mean(found[name], split, "reason")]
         rows.append(row)
     out = ["## Verdicts from one workspace, reasons from another (Tables 1 and 7)", "", *pages.grid(head, rows), ""]
-    for share, same in shared.items():
-        *baselines, ours, by_sight = _thinned(share)
-        out += _differences([name for name in baselines if name in same], found, splits, ours)
-        out += _differences([name for name in (*baselines, ours) if name in same], found, splits, by_sight)
+    for same in shared:
+        out += _against_ours(same, found, splits)
     return [*out, PAPER_7, ""]
 
 
-def _thinned(share: str) -> tuple[str, ...]:
-    """Who is compared at a share of the dense samples: plain fine-tunings, the paper's, ours."""
-    named = [f"{method}, transfer, {share} of the dense" for method in (*BASELINES[1:], OURS)]
-    return (*named, f"{named[-1]}, {BY_SIGHT}")
+def _trained(what: str, found: Scores) -> list[str]:
+    """Who was trained on so much and measured: plain fine-tunings, the paper's, the same where its eyes judge."""
+    names = [f"{method}, {what}" for method in (*BASELINES[1:], OURS)]
+    return [name for name in (*names, f"{names[-1]}, {BY_SIGHT}") if name in found]
+
+
+def _against_ours(names: Sequence[str], found: Scores, splits: Sequence[str]) -> list[str]:
+    """Each of ours minus those named before it."""
+    out: list[str] = []
+    for place, name in enumerate(names):
+        if name.startswith(OURS):
+            out += _differences(names[:place], found, splits, name)
+    return out
 
 
 def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], ours: str) -> list[str]:

@@ -3,7 +3,7 @@
     python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--broad 0] [--seeds 1]
         [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
         [--share 0.3] [--original FILE] [--episodes 5]
-        [--nominal 50] [--scenes 300000] [--on TABLE.parquet] [--workers N] [--work STUDY/repairs]
+        [--nominal 50] [--elsewhere 100] [--scenes 300000] [--on TABLE.parquet] [--workers N] [--work STUDY/repairs]
         [--out docs/results/repair]
     python benchmarks/repair.py --quick [--out DIR/repair]
 
@@ -32,7 +32,7 @@ from faultfield.files import write_text
 from faultfield.repair.mending import mender_of
 from faultfield.repair.original import check_original, gather_again
 from faultfield.repair.plan import Recipe
-from faultfield.repair.result import Repair, Success
+from faultfield.repair.result import APART, Repair, Success
 from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import CHECKED, REPAIR_SEED, Comparing
@@ -43,6 +43,7 @@ from table import TruthTable
 
 OURS = "targeted"
 ELSEWHERE = "The policy of this study is mended elsewhere; the benchmark takes one that is mended here."
+COLUMNS = ("all", "known", "unseen", "not demonstrated", "elsewhere", "nominal")
 MODES = (OURS, "random", ANYWHERE, "worst-2", "worst-4", "all")
 
 PAPER = {
@@ -71,7 +72,7 @@ def run(
                 broad=0.0 if mode == ANYWHERE else options.broad,
             )  # fmt: skip
             started = time.time()
-            comparing = Comparing(options.episodes, options.nominal, options.scenes, on)
+            comparing = Comparing(options.episodes, options.nominal, options.scenes, on, 0 if on else options.elsewhere)
             found = repair(
                 study, recipe, Silent(), out=work / f"{mode}-{budget}-seed-{seed}", original=original,
                 comparing=comparing,
@@ -93,7 +94,7 @@ def entry(name: str, repairs: Sequence[Repair], ours: Sequence[Repair] | None, s
         side: `after`, or `before` for the policy as it was.
     """
     groups: dict[str, Any] = {}
-    for group in ("all", "known", "unseen", "not demonstrated", "nominal"):
+    for group in COLUMNS:
         parts = [getattr(found, side) for r in repairs if (found := r.group(group)) is not None]
         if parts and not (side == "before" and group == "not demonstrated"):
             groups[group] = Success.of(sum(p.successes for p in parts), sum(p.episodes for p in parts)).model_dump()
@@ -125,7 +126,7 @@ def gap(ours: Sequence[Repair], others: Sequence[Repair], side: str) -> dict[str
         found: dict[str, list[float]] = {}
         for one in repairs:
             for row in one.rows:
-                if row.group != "nominal":
+                if row.group not in APART:
                     found.setdefault(row.key, []).append(getattr(row, side).rate)
         return {key: float(np.mean(values)) for key, values in found.items()}
 
@@ -145,7 +146,8 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
     return {
         "command": " ".join(["python", *sys.argv]), "date": time.strftime("%Y-%m-%d"), "machine": machine(),
         "study": study.name, "policy": study.identity["policy"], "environment": study.identity["environment"],
-        "variations": len(first[0].rows) - 1, "episodes": options.episodes, "nominal": options.nominal,
+        "variations": sum(row.group not in APART for row in first[0].rows),
+        "episodes": options.episodes, "nominal": options.nominal,
         "first_seed": first[0].seeds[0], "on": options.on and options.on.name,
         "rounds": options.rounds,
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
@@ -180,8 +182,8 @@ def markdown(result: Mapping[str, Any]) -> str:
         "of several seeds of training pooled: as these met the same scenes, an interval over several is too narrow. "
         "“Ours − this”: mean success over the variations, interval by bootstrap over these.", "",
         "| fine-tuned on | seeds | variations | demonstrations | pictures | MB | all variations | known | unseen | "
-        "not demonstrated | nominal | ours − this, points |",
-        "|---|" + "---:|" * 11,
+        "not demonstrated | elsewhere | nominal | ours − this, points |",
+        "|---|" + "---:|" * 12,
     ]  # fmt: skip
     for row in result["rows"]:
         cells: list[Any] = [row["name"], *"–" * 5]
@@ -191,7 +193,7 @@ def markdown(result: Mapping[str, Any]) -> str:
                 row["demonstrations"], f"{row['steps']:.0f}",
                 f"{row['bytes'] / 1e6:.1f}",
             ]  # fmt: skip
-        for group in ("all", "known", "unseen", "not demonstrated", "nominal"):
+        for group in COLUMNS:
             rate = row["groups"].get(group)
             cells.append(
                 "–"
@@ -269,6 +271,7 @@ def main() -> None:
     parser.add_argument("--original", type=Path)
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--nominal", type=int, default=50)
+    parser.add_argument("--elsewhere", type=int, default=100, help="other variations of the whole space, one episode")
     parser.add_argument("--scenes", type=int, default=REPAIR_SEED, help="reset seeds of the comparison")
     parser.add_argument("--on", type=Path, help="compare on the rows of this truth table, not on what was diagnosed")
     parser.add_argument("--workers", type=int)
@@ -301,7 +304,7 @@ def quick(options: argparse.Namespace, folder: Path) -> tuple[Study, dict[str, l
     from tests.repair import toy
 
     options.budget, options.times, options.steps, options.learning_rate = 8, 3, 150, 2e-3
-    options.episodes, options.nominal, options.seeds = 4, 10, 1
+    options.episodes, options.nominal, options.elsewhere, options.seeds = 4, 10, 10, 1
     demos = toy.demonstrations(folder / "original.npz", 25)
     study = toy.study(folder / "study", toy.taught(folder / "checkpoint", demos, steps=200))
     return study, run(study, options, folder / "repairs", demos, options.modes)

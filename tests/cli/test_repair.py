@@ -10,7 +10,7 @@ from faultfield.study import Silent, stages
 from tests.repair import toy
 from tests.shell import Shell
 
-SMALL = ("--episodes", "1", "--nominal", "2")
+SMALL = ("--episodes", "1", "--nominal", "2", "--elsewhere", "3")
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def test_it_prints_the_statement_or_json(shell: Shell, tmp_path: Path) -> None:
     some.write_text("[{brightness: 0.33}, {}]")
     code, out, _ = shell(*arguments, "--variations", some, "--json")
     assert code == 0
-    assert [row["variation"] for row in json.loads(out)["rows"]] == [{}, {"brightness": 0.33}]
+    rows = json.loads(out)["rows"]
+    assert [row["variation"] for row in rows[:2]] == [{}, {"brightness": 0.33}]
+    assert [row["group"] for row in rows] == ["nominal", "unseen", *3 * ["elsewhere"]]
 
 
 def test_the_report_of_the_study_is_written_anew_and_cannot_spoil_the_repair(shell: Shell, tmp_path: Path) -> None:

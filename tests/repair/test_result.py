@@ -46,6 +46,17 @@ def test_without_demonstrations_no_group_is_about_them() -> None:
     assert [g.name for g in groups] == ["all", "known", "unseen", "nominal"]
 
 
+def test_what_lies_elsewhere_is_no_part_of_all() -> None:
+    asked = [*ASKED[:3], (variation("green"), "elsewhere", 0)]
+    groups, rows = compared(asked, BEFORE, AFTER)  # type: ignore[arg-type]
+    counted = {g.name: (g.variations, g.before.successes, g.after.successes) for g in groups}
+    assert counted == {
+        "all": (2, 3, 7), "known": (2, 3, 7), "demonstrated": (1, 1, 4), "not demonstrated": (1, 2, 3),
+        "elsewhere": (1, 0, 1), "nominal": (1, 4, 3),
+    }  # fmt: skip
+    assert measured(rows, "before").accuracy == pytest.approx(3 / 8)
+
+
 def test_success_has_wilsons_interval() -> None:
     success = Success.of(9, 10)
     assert (success.low, success.high) == (pytest.approx(0.5958, abs=1e-4), pytest.approx(0.9821, abs=1e-4))

@@ -23,8 +23,13 @@ from tests.report.example import example as diagnosed
 COLORS = ("red", "green", "blue", "gray", "cyan", "magenta", "brown", "black", "white", "teal", "tan", "pink")
 
 
-def example(gain: float = 0.9, nominal: tuple[float, float] = (0.98, 0.98), targets: bool = True) -> Repair:
-    """A repair over 24 variations, half of which failed before."""
+def example(
+    gain: float = 0.9,
+    nominal: tuple[float, float] = (0.98, 0.98),
+    targets: bool = True,
+    elsewhere: tuple[float, float] | None = (0.9, 0.9),
+) -> Repair:
+    """A repair over 24 variations, half of which failed before, and 40 elsewhere."""
     rng = np.random.default_rng(0)
     asked: list[tuple[Variation, str, int]] = [(NOMINAL, "nominal", 0)]
     for i, color in enumerate(COLORS):
@@ -35,10 +40,13 @@ def example(gain: float = 0.9, nominal: tuple[float, float] = (0.98, 0.98), targ
         asked.append((Variation(values, f"Change the cube color to {color}. Change the light."), "unseen", 0))
     if not targets:
         asked = [(variation, group, 0) for variation, group, _ in asked]
+    if elsewhere is not None:
+        asked += [(Variation({"light": i}, f"Change the light to {i}."), "elsewhere", 0) for i in range(40)]
     before, after = [], []
     for place, (variation, group, _) in enumerate(asked):
-        was, now = nominal if group == "nominal" else ((0.1, gain) if place % 4 < 2 else (0.95, 0.95))
-        for seed in range(50 if group == "nominal" else 10):
+        usual = (0.1, gain) if place % 4 < 2 else (0.95, 0.95)
+        was, now = {"nominal": nominal, "elsewhere": elsewhere or usual}.get(group, usual)
+        for seed in range({"nominal": 50, "elsewhere": 1}.get(group, 10)):
             episode = Episode(variation, seed, bool(rng.random() < was), 9, "a", "e", "repair")
             before.append(episode)
             after.append(replace(episode, success=bool(rng.random() < now), policy="b"))
@@ -71,7 +79,11 @@ def test_the_statement_has_the_counts_the_intervals_and_what_was_forgotten() -> 
         assert f"{100 * side.rate:.0f}% (95%: {100 * side.low:.0f}–{100 * side.high:.0f}%)" in told
     assert f"({100 * together.difference:+.0f} points, 95%: {100 * together.low:+.0f} to" in told
     assert "on the same 240 fresh episodes)" in told
-    assert told.endswith("nothing shows that it forgot the task.")
+    assert ", and nothing shows that it forgot the task. Under 40 other variations, drawn from the" in told
+    assert told.endswith(").")
+    assert statement(example(elsewhere=None)).endswith("nothing shows that it forgot the task.")
+    assert "so keep the old one" in statement(example(elsewhere=(1.0, 0.6)))
+    assert "so keep the old one" not in statement(example(elsewhere=(0.6, 1.0)))
     assert "it has lost some of what it could do" in statement(example(nominal=(1.0, 0.6)))
     doubtful = [group.model_copy(update={"low": -0.3}) for group in repair.groups]
     assert "a loss of up to 30 points is not ruled out" in statement(repair.model_copy(update={"groups": doubtful}))
@@ -84,13 +96,14 @@ def test_the_plot_shows_every_variation_twice() -> None:
     repair = example()
     axes = failures(repair, LIGHT).axes[0]
     bars = [bar for container in axes.containers for bar in container]
-    assert len(bars) == 2 * len(repair.rows)
+    drawn = [row for row in repair.rows if row.group != "elsewhere"]
+    assert len(bars) == 2 * len(drawn) == 50
     widths = sorted(round(bar.get_width(), 9) for bar in bars)
-    assert widths == sorted(round(1 - side.rate, 9) for row in repair.rows for side in (row.before, row.after))
+    assert widths == sorted(round(1 - side.rate, 9) for row in drawn for side in (row.before, row.after))
     labels = [tick.get_text() for tick in axes.get_yticklabels()]
     assert labels[0] == "nominal"
     assert sum("(2 demonstrated)" in label for label in labels) == 6
-    was = [1 - row.before.rate for row in repair.rows[1:]]
+    was = [1 - row.before.rate for row in drawn[1:]]
     shown = [round(bar.get_width(), 9) for bar in axes.containers[0]][1:]
     assert shown == sorted((round(x, 9) for x in was), reverse=True)
 
@@ -99,7 +112,13 @@ def test_the_terminal_gets_a_row_a_group() -> None:
     stream = io.StringIO()
     print_repair(example(), Console(file=stream, width=110))
     text = stream.getvalue()
-    for name in ("All variations (24)", "Demonstrated in this repair (6)", "Nothing changed", "Chi-square: "):
+    for name in (
+        "All variations (24)",
+        "Demonstrated in this repair (6)",
+        "Nothing changed",
+        "Anywhere else, never diagnosed (40)",
+        "Chi-square: ",
+    ):
         assert name in text
 
 

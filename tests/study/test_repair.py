@@ -33,7 +33,7 @@ from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS
 from faultfield.variations import NOMINAL
 from tests.repair import toy
 
-FEW = Comparing(episodes=2, nominal=3)
+FEW = Comparing(episodes=2, nominal=3, elsewhere=5)
 SHORT = Recipe(budget=6, steps=20)
 
 
@@ -146,16 +146,30 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
     training = json.loads((directory / CHECKPOINT / CONFIG).read_text())["training"]
     assert training["shares"] == pytest.approx([0.7, 0.3])
     assert made.seeds == (REPAIR_SEED, 2)
-    assert len(made.rows) == 8
-    assert {row.group for row in made.rows} == {"known", "unseen", "nominal"}
+    assert [row.group for row in made.rows].count("elsewhere") == 5
+    assert [row.group for row in made.rows if row.group not in ("known", "unseen")] == ["nominal"] + 5 * ["elsewhere"]
+    diagnosed = [row for row in made.rows if row.group in ("known", "unseen")]
+    assert len(diagnosed) == 7 == made.group("all").variations  # type: ignore[union-attr]
+    assert [row.before.episodes for row in made.rows] == [3] + 7 * [2] + 5 * [1]
+    assert not {row.key for row in diagnosed} & {row.key for row in made.rows if row.group == "elsewhere"}
     assert Repair.read(directory / RESULT) == made
     assert study.ledger.episodes(load="none") == [], "the study's own ledger stays as it is"
-    elsewhere = repair(study, SHORT, Silent(), original=demos, comparing=Comparing(2, 3, REPAIR_SEED + 500))
+    elsewhere = repair(
+        study, SHORT, Silent(), original=demos, comparing=Comparing(2, 3, REPAIR_SEED + 500, elsewhere=5)
+    )
     assert isinstance(elsewhere, Repair)
     assert (elsewhere.seeds, elsewhere.after) == ((REPAIR_SEED + 500, 2), made.after), "the same, on other scenes"
+    assert [row.key for row in elsewhere.rows[:8]] == [row.key for row in made.rows[:8]]
+    assert {row.key for row in elsewhere.rows[8:]} != {row.key for row in made.rows[8:]}, "of other variations there"
     never = study.space.variation({"brightness": 0.33})
     shown = next(iter(plan.targets)).variation
-    on = repair(study, SHORT, Silent(), original=demos, comparing=Comparing(2, 3, variations=(never, NOMINAL, shown)))
+    on = repair(
+        study,
+        SHORT,
+        Silent(),
+        original=demos,
+        comparing=Comparing(2, 3, variations=(never, NOMINAL, shown), elsewhere=0),
+    )
     assert isinstance(on, Repair)
     assert [row.group for row in on.rows] == ["nominal", "unseen", next(iter(plan.targets)).suspect.group]
     assert [row.demonstrations > 0 for row in on.rows] == [False, False, True]
@@ -165,13 +179,14 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
 def test_each_variation_has_scenes_of_its_own(study: Study) -> None:
     comparing, first = Comparing(episodes=3, nominal=7), 1_000 + REPAIR_SEED
     variations = [study.space.variation({"brightness": 0.3 + 0.01 * i}) for i in range(40)]
-    ranges = [comparing.seeds(variation, first) for variation in variations]
+    ranges = [comparing.seeds(variation, "known", first) for variation in variations]
     assert all(len(each) == 3 for each in ranges)
     assert len({each.start for each in ranges}) > 30, "one hard scene does not come back everywhere"
-    assert comparing.seeds(NOMINAL, first) == range(first, first + 7)
-    assert [comparing.seeds(each, first) for each in reversed(variations)] == ranges[::-1]
+    assert comparing.seeds(NOMINAL, "nominal", first) == range(first, first + 7)
+    assert [comparing.seeds(each, "unseen", first) for each in reversed(variations)] == ranges[::-1]
+    assert [comparing.seeds(each, "elsewhere", first) for each in variations] == [each[:1] for each in ranges]
     assert max(each.stop for each in ranges) < 1_000 + CHECK_SEED
-    more = Comparing(episodes=5, nominal=7).seeds(variations[0], first)
+    more = Comparing(episodes=5, nominal=7).seeds(variations[0], "known", first)
     assert more[:3] == ranges[0], "more episodes go on where fewer ended"
     with pytest.raises(StudyError, match="between the rounds of a repair"):
         Comparing(scenes=340_000)

@@ -78,6 +78,14 @@ def repair(
             "under all of the diagnosis that the expert can solve."
         ),
     ] = None,
+    elsewhere: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Other variations of the whole space to compare under as well, a rollout each: what was forgotten "
+            "where nobody looked.",
+        ),
+    ] = 100,
     after: Annotated[
         str | None,
         typer.Option(help="Compare with this checkpoint (or module:Class), which was mended elsewhere; train nothing."),
@@ -125,7 +133,7 @@ def repair(
     )
     with Study.open(study, None, workers) as opened:
         on = None if variations is None else tuple(read_variations(variations, opened.space))
-        comparing = Comparing(episodes, nominal, scenes, on)
+        comparing = Comparing(episodes, nominal, scenes, on, elsewhere)
         if study.is_file():
             err.print(f"Study: {opened.directory}", soft_wrap=True, markup=False)
         if after is not None:

@@ -1,7 +1,7 @@
 """What a repair did and what came of it, as `repair.json`; described for script writers in `docs/repair.md`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +19,15 @@ from faultfield.variations import NOMINAL, Variation
 
 FORMAT = "faultfield-repair"
 
-GROUPS = ("all", "known", "unseen", "demonstrated", "not demonstrated", "nominal")
-"""All variations without the nominal one; those known before and those ranked; those with demonstrations in this repair
-and those without; and nothing changed."""
+GROUPS = ("all", "known", "unseen", "demonstrated", "not demonstrated", "elsewhere", "nominal")
+"""All variations of the diagnosis; those known before and those ranked; those with demonstrations in this repair and
+those without; variations drawn from the whole space, which nobody diagnosed; and nothing changed."""
+
+RowGroup = Literal["known", "unseen", "elsewhere", "nominal"]
+"""What a single variation may belong to."""
+
+APART: tuple[RowGroup, ...] = ("elsewhere", "nominal")
+"""What is no part of "all": it tells what was forgotten."""
 
 
 class Success(Entry):
@@ -78,8 +84,8 @@ class Row(Paired):
     """The variation in English."""
     key: str
     """Sixteen hexadecimal digits that depend on the values alone."""
-    group: Literal["known", "unseen", "nominal"]
-    """Rolled out before anything was learned, ranked by the study, or nothing changed."""
+    group: RowGroup
+    """Rolled out before anything was learned, ranked by the study, never diagnosed, or nothing changed."""
     demonstrations: int = Field(ge=0)
     """How many the repair gathered under it."""
 
@@ -88,7 +94,7 @@ class GroupRow(Paired):
     """Several variations together."""
 
     name: str
-    """One of all, known, unseen, demonstrated, not demonstrated, nominal."""
+    """One of `GROUPS`."""
     variations: int = Field(ge=1)
     """How many."""
 
@@ -204,7 +210,7 @@ Outcomes = Mapping[tuple[str, int], bool]
 
 
 def compared(
-    variations: Sequence[tuple[Variation, Literal["known", "unseen", "nominal"], int]],
+    variations: Sequence[tuple[Variation, RowGroup, int]],
     before: Sequence[Episode],
     after: Sequence[Episode],
 ) -> tuple[list[GroupRow], list[Row]]:
@@ -229,12 +235,13 @@ def compared(
                 demonstrations=demonstrations,
             )
         )  # fmt: skip
-    wanted = {
-        "all": lambda group, shown: group != "nominal",
+    wanted: dict[str, Callable[[RowGroup, int], bool]] = {
+        "all": lambda group, shown: group not in APART,
         "known": lambda group, shown: group == "known",
         "unseen": lambda group, shown: group == "unseen",
         "demonstrated": lambda group, shown: shown > 0,
-        "not demonstrated": lambda group, shown: shown == 0 and group != "nominal",
+        "not demonstrated": lambda group, shown: shown == 0 and group not in APART,
+        "elsewhere": lambda group, shown: group == "elsewhere",
         "nominal": lambda group, shown: group == "nominal",
     }
     groups = []
@@ -248,8 +255,8 @@ def compared(
 
 
 def measured(rows: Sequence[Row], side: Literal["before", "after"]) -> Distances:
-    """RoboMD's measures of one policy over the rows but the nominal one."""
-    success = [getattr(row, side).rate for row in rows if row.group != "nominal"]
+    """RoboMD's measures of one policy over the rows of "all"."""
+    success = [getattr(row, side).rate for row in rows if row.group not in APART]
     return Distances(**vars(distances(success)))
 
 

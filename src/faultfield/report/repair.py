@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faultfield import files
-from faultfield.repair.result import GroupRow, Repair, Row, Success
+from faultfield.repair.result import APART, GroupRow, Repair, Row, Success
 from faultfield.report.html import Drawing, Mended, source, template
 from faultfield.report.theme import DARK, LIGHT, Theme, dress, figure, svg_uri
 from faultfield.report.words import label, percent, shorten, span
@@ -21,6 +21,7 @@ NAMES = {
     "unseen": "Never tried before the diagnosis",
     "demonstrated": "Demonstrated in this repair",
     "not demonstrated": "Not demonstrated in this repair",
+    "elsewhere": "Anywhere else, never diagnosed",
     "nominal": "Nothing changed",
 }
 """What a group is called in front of people."""
@@ -39,7 +40,7 @@ TOLERATED = 0.1
 
 
 def statement(repair: Repair) -> str:
-    """What the repair did, for somebody who reads only this: two sentences with counts and intervals."""
+    """What the repair did, for somebody who reads only this: three sentences with counts and intervals."""
     together, nominal = repair.group("all"), repair.group("nominal")
     assert together is not None
     assert nominal is not None
@@ -61,8 +62,25 @@ def statement(repair: Repair) -> str:
         forgot = "and nothing shows that it forgot the task"
     return (
         f"{told} With nothing changed it succeeds in {_rate(nominal.after)}, before in {_rate(nominal.before)} "
-        f"({_points(nominal)}), {forgot}."
+        f"({_points(nominal)}), {forgot}.{_elsewhere(repair)}"
     )
+
+
+def _elsewhere(repair: Repair) -> str:
+    """What became of variations that nobody diagnosed; empty where none were looked at."""
+    group = repair.group("elsewhere")
+    if group is None:
+        return ""
+    told = (
+        f" Under {group.variations} other variations, drawn from the whole space, it succeeds in {_rate(group.after)}, "
+        f"before in {_rate(group.before)} ({_points(group)})"
+    )
+    if group.p <= 0.05 and group.difference < 0:
+        return (
+            f"{told}: it was mended at the price of what nobody had diagnosed, so keep the old one, and mend it with a "
+            "larger share of all its original data."
+        )
+    return f"{told}."
 
 
 def print_repair(repair: Repair, console: "Console") -> None:
@@ -96,7 +114,7 @@ def write_repair_page(repair: Repair, out: str | Path) -> None:
 
 def render(repair: Repair) -> str:
     """The page as text."""
-    rows = sorted((row for row in repair.rows if row.group != "nominal"), key=_by_gain)
+    rows = sorted((row for row in repair.rows if row.group not in APART), key=_by_gain)
     return template("repair.html.j2").render(
         r=repair,
         style=source("report.css"),
@@ -105,6 +123,7 @@ def render(repair: Repair) -> str:
         rows=rows,
         together=repair.group("all"),
         nominal=repair.group("nominal"),
+        elsewhere=repair.group("elsewhere"),
         fresh=repair.group("not demonstrated"),
         names=NAMES,
         measures=[
@@ -128,7 +147,7 @@ def _drawing(repair: Repair) -> Drawing:
 def failures(repair: Repair, theme: Theme) -> "Figure":
     """Failure rate of every variation before and after, the worst before first (RoboMD, Fig. 9)."""
     rows = sorted(
-        (row for row in repair.rows if row.group != "nominal"),
+        (row for row in repair.rows if row.group not in APART),
         key=lambda row: (row.before.rate, row.after.rate, row.key),
     )
     rows = [row for row in repair.rows if row.group == "nominal"] + rows

@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from faultfield.diagnosis.context import PolicyInfo
 from faultfield.errors import StudyError
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan
-from faultfield.repair.result import DataSet, Repair, TargetEntry, compared, measured
-from faultfield.repair.targets import Group, Suspect
+from faultfield.repair.result import DataSet, Repair, RowGroup, TargetEntry, compared, measured
+from faultfield.repair.targets import Suspect
 from faultfield.report.repair import write_repair_page
 from faultfield.rollouts.collect import collect
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
+from faultfield.search.sobol import SobolSearch
 from faultfield.study.assemble import versions
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
-from faultfield.variations import NOMINAL, Variation
+from faultfield.variations import NOMINAL, Variation, VariationSpace
 
 REPAIR_SEED = 300_000
 """Added to the study's seed: a comparison sees no scene that anything was learned from, verified or hunted on."""
@@ -50,12 +50,15 @@ class Comparing:
         scenes: Reset seeds of both policies, from the study's seed + this: others show whether what was chosen on some
             scenes holds. Each variation has scenes of its own: one that is hard for a policy decides nothing.
         variations: Under which both are compared; None for all of the diagnosis that the expert can solve.
+        elsewhere: Variations of the whole space that are none of these, one episode each: what a policy forgets, it
+            forgets where nobody looked. Whether the expert can solve them is not known.
     """
 
     episodes: int = 10
     nominal: int = 50
     scenes: int = REPAIR_SEED
     variations: tuple[Variation, ...] | None = None
+    elsewhere: int = 100
 
     def __post_init__(self) -> None:
         if self.scenes < REPAIR_SEED:
@@ -66,28 +69,44 @@ class Comparing:
         reach = (_PLACES - 1) * _STRIDE + max(self.episodes, self.nominal)
         if CHECK_SEED - reach < self.scenes < CHECK_SEED + CHECKED:
             raise StudyError(f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; take others.")
-        if min(self.episodes, self.nominal) < 1:
-            raise StudyError("A comparison takes at least one episode a variation and one nominal.")
+        if min(self.episodes, self.nominal) < 1 or self.elsewhere < 0:
+            raise StudyError(
+                "A comparison takes at least one episode a variation and one nominal, and 0 or more variations from "
+                "elsewhere."
+            )
         if self.variations is not None and all(variation.is_nominal for variation in self.variations):
             raise StudyError("There is no variation to compare under but the nominal one.")
 
-    def seeds(self, variation: Variation, first: int) -> range:
+    def seeds(self, variation: Variation, group: RowGroup, first: int) -> range:
         """Reset seeds of both policies under a variation, which depend on nothing else.
 
         Args:
             variation: Any.
+            group: That it belongs to, by which it has its number of episodes.
             first: Of the whole comparison.
         """
-        count = self.nominal if variation.is_nominal else self.episodes
+        count = {"nominal": self.nominal, "elsewhere": 1}.get(group, self.episodes)
         place = 0 if variation.is_nominal else 1 + zlib.crc32(variation.key.encode()) % (_PLACES - 1)
         return range(first + place * _STRIDE, first + place * _STRIDE + count)
 
-    def groups(self, pool: Sequence[Suspect]) -> dict[Variation, Group]:
-        """The group of each variation compared on; one that was not diagnosed was never rolled out before."""
-        diagnosed: dict[Variation, Group] = {one.variation: one.group for one in pool}
-        if self.variations is None:
-            return diagnosed
-        return {one: diagnosed.get(one, "unseen") for one in self.variations if not one.is_nominal}
+    def groups(self, pool: Sequence[Suspect], space: VariationSpace, first: int) -> dict[Variation, RowGroup]:
+        """The group of each variation compared on, nominal first; one that was asked for was never rolled out before.
+
+        Args:
+            pool: What was diagnosed.
+            space: From which those elsewhere are drawn.
+            first: Reset seed of the whole comparison: other scenes are of other variations elsewhere.
+        """
+        diagnosed: dict[Variation, RowGroup] = {one.variation: one.group for one in pool}
+        asked = diagnosed if self.variations is None else self.variations
+        told: dict[Variation, RowGroup] = {NOMINAL: "nominal"}
+        told |= {one: diagnosed.get(one, "unseen") for one in asked if not one.is_nominal}
+        taken = {*diagnosed, *told}
+        if self.elsewhere:
+            drawn = SobolSearch(space, first, order=2).ask(self.elsewhere + len(taken))
+            left = [one for one in dict.fromkeys(drawn) if one not in taken]
+            told |= dict.fromkeys(left[: self.elsewhere], "elsewhere")
+        return told
 
 
 def before_and_after(
@@ -113,10 +132,11 @@ def before_and_after(
         data: Files of the new and of the original demonstrations, where there are any.
     """
     shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
-    variations: list[tuple[Variation, Literal["known", "unseen", "nominal"], int]] = [(NOMINAL, "nominal", 0)]
-    variations += [(each, group, shown.get(each, 0)) for each, group in comparing.groups(pool).items()]
     first = study.config.rollouts.seed + comparing.scenes
-    jobs = [Job(each, seed, "repair") for each, *_ in variations for seed in comparing.seeds(each, first)]
+    variations = [
+        (each, group, shown.get(each, 0)) for each, group in comparing.groups(pool, study.space, first).items()
+    ]
+    jobs = [Job(each, seed, "repair") for each, group, _ in variations for seed in comparing.seeds(each, group, first)]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
         before = rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
         mended = rolled(study, ledger, jobs, after, "After", progress)

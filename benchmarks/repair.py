@@ -292,7 +292,7 @@ def main() -> None:
         if original is None and options.share:
             original = work / "original.npz"
             if not original.exists():
-                gather_again(original, study.policy_spec.arguments["checkpoint"], most=max(options.budget, 60))
+                gather_again(original, study.policy_spec.arguments["checkpoint"])
         if original is not None:
             check_original(original, study.env_spec)
         _report(study, run(study, options, work, original, options.modes), options)

@@ -63,24 +63,23 @@ def test_a_mended_checkpoint_of_another_task_is_refused(demos: Demonstrations, t
     check_mended(checkpoint(tmp_path / "both", dict(demos.recipe[0]), two), lift)
 
 
-def test_made_again_they_are_the_first_of_the_same(demos: Demonstrations, tmp_path: Path) -> None:
+def test_made_again_they_are_the_same(demos: Demonstrations, tmp_path: Path) -> None:
     made = checkpoint(tmp_path / "c", dict(demos.recipe[0]))
     calls: list[tuple[int, int]] = []
-    gather_again(tmp_path / "again.npz", made, most=5, on_progress=lambda *done: calls.append(done))
+    gather_again(tmp_path / "again.npz", made, on_progress=lambda *done: calls.append(done))
     again = Demonstrations.load(tmp_path / "again.npz")
-    assert calls[-1] == (20, 20), "at least twenty"
-    rows = demos.episodes < 20
+    assert calls[-1] == (demos.count, demos.count)
     for name in ("pictures", "states", "actions", "episodes"):
-        assert np.array_equal(getattr(again, name), getattr(demos, name)[rows])
+        assert np.array_equal(getattr(again, name), getattr(demos, name))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "c"]
 
 
-def test_of_two_files_each_gives_its_share(demos: Demonstrations, tmp_path: Path) -> None:
+def test_of_two_files_both_are_gathered(demos: Demonstrations, tmp_path: Path) -> None:
     recipe = dict(demos.recipe[0])
     made = checkpoint(tmp_path / "c", {**recipe, "episodes": 30}, {**recipe, "episodes": 10, "seed": 9})
-    gather_again(tmp_path / "again.npz", made, most=24)
+    gather_again(tmp_path / "again.npz", made)
     again = Demonstrations.load(tmp_path / "again.npz")
-    assert [r["episodes"] for r in again.recipe] == [18, 6]
+    assert [r["episodes"] for r in again.recipe] == [30, 10]
     assert [r["seed"] for r in again.recipe] == [4, 9]
 
 
@@ -91,7 +90,7 @@ def test_what_a_repair_demonstrated_is_made_again_under_the_same_variations_and_
     path = toy.demonstrations(tmp_path / "d.npz", None, under=[(green, 3), (dark, 2)], looks=looks, looks_each=1)
     first = Demonstrations.load(path)
     made = checkpoint(tmp_path / "c", dict(first.recipe[0]))
-    gather_again(tmp_path / "again.npz", made, most=20)
+    gather_again(tmp_path / "again.npz", made)
     again = Demonstrations.load(tmp_path / "again.npz")
     assert again.recipe == first.recipe
     assert np.array_equal(again.pictures, first.pictures)
@@ -101,7 +100,7 @@ def test_what_a_repair_demonstrated_is_made_again_under_the_same_variations_and_
 def test_a_checkpoint_that_does_not_say_how(demos: Demonstrations, tmp_path: Path) -> None:
     for number, recipes in enumerate(([], [{"camera": "top"}])):
         with pytest.raises(PolicyError, match="give them with --original FILE"):
-            gather_again(tmp_path / "x.npz", checkpoint(tmp_path / str(number), *recipes), most=5)
+            gather_again(tmp_path / "x.npz", checkpoint(tmp_path / str(number), *recipes))
     gone = checkpoint(tmp_path / "gone", {**demos.recipe[0], "learner": str(tmp_path / "nobody")})
     with pytest.raises(PolicyError, match=r"learner .* which is gone"):
-        gather_again(tmp_path / "x.npz", gone, most=5)
+        gather_again(tmp_path / "x.npz", gone)

@@ -13,9 +13,6 @@ from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
 from faultfield.rollouts.specs import EnvSpec
 
-FEWEST = 20
-"""Original demonstrations that are made again at least, as far as there were as many."""
-
 OnProgress = Callable[[int, int], None]
 
 
@@ -83,17 +80,16 @@ def _tasks(recipes: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def gather_again(
-    path: Path, checkpoint: str | Path, *, most: int, workers: int = 1, on_progress: OnProgress | None = None
+    path: Path, checkpoint: str | Path, *, workers: int = 1, on_progress: OnProgress | None = None
 ) -> None:
-    """Gather the first demonstrations that a checkpoint was trained on once more, by its own recipe, into a file.
+    """Gather the demonstrations that a checkpoint was trained on once more, by its own recipe, into a file.
 
-    On the machine that made the checkpoint they come out bit for bit the same (of those that a repair gathered under
-    variations, where none of these is left out for want of `most`); killed, the gathering goes on.
+    All of them: a policy that sees a part of what it learned from again forgets the rest. On the machine that made the
+    checkpoint they come out bit for bit the same; killed, the gathering goes on.
 
     Args:
         path: The `.npz` file to write.
         checkpoint: Directory of the checkpoint.
-        most: At most so many, or `FEWEST`; of several files, each its share.
         workers: Processes.
         on_progress: Called with (demonstrations kept, demonstrations wanted).
 
@@ -101,9 +97,7 @@ def gather_again(
         PolicyError: The checkpoint does not say how, a learner that it was made with is gone, or `gather` raises.
     """
     recipes = recipes_of(checkpoint)
-    had = sum(int(recipe["episodes"]) for recipe in recipes)
-    wanted = min(had, max(most, FEWEST))
-    counts = [max(1, round(wanted * int(recipe["episodes"]) / had)) for recipe in recipes]
+    counts = [int(recipe["episodes"]) for recipe in recipes]
     parts, done = [], 0
     for number, (recipe, count) in enumerate(zip(recipes, counts, strict=True)):
         learner = recipe.get("learner")
@@ -115,12 +109,12 @@ def gather_again(
         part = path.with_name(f"{path.stem}.{number}{path.suffix}")
         before = done
         parts.append(
-            _load(part, recipe, count) or gather(
+            _load(part, recipe) or gather(
                 part, seed=recipe.get("seed", 0), noise=recipe.get("noise", 0.3),
                 pushed=recipe.get("pushed", 0.5), workers=workers, expert=recipe["expert"],
                 expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
                 environment_arguments=recipe.get("environment_arguments"), camera=recipe.get("camera"),
-                learner=learner, looks_each=recipe.get("looks_each", 0), **_shown(recipe, count),
+                learner=learner, looks_each=recipe.get("looks_each", 0), **_shown(recipe),
                 on_progress=_shifted(on_progress, before, sum(counts)),
             )
         )  # fmt: skip
@@ -130,34 +124,16 @@ def gather_again(
         path.with_name(f"{path.stem}.{number}{path.suffix}").unlink(missing_ok=True)
 
 
-def _shown(recipe: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Under which variations and looks so many demonstrations are shown; where the recipe names none, how many."""
+def _shown(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Under which variations and looks demonstrations were shown; where the recipe names none, how many."""
     under, looks = recipe.get("under", ()), recipe.get("looks", ())
-    if not under and not looks:
-        return {"episodes": count}
-    space = EnvSpec(recipe["environment"], recipe.get("environment_arguments") or {}).build().variation_space
-    told: dict[str, Any] = {"looks": [(space.variation(e["variation"]), e["weight"]) for e in looks]}
+    told: dict[str, Any] = {}
+    if under or looks:
+        space = EnvSpec(recipe["environment"], recipe.get("environment_arguments") or {}).build().variation_space
+        told["looks"] = [(space.variation(e["variation"]), e["weight"]) for e in looks]
     if not under:
-        return {**told, "episodes": count}
-    numbers = fewer([int(entry["episodes"]) for entry in under], count)
-    told["under"] = [(space.variation(e["variation"]), n) for e, n in zip(under, numbers, strict=True) if n]
-    return told
-
-
-def fewer(numbers: Sequence[int], count: int) -> list[int]:
-    """`count` shared out as these numbers are, rounded down, what is over from the first on.
-
-    Example:
-        >>> fewer([4, 2, 2], 5), fewer([1, 1, 1], 2)
-        ([3, 1, 1], [1, 1, 0])
-    """
-    total = sum(numbers)
-    count = min(count, total)
-    shares = [number * count // total for number in numbers]
-    for place, number in enumerate(numbers):
-        if sum(shares) < count and shares[place] < number:
-            shares[place] += 1
-    return shares
+        return {**told, "episodes": int(recipe["episodes"])}
+    return {**told, "under": [(space.variation(e["variation"]), int(e["episodes"])) for e in under]}
 
 
 def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgress | None:
@@ -165,13 +141,13 @@ def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgr
     return None if on_progress is None else lambda kept, _: on_progress(before + kept, total)
 
 
-def _load(path: Path, recipe: Mapping[str, Any], count: int) -> Demonstrations | None:
+def _load(path: Path, recipe: Mapping[str, Any]) -> Demonstrations | None:
     if not path.is_file():
         return None
     demos = Demonstrations.load(path)
     found = demos.recipe[0]
-    same = all(found.get(name) == recipe.get(name) for name in ("seed", "looks", "looks_each"))
-    return demos if same and found["episodes"] == count and ("under" in found) == ("under" in recipe) else None
+    same = all(found.get(name) == recipe.get(name) for name in ("seed", "looks", "looks_each", "episodes"))
+    return demos if same and ("under" in found) == ("under" in recipe) else None
 
 
 def _task(environment: str, arguments: Mapping[str, Any]) -> str:

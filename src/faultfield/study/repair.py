@@ -95,7 +95,7 @@ def repair(
     plan.settle(directory)
     if mend is None:
         return _export(study, plan, directory, form, progress)
-    mixed = None if recipe.share == 0 else Path(original) if original else _original(study, plan, directory, progress)
+    mixed = None if recipe.share == 0 else Path(original) if original else _original(study, directory, progress)
     made = mend_in_rounds(study, plan, pool, directory, mend, mixed, progress)
     found = before_and_after(
         study, made.policy, pool, replace(plan, targets=made.targets), directory, comparing or Comparing(), progress,
@@ -184,15 +184,16 @@ def _diagnosis(study: Study) -> Diagnosis:
     return Diagnosis.read(file)
 
 
-def _original(study: Study, plan: Plan, directory: Path, progress: Progress) -> Path:
+def _original(study: Study, directory: Path, progress: Progress) -> Path:
     path = directory / ORIGINAL
     if not path.exists():
-        with progress.task("Original demonstrations", plan.recipe.budget) as update:
+        checkpoint = study.policy_spec.arguments["checkpoint"]
+        count = sum(int(each["episodes"]) for each in recipes_of(checkpoint))
+        with progress.task("Original demonstrations", count) as update:
             gather_again(
-                path, study.policy_spec.arguments["checkpoint"], most=plan.recipe.budget, workers=workers_of(study),
-                on_progress=lambda done, total: update(done),
+                path, checkpoint, workers=workers_of(study), on_progress=lambda done, total: update(done),
             )  # fmt: skip
-            update(plan.recipe.budget)
+            update(count)
     check_original(path, study.env_spec)
     return path
 

@@ -1,7 +1,7 @@
 """Demonstrations and fine-tuning, in rounds: what the mended policy still fails at is demonstrated next."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from faultfield.study.progress import Progress
 from faultfield.variations import NOMINAL, Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
+
+HOPELESS = (CHECKED + 0.5) / (CHECKED + 1)
+"""The failure probability of what failed in all of the `CHECKED` episodes."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def mend_in_rounds(
     for number in range(recipe.rounds):
         part = recipe.part(number)
         if number:
-            left = checked(study, spec, pool, progress)
+            left = learnable(checked(study, spec, pool, progress), shown)
             if not choosable(left, part.mode):
                 break
             targets = choose(left, part.mode, part.budget, study.space, part.seed, part.least)
@@ -104,6 +107,19 @@ def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: P
         replace(one, failure=(failures[one.variation] + 0.5) / (CHECKED + 1)) if one.variation in failures else one
         for one in pool
     ]
+
+
+def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Suspect]:
+    """Those that more demonstrations may mend: what was shown and never succeeded since is given up.
+
+    What an expert can do that is told where everything is, a policy may not see, and what it cannot learn is paid for
+    by the rest.
+
+    Args:
+        left: As `checked` found them.
+        shown: What was demonstrated so far, by the key of its variation.
+    """
+    return [one for one in left if one.variation.key not in shown or one.failure < HOPELESS]
 
 
 def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory: Path, progress: Progress) -> Path:

@@ -37,6 +37,7 @@ from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import CHECKED, REPAIR_SEED, Comparing
 from faultfield.study.repair import repair
+from faultfield.study.rounds import workers_of
 from pages import machine, positive, tell
 from pages import run as run_program
 from table import TruthTable
@@ -148,6 +149,7 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
         "study": study.name, "policy": study.identity["policy"], "environment": study.identity["environment"],
         "variations": sum(row.group not in APART for row in first[0].rows),
         "episodes": options.episodes, "nominal": options.nominal,
+        "elsewhere": sum(row.group == "elsewhere" for row in first[0].rows),
         "first_seed": first[0].seeds[0], "on": options.on and options.on.name,
         "rounds": options.rounds,
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
@@ -178,7 +180,14 @@ def markdown(result: Mapping[str, Any]) -> str:
         "# Repair: how demonstrations are best spent", "",
         f"Study `{result['study']}`, policy {result['policy']}. {result['variations']} variations that the expert can "
         f"solve{on}, {result['episodes']} fresh episodes each (reset seeds from {result['first_seed']}), and "
-        f"{result['nominal']} nominal; the same for every row. Rates with Wilson's interval (95 %) over the episodes, "
+        f"{result['nominal']} nominal; the same for every row."
+        + (
+            f" Elsewhere: {result['elsewhere']} variations of one or two factors, drawn from the whole space and never "
+            "diagnosed, an episode each."
+            if result["elsewhere"]
+            else ""
+        )
+        + " Rates with Wilson's interval (95 %) over the episodes, "
         "of several seeds of training pooled: as these met the same scenes, an interval over several is too narrow. "
         "“Ours − this”: mean success over the variations, interval by bootstrap over these.", "",
         "| fine-tuned on | seeds | variations | demonstrations | pictures | MB | all variations | known | unseen | "
@@ -271,7 +280,7 @@ def main() -> None:
     parser.add_argument("--original", type=Path)
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--nominal", type=int, default=50)
-    parser.add_argument("--elsewhere", type=int, default=100, help="other variations of the whole space, one episode")
+    parser.add_argument("--elsewhere", type=int, default=100, help="other variations, one episode each; none with --on")
     parser.add_argument("--scenes", type=int, default=REPAIR_SEED, help="reset seeds of the comparison")
     parser.add_argument("--on", type=Path, help="compare on the rows of this truth table, not on what was diagnosed")
     parser.add_argument("--workers", type=int)
@@ -291,8 +300,7 @@ def main() -> None:
             raise StudyError(ELSEWHERE)
         if original is None and options.share:
             original = work / "original.npz"
-            if not original.exists():
-                gather_again(original, study.policy_spec.arguments["checkpoint"])
+            gather_again(original, study.policy_spec.arguments["checkpoint"], workers=workers_of(study))
         if original is not None:
             check_original(original, study.env_spec)
         _report(study, run(study, options, work, original, options.modes), options)

@@ -72,6 +72,12 @@ def test_made_again_they_are_the_same(demos: Demonstrations, tmp_path: Path) -> 
     for name in ("pictures", "states", "actions", "episodes"):
         assert np.array_equal(getattr(again, name), getattr(demos, name))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "c"]
+    before = (tmp_path / "again.npz").stat().st_mtime_ns
+    gather_again(tmp_path / "again.npz", made)
+    assert (tmp_path / "again.npz").stat().st_mtime_ns == before, "it is whole"
+    fewer = checkpoint(tmp_path / "fewer", {**demos.recipe[0], "episodes": 3})
+    gather_again(tmp_path / "again.npz", fewer)
+    assert Demonstrations.load(tmp_path / "again.npz").count == 3
 
 
 def test_of_two_files_both_are_gathered(demos: Demonstrations, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_statement_has_the_counts_the_intervals_and_what_was_forgotten() -> 
         assert f"{100 * side.rate:.0f}% (95%: {100 * side.low:.0f}–{100 * side.high:.0f}%)" in told
     assert f"({100 * together.difference:+.0f} points, 95%: {100 * together.low:+.0f} to" in told
     assert "on the same 240 fresh episodes)" in told
-    assert ", and nothing shows that it forgot the task. Under 40 other variations, drawn from the" in told
+    assert ", and nothing shows that it forgot the task. Under 40 other variations, one or two" in told
     assert told.endswith(").")
     assert statement(example(elsewhere=None)).endswith("nothing shows that it forgot the task.")
     assert "so keep the old one" in statement(example(elsewhere=(1.0, 0.6)))

@@ -21,6 +21,7 @@ from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.mending import first_of, made_up, mender_of
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
+from faultfield.repair.targets import Suspect, Target
 from faultfield.report.repair import statement
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.specs import PolicySpec
@@ -29,7 +30,7 @@ from faultfield.study import Silent, Study
 from faultfield.study.before_after import CHECK_SEED, CHECKED, PAGE, REPAIR_SEED, REPAIRS, RESULT, Comparing
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
-from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS
+from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, learnable
 from faultfield.variations import NOMINAL
 from tests.repair import toy
 
@@ -112,7 +113,7 @@ def test_what_was_shown_is_mended_and_the_rest_is_not_forgotten(demos: Path, tmp
     weights = (checkpoint / WEIGHTS).read_bytes()
     study = toy.study(tmp_path / "study", checkpoint)
     recipe = Recipe(budget=24, steps=300, learning_rate=2e-3)
-    made = repair(study, recipe, Silent(), original=demos, comparing=Comparing(6, 20))
+    made = repair(study, recipe, Silent(), original=demos, comparing=Comparing(6, 20, elsewhere=0))
     assert isinstance(made, Repair)
     shown, nominal = made.group("demonstrated"), made.group("nominal")
     assert shown is not None
@@ -299,6 +300,28 @@ def test_between_rounds_the_mended_policy_is_rolled_out_on_scenes_of_their_own(s
     assert not {episode.seed for episode in between} & {episode.seed for episode in compared}
 
 
+def test_only_what_was_shown_in_vain_is_given_up(study: Study) -> None:
+    red, blue = (study.space.variation({"goal_color": color}) for color in ("red", "blue"))
+    never, once = (CHECKED + 0.5) / (CHECKED + 1), (CHECKED - 0.5) / (CHECKED + 1)
+    shown = {blue.key: Target(Suspect(blue, 0.9, "known"), 2)}
+    left = [Suspect(red, never, "known"), Suspect(blue, never, "known")]
+    assert learnable(left, shown) == left[:1], "red may be learned: nobody showed it"
+    assert learnable([replace(one, failure=once) for one in left], shown) == [replace(o, failure=once) for o in left]
+
+
+def test_rounds_end_once_all_that_fails_was_shown_in_vain(
+    study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
+        return [SimpleNamespace(variation=job.variation, success=False) for job in jobs]
+
+    monkeypatch.setattr("faultfield.study.rounds.rolled", told)
+    recipe = Recipe(budget=8, steps=20, rounds=2)
+    made = mended(study, recipe, original=demos)
+    assert sum(target.episodes for target in made.targets) == 4
+    assert not (place(study, recipe) / "round-2").exists()
+
+
 def test_rounds_end_once_nothing_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
         return [SimpleNamespace(variation=job.variation, success=True) for job in jobs]
@@ -419,7 +442,7 @@ def test_a_policy_of_another_trainer_gets_a_file(tmp_path: Path, form: str) -> N
             assert len(file["mask/train"]) == 5, "none is kept back"
     assert repair(study, Recipe(5), Silent(), form=form).path == made.path  # type: ignore[arg-type,union-attr]
     back = compare_with(
-        study, "tests.repair.toy:GripExpert", Silent(), recipe=Recipe(5), comparing=Comparing(2, 2),
+        study, "tests.repair.toy:GripExpert", Silent(), recipe=Recipe(5), comparing=Comparing(2, 2, elsewhere=0),
     )  # fmt: skip
     together, shown = back.group("all"), back.group("demonstrated")
     assert together is not None
@@ -502,6 +525,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
         (lambda: compare_with(study, "nowhere", Silent()), StudyError, "no checkpoint at 'nowhere'"),
         (lambda: compare_with(study, str(tmp_path), Silent()), FaultfieldError, "not a VisualBC checkpoint"),
         (lambda: Comparing(0), StudyError, "at least one episode"),
+        (lambda: Comparing(elsewhere=-1), StudyError, "0 or more variations from elsewhere"),
         (lambda: Comparing(variations=(NOMINAL,)), StudyError, "no variation to compare under"),
         (lambda: Comparing(scenes=200_000), StudyError, "counted from 300000 up"),
         (lambda: Comparing(10, 50, 349_990), StudyError, "between the rounds of a repair"),

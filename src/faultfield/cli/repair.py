@@ -82,8 +82,8 @@ def repair(
         int,
         typer.Option(
             min=0,
-            help="Other variations of the whole space to compare under as well, a rollout each: what was forgotten "
-            "where nobody looked.",
+            help="Other variations (one or two factors of the whole space) to compare under as well, a rollout each: "
+            "what was forgotten where nobody looked.",
         ),
     ] = 100,
     after: Annotated[
@@ -104,8 +104,8 @@ def repair(
 
     Chooses the worst variations that the expert can solve, gathers the expert's demonstrations under them, fine-tunes
     (a `VisualBC` checkpoint, or one of robomimic's with one camera; the old one is not touched) on these and a share of
-    the original data, and rolls both policies out under every diagnosed variation and the same new seeds:
-    `repair.json`, `repair.html`, `checkpoint/`.
+    the original data, and rolls both policies out under every diagnosed variation, a hundred others and with nothing
+    changed, on the same new seeds: `repair.json`, `repair.html`, `checkpoint/`.
 
     A policy whose class has a static method `mend` is mended by it (docs/repair.md). Any other gets its demonstrations
     as a file for its own trainer. Train it there, then come back with `faultfield repair STUDY --budget-episodes N

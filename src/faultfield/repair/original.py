@@ -85,7 +85,7 @@ def gather_again(
     """Gather the demonstrations that a checkpoint was trained on once more, by its own recipe, into a file.
 
     All of them: a policy that sees a part of what it learned from again forgets the rest. On the machine that made the
-    checkpoint they come out bit for bit the same; killed, the gathering goes on.
+    checkpoint they come out bit for bit the same; killed, the gathering goes on. A file that holds them stays as it is.
 
     Args:
         path: The `.npz` file to write.
@@ -97,6 +97,8 @@ def gather_again(
         PolicyError: The checkpoint does not say how, a learner that it was made with is gone, or `gather` raises.
     """
     recipes = recipes_of(checkpoint)
+    if _load(path, recipes) is not None:
+        return
     counts = [int(recipe["episodes"]) for recipe in recipes]
     parts, done = [], 0
     for number, (recipe, count) in enumerate(zip(recipes, counts, strict=True)):
@@ -109,7 +111,7 @@ def gather_again(
         part = path.with_name(f"{path.stem}.{number}{path.suffix}")
         before = done
         parts.append(
-            _load(part, recipe) or gather(
+            _load(part, [recipe]) or gather(
                 part, seed=recipe.get("seed", 0), noise=recipe.get("noise", 0.3),
                 pushed=recipe.get("pushed", 0.5), workers=workers, expert=recipe["expert"],
                 expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
@@ -141,13 +143,14 @@ def _shifted(on_progress: OnProgress | None, before: int, total: int) -> OnProgr
     return None if on_progress is None else lambda kept, _: on_progress(before + kept, total)
 
 
-def _load(path: Path, recipe: Mapping[str, Any]) -> Demonstrations | None:
+def _load(path: Path, recipes: Sequence[Mapping[str, Any]]) -> Demonstrations | None:
+    """What a file holds, if that was gathered by these recipes."""
     if not path.is_file():
         return None
     demos = Demonstrations.load(path)
-    found = demos.recipe[0]
-    same = all(found.get(name) == recipe.get(name) for name in ("seed", "looks", "looks_each", "episodes"))
-    return demos if same and ("under" in found) == ("under" in recipe) else None
+    told = ("seed", "episodes", "looks", "looks_each", "under")
+    same = [[recipe.get(name) for name in told] for recipe in recipes]
+    return demos if same == [[recipe.get(name) for name in told] for recipe in demos.recipe] else None
 
 
 def _task(environment: str, arguments: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ from faultfield.variations import NOMINAL, Variation
 FORMAT = "faultfield-repair"
 
 GROUPS = ("all", "known", "unseen", "demonstrated", "not demonstrated", "elsewhere", "nominal")
-"""All variations of the diagnosis; those known before and those ranked; those with demonstrations in this repair and
-those without; variations drawn from the whole space, which nobody diagnosed; and nothing changed."""
+"""All variations compared on but the last two; those known before and those ranked; those with demonstrations in this
+repair and those without; one or two factors drawn from the whole space, which nobody diagnosed; and nothing changed."""
 
 RowGroup = Literal["known", "unseen", "elsewhere", "nominal"]
 """What a single variation may belong to."""

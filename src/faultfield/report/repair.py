@@ -1,4 +1,4 @@
-"""A repair for people: two sentences, a table on the terminal, and a page with the failures before and after."""
+"""A repair for people: a few sentences, a table on the terminal, and a page with the failures before and after."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ TOLERATED = 0.1
 
 
 def statement(repair: Repair) -> str:
-    """What the repair did, for somebody who reads only this: three sentences with counts and intervals."""
+    """What the repair did, for somebody who reads only this: two or three sentences with counts and intervals."""
     together, nominal = repair.group("all"), repair.group("nominal")
     assert together is not None
     assert nominal is not None
@@ -72,14 +72,13 @@ def _elsewhere(repair: Repair) -> str:
     if group is None:
         return ""
     told = (
-        f" Under {group.variations} other variations, drawn from the whole space, it succeeds in {_rate(group.after)}, "
+        f" Under {group.variations} other variations, one or two factors drawn from the whole space, it succeeds in "
+        f"{_rate(group.after)}, "
         f"before in {_rate(group.before)} ({_points(group)})"
     )
     if group.p <= 0.05 and group.difference < 0:
-        return (
-            f"{told}: it was mended at the price of what nobody had diagnosed, so keep the old one, and mend it with a "
-            "larger share of all its original data."
-        )
+        mend = ", and mend it with a larger share of its original data" if repair.original is not None else ""
+        return f"{told}: it was mended at the price of what nobody had diagnosed, so keep the old one{mend}."
     return f"{told}."
 
 

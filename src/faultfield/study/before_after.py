@@ -1,12 +1,13 @@
 """Both policies of a repair under the same variations and seeds."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from faultfield.diagnosis.context import PolicyInfo
+from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan
@@ -50,8 +51,9 @@ class Comparing:
         scenes: Reset seeds of both policies, from the study's seed + this: others show whether what was chosen on some
             scenes holds. Each variation has scenes of its own: one that is hard for a policy decides nothing.
         variations: Under which both are compared; None for all of the diagnosis that the expert can solve.
-        elsewhere: Variations of the whole space that are none of these, one episode each: what a policy forgets, it
-            forgets where nobody looked. Whether the expert can solve them is not known.
+        elsewhere: Variations of one or two factors, drawn from the whole space, that nobody diagnosed, one episode
+            each: what a policy forgets, it forgets where nobody looked. Whether the expert can solve them is not known.
+            Fewer where the space has no more.
     """
 
     episodes: int = 10
@@ -78,7 +80,7 @@ class Comparing:
             raise StudyError("There is no variation to compare under but the nominal one.")
 
     def seeds(self, variation: Variation, group: RowGroup, first: int) -> range:
-        """Reset seeds of both policies under a variation, which depend on nothing else.
+        """Reset seeds of both policies under a variation, whichever others there are.
 
         Args:
             variation: Any.
@@ -89,11 +91,14 @@ class Comparing:
         place = 0 if variation.is_nominal else 1 + zlib.crc32(variation.key.encode()) % (_PLACES - 1)
         return range(first + place * _STRIDE, first + place * _STRIDE + count)
 
-    def groups(self, pool: Sequence[Suspect], space: VariationSpace, first: int) -> dict[Variation, RowGroup]:
-        """The group of each variation compared on, nominal first; one that was asked for was never rolled out before.
+    def groups(
+        self, pool: Sequence[Suspect], tried: Collection[Variation], space: VariationSpace, first: int
+    ) -> dict[Variation, RowGroup]:
+        """The group of each variation compared on, nominal first; one that was asked for and not diagnosed is unseen.
 
         Args:
-            pool: What was diagnosed.
+            pool: What was diagnosed and the expert can solve.
+            tried: All that was diagnosed.
             space: From which those elsewhere are drawn.
             first: Reset seed of the whole comparison: other scenes are of other variations elsewhere.
         """
@@ -101,7 +106,7 @@ class Comparing:
         asked = diagnosed if self.variations is None else self.variations
         told: dict[Variation, RowGroup] = {NOMINAL: "nominal"}
         told |= {one: diagnosed.get(one, "unseen") for one in asked if not one.is_nominal}
-        taken = {*diagnosed, *told}
+        taken = {*tried, *told}
         if self.elsewhere:
             drawn = SobolSearch(space, first, order=2).ask(self.elsewhere + len(taken))
             left = [one for one in dict.fromkeys(drawn) if one not in taken]
@@ -133,9 +138,8 @@ def before_and_after(
     """
     shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
     first = study.config.rollouts.seed + comparing.scenes
-    variations = [
-        (each, group, shown.get(each, 0)) for each, group in comparing.groups(pool, study.space, first).items()
-    ]
+    told = comparing.groups(pool, _diagnosed(study), study.space, first)
+    variations = [(each, group, shown.get(each, 0)) for each, group in told.items()]
     jobs = [Job(each, seed, "repair") for each, group, _ in variations for seed in comparing.seeds(each, group, first)]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
         before = rolled(study, ledger, jobs, study.policy_spec, "Before", progress)
@@ -174,6 +178,13 @@ def rolled(
     wanted = {(job.variation, job.seed) for job in jobs}
     found = ledger.episodes(None, spec.fingerprint, study.identity["environment"], load="none")
     return [episode for episode in found if (episode.variation, episode.seed) in wanted]
+
+
+def _diagnosed(study: Study) -> set[Variation]:
+    """Every variation of the diagnosis, whether the expert can solve it or not."""
+    diagnosis = Diagnosis.read(study.directory / "diagnosis.json")
+    known = {study.space.variation(entry.variation) for entry in diagnosis.known}
+    return known | {study.space.variation(entry.variation) for entry in diagnosis.ranking}
 
 
 def _info(spec: PolicySpec) -> PolicyInfo:

@@ -12,6 +12,7 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
+from faultfield.policies.bc import CONFIG
 from faultfield.repair import mending, recordings
 from faultfield.repair.original import check_mended, check_original, gather_again, recipes_of
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
@@ -186,7 +187,8 @@ def _diagnosis(study: Study) -> Diagnosis:
 
 def _original(study: Study, directory: Path, progress: Progress) -> Path:
     path = directory / ORIGINAL
-    if not path.exists():
+    # What a policy was mended with stays as it is, though it may be a part: an older repair took no more.
+    if not (path.exists() and (directory / CHECKPOINT / CONFIG).exists()):
         checkpoint = study.policy_spec.arguments["checkpoint"]
         count = sum(int(each["episodes"]) for each in recipes_of(checkpoint))
         with progress.task("Original demonstrations", count) as update:

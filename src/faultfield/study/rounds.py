@@ -55,7 +55,7 @@ def mend_in_rounds(
     original: Path | None,
     progress: Progress,
 ) -> Mended:
-    """Gather and fine-tune, as often as the recipe has rounds; it ends early where nothing fails any more.
+    """Gather and fine-tune, as often as the recipe has rounds; it ends early where nothing fails that may be mended.
 
     All demonstrations and the last checkpoint lie in `directory` then.
 
@@ -110,7 +110,7 @@ def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: P
 
 
 def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Suspect]:
-    """Those that more demonstrations may mend: what was shown and never succeeded since is given up.
+    """Those that more demonstrations may mend: what was shown and failed in every episode of this check is given up.
 
     What an expert can do that is told where everything is, a policy may not see, and what it cannot learn is paid for
     by the rest.

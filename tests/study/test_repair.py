@@ -309,22 +309,12 @@ def test_only_what_was_shown_in_vain_is_given_up(study: Study) -> None:
     assert learnable([replace(one, failure=once) for one in left], shown) == [replace(o, failure=once) for o in left]
 
 
-def test_rounds_end_once_all_that_fails_was_shown_in_vain(
-    study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("success", [True, False], ids=["nothing fails", "all was shown in vain"])
+def test_rounds_end_once_nothing_is_left_to_mend(
+    success: bool, study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
-        return [SimpleNamespace(variation=job.variation, success=False) for job in jobs]
-
-    monkeypatch.setattr("faultfield.study.rounds.rolled", told)
-    recipe = Recipe(budget=8, steps=20, rounds=2)
-    made = mended(study, recipe, original=demos)
-    assert sum(target.episodes for target in made.targets) == 4
-    assert not (place(study, recipe) / "round-2").exists()
-
-
-def test_rounds_end_once_nothing_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
-        return [SimpleNamespace(variation=job.variation, success=True) for job in jobs]
+        return [SimpleNamespace(variation=job.variation, success=success) for job in jobs]
 
     monkeypatch.setattr("faultfield.study.rounds.rolled", told)
     recipe = Recipe(budget=8, steps=20, rounds=2)

@@ -180,9 +180,21 @@ def rolled(
     return [episode for episode in found if (episode.variation, episode.seed) in wanted]
 
 
+def diagnosis_of(study: Study) -> Diagnosis:
+    """What a study found.
+
+    Raises:
+        StudyError: It was not diagnosed.
+    """
+    file = study.directory / "diagnosis.json"
+    if not file.exists():
+        raise StudyError(f"{study.directory} was not diagnosed yet; run 'faultfield run {study.directory}' first.")
+    return Diagnosis.read(file)
+
+
 def _diagnosed(study: Study) -> set[Variation]:
     """Every variation of the diagnosis, whether the expert can solve it or not."""
-    diagnosis = Diagnosis.read(study.directory / "diagnosis.json")
+    diagnosis = diagnosis_of(study)
     known = {study.space.variation(entry.variation) for entry in diagnosis.known}
     return known | {study.space.variation(entry.variation) for entry in diagnosis.ranking}
 

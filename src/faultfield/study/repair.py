@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
@@ -19,7 +18,7 @@ from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
 from faultfield.report.repair import statement
-from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after
+from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after, diagnosis_of
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.study.rounds import CHECKPOINT, expert_of, mend_in_rounds, workers_of
@@ -135,7 +134,7 @@ def compare_with(
         check_mended(spec.arguments["checkpoint"], study.env_spec, study.policy_spec.arguments.get("checkpoint"))
     default = place(study, recipe) if recipe is not None else study.directory / REPAIRS / "after"
     directory = default if out is None else Path(out)
-    pool = suspects(_diagnosis(study), study.space)
+    pool = suspects(diagnosis_of(study), study.space)
     plan = Plan.read(directory, study.space) if (directory / PLAN_FILE).exists() else None
     if plan is not None and recipe is not None:
         own = plan.recipe
@@ -160,7 +159,7 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     Raises:
         StudyError: As `choose` raises.
     """
-    diagnosis = _diagnosis(study)
+    diagnosis = diagnosis_of(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
     first = recipe.part(0)
     if recipe.rounds > 1:
@@ -176,13 +175,6 @@ def place(study: Study, recipe: Recipe) -> Path:
     """Where a repair lies by default."""
     seed = f"-seed-{recipe.seed}" if recipe.seed else ""
     return study.directory / REPAIRS / f"{recipe.mode}-{recipe.budget}{seed}"
-
-
-def _diagnosis(study: Study) -> Diagnosis:
-    file = study.directory / "diagnosis.json"
-    if not file.exists():
-        raise StudyError(f"{study.directory} was not diagnosed yet; run 'faultfield run {study.directory}' first.")
-    return Diagnosis.read(file)
 
 
 def _original(study: Study, directory: Path, progress: Progress) -> Path:

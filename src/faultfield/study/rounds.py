@@ -27,9 +27,6 @@ from faultfield.variations import NOMINAL, Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
 
-HOPELESS = (CHECKED + 0.5) / (CHECKED + 1)
-"""The failure probability of what failed in all of the `CHECKED` episodes."""
-
 
 @dataclass(frozen=True)
 class Mended:
@@ -102,11 +99,15 @@ def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: P
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
         for episode in rolled(study, ledger, jobs, spec, "Between rounds", progress):
             failures[episode.variation] += not episode.success
-    # Half a failure and half a success on top: three successes are not a proof.
     return [
-        replace(one, failure=(failures[one.variation] + 0.5) / (CHECKED + 1)) if one.variation in failures else one
+        replace(one, failure=_probability(failures[one.variation])) if one.variation in failures else one
         for one in pool
     ]
+
+
+def _probability(failures: int) -> float:
+    """Of failure, by a check: half a failure and half a success on top, as three successes are not a proof."""
+    return (failures + 0.5) / (CHECKED + 1)
 
 
 def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Suspect]:
@@ -119,7 +120,7 @@ def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Susp
         left: As `checked` found them.
         shown: What was demonstrated so far, by the key of its variation.
     """
-    return [one for one in left if one.variation.key not in shown or one.failure < HOPELESS]
+    return [one for one in left if one.variation.key not in shown or one.failure < _probability(CHECKED)]
 
 
 def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory: Path, progress: Progress) -> Path:

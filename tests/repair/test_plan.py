@@ -29,20 +29,27 @@ def test_what_was_settled_is_read_back_and_may_be_settled_again(tmp_path: Path) 
     assert (tmp_path / PLAN_FILE).read_bytes() == before
 
 
-def test_a_plan_from_before_the_original_was_kept_is_gone_on_with(tmp_path: Path) -> None:
-    told = PLAN.to_json()
-    del told["original"]
+def test_an_older_plan_is_gone_on_with_where_the_same_is_demonstrated(tmp_path: Path) -> None:
+    told = PLAN.to_json() | {"diagnosis": "digested otherwise"}
+    del told["original"], told["expert"], told["recipe"]["broad"]
+    told["targets"][0]["failure"] = 0.9
     (tmp_path / PLAN_FILE).write_text(json.dumps(told))
-    replace(PLAN, original="of this file").settle(tmp_path)
+    replace(PLAN, original="of this file", expert="me").settle(tmp_path)
     assert Plan.read(tmp_path, SPACE).original is None
+    told["targets"][0]["episodes"] = 3
+    (tmp_path / PLAN_FILE).write_text(json.dumps(told))
+    with pytest.raises(StudyError, match="holds another repair"):
+        PLAN.settle(tmp_path)
 
 
 def test_another_plan_is_refused_and_says_what_differs(tmp_path: Path) -> None:
     PLAN.settle(tmp_path)
     with pytest.raises(StudyError, match=r"another repair \(steps 3000, now 5\); choose another --out"):
         replace(PLAN, recipe=replace(PLAN.recipe, steps=5)).settle(tmp_path)
-    with pytest.raises(StudyError, match="of another policy, diagnosis or --original"):
+    with pytest.raises(StudyError, match="of another policy, expert, diagnosis or --original"):
         replace(PLAN, diagnosis="later").settle(tmp_path)
+    with pytest.raises(StudyError, match="of another policy, expert"):
+        replace(PLAN, expert="somebody else").settle(tmp_path)
     assert Plan.read(tmp_path, SPACE) == PLAN
 
 

@@ -134,7 +134,13 @@ def test_a_diagnosis_gives_what_the_expert_can_solve(tmp_path: Path) -> None:
     told = {tuple(s.variation.items()): (s.failure, s.group, s.mass) for s in pool}
     assert len(told) == 7
     assert not any("wind" in s.variation for s in pool)
-    assert told[("goal_color", "green"),] == (1.0, "known", 0.5)
+    known = [entry for entry in diagnosis.known if not entry.infeasible]
+    usual = sum(e.failures for e in known) / sum(e.episodes for e in known)
+    green = next(entry for entry in known if entry.variation == {"goal_color": "green"})
+    failure = (green.failures + usual) / (green.episodes + 1)
+    assert green.rate == 1.0, "all failed"
+    assert 0.8 < failure < 1.0, "but of few"
+    assert told[("goal_color", "green"),] == (pytest.approx(failure), "known", pytest.approx(failure / 2))
     assert told[("goal_color", "cyan"),] == (pytest.approx(10 / 12), "unseen", pytest.approx(5 / 12))
     with pytest.raises(VariationError, match="no factor 'goal_colour'; did you mean 'goal_color'"):
         suspects(diagnosis, study.space, {"goal_colour": 2.0})

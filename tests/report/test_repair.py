@@ -52,8 +52,16 @@ def example(
             after.append(replace(episode, success=bool(rng.random() < now), policy="b"))
     groups, rows = compared(asked, before, after)  # type: ignore[arg-type]
     chosen = [
-        TargetEntry(variation=v.to_json(), text=v.text, group="known", failure=0.9, weight=1.0, episodes=shown)
-        for v, _, shown in asked
+        TargetEntry(
+            variation=v.to_json(),
+            text=v.text,
+            group="known",
+            failure=0.9,
+            weight=1.0,
+            episodes=shown,
+            reason="The gripper closed <too early>." if place == 1 else None,
+        )
+        for place, (v, _, shown) in enumerate(asked)
         if shown
     ]
     policy = {"type": "faultfield.policies.bc:VisualBC"}
@@ -129,6 +137,7 @@ def test_texts_cannot_run_and_the_same_repair_gives_the_same_page(tmp_path: Path
         update={"study": attack, "rows": [row.model_copy(update={"text": attack}) for row in repair.rows]}
     )
     assert "<script" not in render(hostile)
+    assert "<q>The gripper closed &lt;too early&gt;.</q>" in render(repair), "what a detector says is a text too"
     assert render(repair) == render(repair)
 
 

@@ -52,12 +52,20 @@ def test_search_says_strategy_as_studies_do() -> None:
 
 def test_listings_become_variations_each_once_and_never_nominal() -> None:
     space = PointReach().variation_space
-    assert [v.to_json() for v in variations_of({"brightness": {"low": 0.2, "high": 1.0, "count": 3}}, space)] == [
-        {"brightness": 0.2}, {"brightness": 0.6}, {"brightness": 1.0},
-    ]  # fmt: skip
+    assert [v.to_json() for v in variations_of({"brightness": {"low": 0.2, "high": 1.0, "count": 5}}, space)] == [
+        {"brightness": 0.2}, {"brightness": 0.4}, {"brightness": 0.6}, {"brightness": 0.8},
+    ], "nothing changes at 1"  # fmt: skip
+    both = variations_of([{"wind": 1, "brightness": 1.0}, {"wind": 1}], space)
+    assert [v.to_json() for v in both] == [{"wind": 1.0}], "nor does it beside another factor"
     listed = variations_of([{"wind": 1}, {"wind": 1.0, "goal_color": "blue"}, {"wind": 1}, {}], space)
     assert [v.to_json() for v in listed] == [{"wind": 1.0}, {"goal_color": "blue", "wind": 1.0}]
-    for wrong in ({"low": 1}, {"low": "a", "high": 1}, {"low": 0, "high": 1, "count": "many"}):
+    for wrong in (
+        {"low": 1},
+        {"low": "a", "high": 1},
+        {"low": 0, "high": 1, "count": "many"},
+        {"low": 0, "high": 1, "count": 0},
+        {"low": 0, "high": 1, "count": 2.7},
+    ):
         with pytest.raises(StudyError, match="low, high, count} of numbers"):
             variations_of({"wind": wrong}, space)
     with pytest.raises(VariationError, match="wind"):

@@ -3,9 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
-from faultfield.study import Study, StudyConfig, stages
+from faultfield.study import Silent, Study, StudyConfig, stages
+from faultfield.study.ask import roll_out
 from faultfield.study.candidates import candidates
+from faultfield.study.diagnose import diagnose
 from faultfield.variations import NOMINAL, Variation
 
 FILE = """
@@ -51,3 +56,49 @@ def test_an_expert_that_was_replaced_has_no_say(tmp_path: Path) -> None:
     assert [e.seed for e in stages.control_episodes(study, "expert")] == [1]
     without = opened(tmp_path, FILE.replace('controls: {expert: {type: "tests.toy:PointExpert"}}', ""))
     assert stages.control_episodes(without, "expert") == []
+
+
+def test_a_range_that_steps_on_nothing_changed_asks_for_no_such_candidate(tmp_path: Path) -> None:
+    study = opened(tmp_path, FILE.replace("brightness: [0.4]", "brightness: {low: 0.4, high: 1.0, count: 3}"))
+    study.ledger.append(rolled(study, NOMINAL, "known"))
+    asked = candidates(study)
+    assert {v["brightness"] for v in asked if len(v) == 1 and "brightness" in v} == {0.4, 0.7}
+    assert all(study.space.changed(v) == v for v in asked)
+
+
+def test_what_was_made_of_other_episodes_is_not_ranked_with(tmp_path: Path) -> None:
+    study = opened(tmp_path, FILE + "field: {steps: 5}\nsearch: {strategy: ppo, steps: 64}\n")
+    with study:
+        stages.collect(study, Silent())
+        with pytest.raises(StudyError, match="run 'faultfield fit "):
+            stages.check_current(study)
+        stages.fit(study, Silent())
+        with pytest.raises(StudyError, match="run 'faultfield search "):
+            diagnose(study, Silent())
+        stages.search(study, Silent())
+        stages.check_current(study)
+        study.ledger.append(rolled(study, study.space.variation({"goal_color": "yellow"}), "hunt"))
+        with pytest.raises(StudyError, match="was not made from"):
+            diagnose(study, Silent())
+
+
+@pytest.mark.parametrize("seed", [99_999, 250_000, 300_000, 999_999, 9_999_999, 11_000_000])
+def test_what_is_judged_on_is_not_kept_to_be_learned_from(seed: int, tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    asked = [study.space.variation({"goal_color": "red"})]
+    how = {"episodes": 2, "role": "policy", "progress": Silent()}
+    with study:
+        with pytest.raises(StudyError, match="take seeds from 1000000 to 9999999, or below 100000"):
+            roll_out(study, asked, seed=seed, keep=True, **how)  # type: ignore[arg-type]
+        assert roll_out(study, asked, seed=seed, keep=False, **how)[0]["episodes"] == 2  # type: ignore[arg-type]
+        for free in (99_998, 1_000_000):
+            assert roll_out(study, asked, seed=free, keep=True, **how)[0]["episodes"] == 2  # type: ignore[arg-type]
+
+
+def test_an_expert_counts_where_the_study_puts_it_now(tmp_path: Path) -> None:
+    how = {"episodes": 2, "seed": 1_000_000, "keep": False, "role": "expert", "progress": Silent()}
+    for horizon in (20, 21):
+        place = f"controls: {{environment: {{horizon: {horizon}}}, expert: "
+        with opened(tmp_path, FILE.replace("controls: {expert: ", place)) as study:
+            red = [study.space.variation({"goal_color": "red"})]
+            assert roll_out(study, red, **how)[0]["episodes"] == 2  # type: ignore[arg-type]

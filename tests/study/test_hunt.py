@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 from faultfield.cli import app
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
+from faultfield.rollouts.scenes import own_scenes
 from faultfield.search import RandomSearch, Strategy
 from faultfield.study import Silent, Study, StudyConfig, run_all, stages
 from faultfield.study.field_search import FieldSearch
-from faultfield.study.hunt import HUNT_SEED, STRATEGIES, Hunted, hunt
+from faultfield.study.hunt import STRATEGIES, Hunted, hunt
+from faultfield.study.seeds import HUNT_SEED
 from faultfield.variations import Variation
 from tests.toy import PointPolicy, PointReach
 
@@ -51,7 +53,8 @@ def test_it_spends_the_budget_and_its_finds_are_failures(whole: tuple[Study, Hun
     study, found = whole
     rolled = study.ledger.episodes(stage="hunt", load="none")
     assert found.rollouts == len(rolled) == 24
-    assert {e.seed - HUNT_SEED for e in rolled} <= set(range(20))
+    assert all(e.seed in own_scenes(e.variation, HUNT_SEED, 20) for e in rolled)
+    assert len({e.seed for e in rolled}) == 24, "no scene decides about two variations"
     assert found.nominal == (0, 20)
     assert found.bound == pytest.approx(0.1611, abs=1e-4)
     assert len(found.finds) >= 6
@@ -217,6 +220,21 @@ def test_what_a_hunt_found_and_nobody_can_do_is_no_known_weakness(tmp_path: Path
     assert lost <= set(known)
     assert all(known[variation].infeasible for variation in lost)
     assert not any(known[judged.variation].infeasible for judged in found.feasible if judged.variation not in lost)
+
+
+def test_finds_are_confirmed_on_scenes_that_they_have_not_met(whole: tuple[Study, Hunted]) -> None:
+    study, found = whole
+    hunted = {(e.variation, e.seed) for e in study.ledger.episodes(stage="hunt", load="none")}
+    again = hunts(study, confirm=6)
+    assert again.finds == found.finds
+    assert [(o.variation, o.episodes) for o in again.confirmed] == [(find.variation, 6) for find in found.finds]
+    fresh = {(e.variation, e.seed) for e in study.ledger.episodes(stage="verify", load="none")}
+    assert len(fresh) == 6 * len(found.finds)
+    assert not fresh & hunted
+    row, outcome = again.to_json()["found"][0], again.confirmed[0]
+    low, high = outcome.interval()
+    assert row["confirmed"] == {"failures": outcome.failures, "episodes": 6, "low": low, "high": high}
+    assert hunts(study).to_json() == found.to_json(), "nothing was learned from them"
 
 
 class Judging(RandomSearch):

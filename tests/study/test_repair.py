@@ -24,14 +24,16 @@ from faultfield.repair.result import Repair
 from faultfield.repair.targets import Suspect, Target
 from faultfield.report.repair import statement
 from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.scenes import own_scenes
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.study import Silent, Study
-from faultfield.study.before_after import CHECK_SEED, CHECKED, PAGE, REPAIR_SEED, REPAIRS, RESULT, Comparing
+from faultfield.study.before_after import PAGE, REPAIRS, RESULT, Comparing
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
 from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, learnable
-from faultfield.variations import NOMINAL
+from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
+from faultfield.variations import NOMINAL, Variation
 from tests.repair import toy
 
 FEW = Comparing(episodes=2, nominal=3, elsewhere=5)
@@ -182,15 +184,15 @@ def test_each_variation_has_scenes_of_its_own(study: Study) -> None:
     variations = [study.space.variation({"brightness": 0.3 + 0.01 * i}) for i in range(40)]
     ranges = [comparing.seeds(variation, "known", first) for variation in variations]
     assert all(len(each) == 3 for each in ranges)
-    assert len({each.start for each in ranges}) > 30, "one hard scene does not come back everywhere"
+    assert len({seed for each in ranges for seed in each}) == 3 * 40, "one hard scene does not come back"
     assert comparing.seeds(NOMINAL, "nominal", first) == range(first, first + 7)
     assert [comparing.seeds(each, "unseen", first) for each in reversed(variations)] == ranges[::-1]
     assert [comparing.seeds(each, "elsewhere", first) for each in variations] == [each[:1] for each in ranges]
-    assert max(each.stop for each in ranges) < 1_000 + CHECK_SEED
     more = Comparing(episodes=5, nominal=7).seeds(variations[0], "known", first)
     assert more[:3] == ranges[0], "more episodes go on where fewer ended"
     with pytest.raises(StudyError, match="between the rounds of a repair"):
-        Comparing(scenes=340_000)
+        Comparing(scenes=CHECK_SEED + 2)
+    assert Comparing(scenes=340_000).scenes == 340_000
 
 
 class Killed(Exception):
@@ -233,12 +235,16 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(study: Study, tmp_path: 
 
 def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a round has passed, blue fails now and then, and cyan always: it was shown in vain and is given up."""
-    seen: list[tuple[str, tuple[int, ...]]] = []
+    seen: list[tuple[str, list[Job]]] = []
+
+    def own(variation: Variation) -> range:
+        return own_scenes(variation, CHECK_SEED, CHECKED)
 
     def told(study: Study, ledger: object, jobs: list[Job], spec: PolicySpec, name: str, progress: object) -> list:
-        seen.append((spec.arguments["checkpoint"], tuple(sorted({job.seed for job in jobs}))))
+        seen.append((spec.arguments["checkpoint"], jobs))
         assert {job.variation["goal_color"] for job in jobs} == {"green", "blue", "cyan", (0.0, 0.8, 0.1)}
-        fails = {("blue", CHECK_SEED), *(("cyan", CHECK_SEED + i) for i in range(CHECKED))}
+        blue, cyan = (study.space.variation({"goal_color": color}) for color in ("blue", "cyan"))
+        fails = {("blue", own(blue)[0]), *(("cyan", seed) for seed in own(cyan))}
         return [
             SimpleNamespace(variation=j.variation, success=(j.variation["goal_color"], j.seed) not in fails)
             for j in jobs
@@ -248,7 +254,9 @@ def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkey
     recipe = Recipe(budget=9, steps=20, rounds=2)
     made = mended(study, recipe, original=demos)
     directory = place(study, recipe)
-    assert seen == [(str(directory / "round-1" / CHECKPOINT), tuple(range(CHECK_SEED, CHECK_SEED + CHECKED)))]
+    ((checkpoint, jobs),) = seen
+    assert checkpoint == str(directory / "round-1" / CHECKPOINT)
+    assert [job.seed for job in jobs] == [seed for job in jobs[::CHECKED] for seed in own(job.variation)]
     first, second = (Demonstrations.load(directory / f"round-{n}" / DEMONSTRATIONS) for n in (1, 2))
     assert first.count == 5
     assert second.recipe[0]["under"] == [{"variation": {"goal_color": "blue"}, "episodes": 4}]
@@ -295,7 +303,7 @@ def test_between_rounds_the_mended_policy_is_rolled_out_on_scenes_of_their_own(s
     with Ledger(study.directory / REPAIRS / "ledger") as ledger:
         between = ledger.episodes(policy=policy, load="none")
         compared = ledger.episodes(policy=study.identity["policy"], load="none")
-    assert {episode.seed for episode in between} == set(range(CHECK_SEED, CHECK_SEED + CHECKED))
+    assert all(e.seed in own_scenes(e.variation, CHECK_SEED, CHECKED) for e in between)
     assert len(between) == 4 * CHECKED, "the four that failed before"
     assert not {episode.seed for episode in between} & {episode.seed for episode in compared}
 
@@ -519,6 +527,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
         (lambda: Comparing(variations=(NOMINAL,)), StudyError, "no variation to compare under"),
         (lambda: Comparing(scenes=200_000), StudyError, "counted from 300000 up"),
         (lambda: Comparing(10, 50, 349_990), StudyError, "between the rounds of a repair"),
+        (lambda: Comparing(1001), StudyError, "at most 1000 scenes of a variation, not 1001"),
     ):
         with pytest.raises(error, match=says):
             run()

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, out, print_json
-from faultfield.cli.study import AsJson, Out, StudyPath, Workers
+from faultfield.cli.options import AsJson, Workers
+from faultfield.cli.study import Out, StudyPath
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +32,15 @@ def hunt(
     with_probe: Annotated[
         bool, typer.Option("--with-probe", help="Give other strategies the probe's features.")
     ] = False,
+    confirm: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=500,
+            help="Fresh episodes of each failure found, beyond the budget: its rate when it was found is "
+            "too high, as it was rolled out until it had failed often enough.",
+        ),
+    ] = 0,
     out_dir: Out = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -45,7 +55,7 @@ def hunt(
     with Study.open(study, out_dir, workers) as opened:
         found = hunt_study(
             opened, budget=budget, progress=Bars(), strategy=strategy, batch=batch, failures=failures,
-            patience=patience, estimator=estimator, with_probe=with_probe,
+            patience=patience, estimator=estimator, with_probe=with_probe, confirm=confirm,
         )  # fmt: skip
     content = found.to_json()
     if as_json:
@@ -60,8 +70,8 @@ def hunt(
     )
     for row in content["found"]:
         note = "  (the expert fails too)" if row["infeasible"] else ""
-        out.print(
-            f"{row['failures']:>3}/{row['episodes']} failed  [{row['low']:.2f}, {row['high']:.2f}]  "
-            f"{row['text']}{note}",
-            soft_wrap=True,
-        )
+        if fresh := row.get("confirmed"):
+            note += (
+                f"  (afresh {fresh['failures']}/{fresh['episodes']} failed [{fresh['low']:.2f}, {fresh['high']:.2f}])"
+            )
+        out.print(f"{row['failures']:>3}/{row['episodes']} failed  {row['text']}{note}", soft_wrap=True)

@@ -1,10 +1,14 @@
 """Options that are more than a word or a number."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
 
 from faultfield.errors import FaultfieldError
+
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
 VARIATION = "A variation is a YAML mapping such as '{table_color: red}'"
 
@@ -35,3 +39,25 @@ def typed(context: typer.Context) -> set[str]:
     sources = {option.opts[0]: context.get_parameter_source(str(option.name)) for option in context.command.params}
     # By its name: newer typers have a click of their own, whose sources are others.
     return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
+
+
+def processes(workers: int | None) -> int:
+    """So many worker processes as were asked for; one a core where nobody said."""
+    from faultfield.rollouts.pool import cores
+
+    return workers or cores()
+
+
+def refuse(context: typer.Context, needless: Iterable[str], why: str) -> None:
+    """Refuse options that were typed though they mean nothing beside the others: none is ignored without a word.
+
+    Args:
+        context: Of the command.
+        needless: Their names.
+        why: The rest of the sentence that begins with the name, such as "is of the format lerobot; leave it out."
+
+    Raises:
+        FaultfieldError: One was typed.
+    """
+    if found := typed(context) & {*needless}:
+        raise FaultfieldError(f"{min(found)} {why}")

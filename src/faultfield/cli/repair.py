@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.options import mapping
-from faultfield.cli.study import AsJson, StudyDirectory, Workers
+from faultfield.cli.options import AsJson, Workers, mapping, refuse, typed
+from faultfield.cli.study import StudyDirectory
 
 if TYPE_CHECKING:
     from faultfield.repair.plan import Recipe
     from faultfield.study.repair import Exported
+
+
+_OF_MENDING = (
+    "--per-variation", "--steps", "--learning-rate", "--share", "--rounds", "--looks", "--broad", "--original",
+    "--weights", "--format",
+)  # fmt: skip
+"""Options that decide how a policy is mended."""
+
+_OF_COMPARING = ("--episodes", "--nominal", "--scenes", "--variations", "--elsewhere")
+"""Options that decide on what both policies are compared."""
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def repair(
+    context: typer.Context,
     study: StudyDirectory,
     budget: Annotated[
         int | None, typer.Option("--budget-episodes", help="Expert demonstrations to gather in all.")
@@ -123,14 +134,19 @@ def repair(
     from faultfield.study.repair import Exported, compare_with, place
     from faultfield.study.repair import repair as mend
 
+    if after is not None:
+        refuse(context, _OF_MENDING, "is of a repair that is made here; with --after it decides nothing, leave it out.")
     if budget is None and after is None:
         raise StudyError("Say how many demonstrations may be gathered: --budget-episodes N.")
     told = mapping(weights, "The weights must be a YAML mapping such as '{table_color: 2}'")
     recipe = (
         None
         if budget is None
-        else Recipe(budget, mode, per_variation, seed, share, steps, learning_rate, told, rounds, looks, broad)
-    )
+        else Recipe(
+            budget=budget, mode=mode, least=per_variation, seed=seed, share=share, steps=steps,
+            learning_rate=learning_rate, weights=told, rounds=rounds, looks=looks, broad=broad,
+        )
+    )  # fmt: skip
     with Study.open(study, None, workers) as opened:
         on = None if variations is None else tuple(read_variations(variations, opened.space))
         comparing = Comparing(episodes, nominal, scenes, on, elsewhere)
@@ -144,7 +160,8 @@ def repair(
                 opened, recipe, Bars(), out=out_dir, original=original, comparing=comparing, form=form,
             )  # fmt: skip
             if isinstance(made, Exported):
-                _exported(made, recipe, str(study), out_dir, as_json)
+                kept = [w for name in _OF_COMPARING if name in typed(context) for w in (name, _value(context, name))]
+                _exported(made, recipe, str(study), out_dir, kept, as_json)
                 return
             found = made
         directory = out_dir or (opened.directory / REPAIRS / "after" if recipe is None else place(opened, recipe))
@@ -164,10 +181,19 @@ def repair(
                 err.print(f"The report was not written anew: {error}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _exported(made: "Exported", recipe: "Recipe", study: str, out_dir: Path | None, as_json: bool) -> None:
+def _value(context: typer.Context, name: str) -> str:
+    """What an option was given."""
+    own = next(option for option in context.command.params if name in option.opts)
+    return str(context.params[str(own.name)])
+
+
+def _exported(
+    made: "Exported", recipe: "Recipe", study: str, out_dir: Path | None, kept: list[str], as_json: bool
+) -> None:
     words = ["faultfield", "repair", study, "--budget-episodes", str(recipe.budget), "--mode", recipe.mode]
     words += ["--seed", str(recipe.seed)] if recipe.seed else []
     words += ["--out", str(out_dir)] if out_dir is not None else []
+    words += kept
     back = f"{shlex.join(words)} --after CHECKPOINT"
     if as_json:
         print_json({"exported": str(made.path), **made.counts, "then": back})

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.options import AsJson, Workers
 
 StudyPath = Annotated[Path, typer.Argument(help="A study file (.yaml), or the directory of a study already begun.")]
 StudyDirectory = Annotated[
@@ -16,7 +17,6 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="Directory of the study; by default runs/STUDY, or runs/STUDY-POLICY with --policy."),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
 Variations = Annotated[
     Path, typer.Option(help="YAML list of mappings such as {table_color: [0.2, 0.5, 0.1], light_intensity: 0.4}.")
 ]
@@ -24,7 +24,6 @@ PolicyName = Annotated[
     str | None,
     typer.Option(help="Study this policy in place of the file's: a checkpoint (VisualBC, robomimic), or module:Class."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -120,7 +119,8 @@ def predict(
     from faultfield.study import Study
     from faultfield.study.ask import predict as predict_study
 
-    rows = predict_study(Study.open(study), variations, estimator=estimator)
+    with Study.open(study) as opened:
+        rows = predict_study(opened, variations, estimator=estimator)
     if as_json:
         print_json({"variations": rows})
         return

@@ -35,9 +35,12 @@ class Estimator(ABC):
 
     Attributes:
         name: Short, unique, for tables (`probe`, `field`, `density`, …).
+        episodes: Over how many fresh episodes the rate is taken that an interval is for; a study sets it to as many as
+            it verifies with.
     """
 
     name: str
+    episodes: int = 30
 
     @abstractmethod
     def fit(self, episodes: Sequence[Episode]) -> "Estimator":

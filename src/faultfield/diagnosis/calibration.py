@@ -58,15 +58,22 @@ class Calibration:
         log_slope, offset, log_spread = min(fits, key=lambda fit: float(fit.fun)).x
         return cls(float(np.exp(log_slope)), float(offset), float(np.exp(log_spread)))
 
-    def estimates(self, scores: Scores, episodes: int = 30) -> Estimates:
+    def estimates(self, scores: Scores, episodes: int | NDArray[np.float64] = 30) -> Estimates:
         """Probabilities, and intervals (90 %) of the rate over `episodes` fresh episodes; support goes through.
+
+        Of fewer episodes a rate varies more, so an interval is to be compared with a rate over as many: one number, or
+        one for each row, shape (n,).
 
         The mean is drawn into the interval's range where a very skewed distribution would leave it outside.
         """
         logits = self.slope * scores.logit + self.offset
         total = np.hypot(self.spread, self.slope * scores.spread)
         mean = predictive_mean(logits, total)
-        low, high = predictive_interval(logits, total, episodes)
+        each = np.broadcast_to(np.asarray(episodes, dtype=np.int64), logits.shape)
+        low, high = np.zeros(len(logits)), np.ones(len(logits))
+        for number in np.unique(each):
+            rows = each == number
+            low[rows], high[rows] = predictive_interval(logits[rows], total[rows], int(number))
         return Estimates(mean, np.minimum(low, mean), np.maximum(high, mean), scores.support)
 
 
@@ -138,7 +145,7 @@ class Calibrated(Estimator):
             raise LedgerError(f"The estimator '{self.name}' has not learned from episodes yet; call fit first.")
         if not candidates:
             return Estimates(*(np.empty(0) for _ in range(4)))
-        return self.calibration.estimates(self._scorer.score(candidates))
+        return self.calibration.estimates(self._scorer.score(candidates), self.episodes)
 
 
 def _joined(parts: Sequence[Scores]) -> Scores:
@@ -159,6 +166,6 @@ def _cross_fitted(scores: Scores, counts: Counts, fold: NDArray[np.int64]) -> Es
     for group in np.unique(fold):
         inside = fold == group
         taught = Calibration.fit(_rows(scores, ~inside), counts.failures[~inside], counts.episodes[~inside])
-        estimates = taught.estimates(_rows(scores, inside))
+        estimates = taught.estimates(_rows(scores, inside), counts.episodes[inside])
         columns[:, inside] = estimates.mean, estimates.low, estimates.high, estimates.support
     return Estimates(*columns)

@@ -155,7 +155,7 @@ class ProbePrior(Estimator):
         support = nearest_support(np.zeros_like(rows[:1]), rows)
         seen = Scores(PRIOR_INTERCEPT + PRIOR_WEIGHT * rows[:, 0], np.zeros(len(rows)), support)
         calibration = Calibration(slope=1.0, offset=0.0, spread=PRIOR_SPREAD)
-        return calibration.estimates(with_hidden(self._views, candidates, seen, None))
+        return calibration.estimates(with_hidden(self._views, candidates, seen, None), self.episodes)
 
 
 def fit_line(rows: NDArray[np.float64], counts: Counts, drawn: bool = True) -> Logistic:

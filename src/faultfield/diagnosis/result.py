@@ -81,7 +81,7 @@ class Selection(Entry):
 
 
 class Measures(Entry):
-    """The severity measures of RoboMD, Table 4, over the known variations that are feasible."""
+    """The severity measures of RoboMD, Table 4, over the feasible variations that the study names as known."""
 
     entropy: float = Field(ge=0)
     """How evenly failures spread over variations, in nats: 0 is one single failure mode."""
@@ -147,18 +147,23 @@ class Diagnosis(Entry):
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits over what was found, whenever it was made and however the directory is called.
 
-        What a detector said is no part of it: that comes later, and changes nothing of what was found.
+        What a detector said is no part of it: that comes later, and changes nothing of what was found. Nor are the
+        versions of packages and the number of workers.
         """
         content = self.model_dump(
             mode="json",
             exclude={
                 "created": True,
+                "versions": True,
                 "study": {"name", "command"},
                 "detector": True,
                 "known": {"__all__": {"verdicts"}},
                 "ranking": {"__all__": {"verdicts"}},
             },
         )
+        rollouts = content["settings"].get("rollouts")
+        if isinstance(rollouts, dict):
+            rollouts.pop("workers", None)
         payload = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 

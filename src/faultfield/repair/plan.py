@@ -89,6 +89,7 @@ class Plan:
         policy, environment, diagnosis: Fingerprints.
         targets: What is demonstrated, and how often; of several rounds, in the first.
         original: Digest of the file of original demonstrations, where one was given.
+        expert: Fingerprint of who demonstrates.
     """
 
     recipe: Recipe
@@ -97,6 +98,7 @@ class Plan:
     diagnosis: str
     targets: tuple[Target, ...]
     original: str | None = None
+    expert: str | None = None
 
     def settle(self, directory: Path) -> None:
         """Write it into an empty directory; in one that has a plan, be sure that it is the same.
@@ -108,14 +110,14 @@ class Plan:
         if not file.exists():
             files.write_text(file, json.dumps(own, indent=2, ensure_ascii=False) + "\n")
             return
-        # A plan from before these were kept does not say.
-        found = {"original": own["original"], **read_json(file)}
-        if isinstance(found.get("recipe"), dict):
-            found["recipe"] = {"broad": 0.0, **found["recipe"]}
-        if found != json.loads(json.dumps(own)):
-            was, now = found.get("recipe", {}), own["recipe"]
+        found, wanted = read_json(file), json.loads(json.dumps(own))
+        if "expert" not in found:
+            # A plan from before that was kept, whose diagnosis was digested and whose failures were told otherwise.
+            found, wanted = _essence(found, wanted), _essence(wanted, wanted)
+        if found != wanted:
+            was, now = found.get("recipe") or {}, own["recipe"]
             differ = [f"{name} {was.get(name)}, now {now[name]}" for name in now if was.get(name) != now[name]]
-            what = "; ".join(differ) or "of another policy, diagnosis or --original"
+            what = "; ".join(differ) or "of another policy, expert, diagnosis or --original, or with other targets"
             raise StudyError(
                 f"{directory} holds another repair ({what}); choose another --out, or delete the directory."
             )
@@ -124,7 +126,7 @@ class Plan:
         """Plain values."""
         return {
             "format": FORMAT, "recipe": asdict(self.recipe), "policy": self.policy, "environment": self.environment,
-            "diagnosis": self.diagnosis, "original": self.original,
+            "diagnosis": self.diagnosis, "original": self.original, "expert": self.expert,
             "targets": [
                 {
                     "variation": t.variation.to_json(), "text": t.variation.text, "group": t.suspect.group,
@@ -151,9 +153,21 @@ class Plan:
                 for t in found["targets"]
             )
             whose = {name: found[name] for name in ("policy", "environment", "diagnosis")}
-            return cls(Recipe(**found["recipe"]), **whose, targets=targets, original=found.get("original"))
+            whose |= {name: found.get(name) for name in ("original", "expert")}
+            return cls(Recipe(**found["recipe"]), **whose, targets=targets)
         except (KeyError, TypeError, ValueError) as error:
             raise StudyError(f"{file} is damaged; delete its directory and repair again.") from error
+
+
+def _essence(plan: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What an older plan and today's have in common: settings, whose policy and where, and what is demonstrated."""
+    recipe, targets = plan.get("recipe"), plan.get("targets")
+    return {
+        "recipe": {"broad": 0.0, **recipe} if isinstance(recipe, dict) else recipe,
+        "original": plan.get("original", wanted["original"]),
+        "targets": [[t.get(name) for name in ("variation", "episodes")] for t in targets or () if isinstance(t, dict)],
+        **{name: plan.get(name) for name in ("format", "policy", "environment")},
+    }
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -114,6 +114,8 @@ class TargetEntry(Entry):
     """How much it was said to matter."""
     episodes: int = Field(ge=1)
     """Demonstrations."""
+    reason: str | None = None
+    """Why the policy failed under it before, as a detector that watched it says; null where none did."""
 
 
 class DataSet(Entry):

@@ -30,7 +30,9 @@ class Suspect:
 
     Attributes:
         variation: Which.
-        failure: Failure probability, 0–1: counted where it was rolled out, estimated where it was not.
+        failure: Failure probability, 0–1: counted where it was rolled out (`shrunk`), estimated where it was not.
+        rate: Failed episodes of those that were rolled out, 0–1, by which it is seen whether it fails at all; None
+            where `failure` says it.
         weight: How much it matters to the user; 1 where nothing was said.
         group: `known` was rolled out before anything was learned; `unseen` was ranked.
     """
@@ -39,6 +41,12 @@ class Suspect:
     failure: float
     group: Group
     weight: float = 1.0
+    rate: float | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is one to be repaired."""
+        return (self.failure if self.rate is None else self.rate) >= FAILING
 
     @property
     def mass(self) -> float:
@@ -76,12 +84,37 @@ def suspects(diagnosis: Diagnosis, space: VariationSpace, weights: Mapping[str, 
         space.factor(name)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
             raise StudyError(f"The weight of '{name}' must be a number from 0 up, not {weight}.")
-    found = [Suspect(space.variation(e.variation), e.rate, "known") for e in diagnosis.known if not e.infeasible]
+    known = [entry for entry in diagnosis.known if not entry.infeasible]
+    usual = sum(e.failures for e in known) / max(sum(e.episodes for e in known), 1)
+    found = [
+        Suspect(space.variation(e.variation), shrunk(e.failures, e.episodes, usual), "known", rate=e.rate)
+        for e in known
+    ]
     for entry in diagnosis.ranking:
         if not entry.infeasible:
-            failure = entry.failure_probability if entry.verified is None else entry.verified.rate
-            found.append(Suspect(space.variation(entry.variation), failure, "unseen"))
+            seen = entry.verified
+            failure = entry.failure_probability if seen is None else shrunk(seen.failures, seen.episodes, usual)
+            rate = None if seen is None else seen.rate
+            found.append(Suspect(space.variation(entry.variation), failure, "unseen", rate=rate))
     return [replace(one, weight=prod(matters.get(name, 1.0) for name in one.variation)) for one in found]
+
+
+def shrunk(failures: int, episodes: int, usual: float) -> float:
+    """Failure probability after a few episodes, drawn down towards the usual one as if that had been seen in one more.
+
+    A hunt rolls a variation out until it has failed often enough: two failures of two episodes are no proof of 1. Up it
+    is not drawn: what never failed is nothing to be repaired.
+
+    Args:
+        failures: How many failed.
+        episodes: Out of how many.
+        usual: Failure rate over all known variations, 0–1.
+
+    Example:
+        >>> shrunk(2, 2, 0.25), shrunk(9, 9, 0.5), shrunk(0, 1, 0.25)
+        (0.75, 0.95, 0.0)
+    """
+    return min(failures / episodes, (failures + usual) / (episodes + 1))
 
 
 def choose(
@@ -133,7 +166,7 @@ def choose(
 
 def choosable(pool: Sequence[Suspect], mode: str = "targeted") -> list[Suspect]:
     """What fails and matters, and may be shown in a mode: in `all` the known ones alone."""
-    failing = [one for one in pool if one.failure >= FAILING and one.mass > 0]
+    failing = [one for one in pool if one.fails and one.mass > 0]
     return [one for one in failing if one.group == "known"] if mode == "all" else failing
 
 

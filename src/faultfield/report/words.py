@@ -11,6 +11,10 @@ LOW_SUPPORT = 0.2
 """Below this support an estimate is far from everything known."""
 
 
+_RUNS = 8
+"""Runs of whole numbers that are said one by one."""
+
+
 def percent(share: float) -> str:
     """A share in whole percent; never rounded to certainty.
 
@@ -26,13 +30,13 @@ def percent(share: float) -> str:
 
 
 def span(low: float, high: float) -> str:
-    """An interval of shares.
+    """An interval of shares; its ends are never rounded to certainty.
 
     Example:
-        >>> span(0.7, 0.95)
-        '70–95%'
+        >>> span(0.7, 0.95), span(0.7, 0.9991), span(0.001, 1.0)
+        ('70–95%', '70–>99%', '<1–100%')
     """
-    return f"{100 * low:.0f}–{100 * high:.0f}%"
+    return f"{percent(low).removesuffix('%')}–{percent(high)}"
 
 
 def number(value: object) -> str:
@@ -60,11 +64,13 @@ def label(variation: Mapping[str, object]) -> str:
 
 
 def spans(numbers: Sequence[int]) -> str:
-    """Whole numbers with runs said by their ends.
+    """Whole numbers with runs said by their ends; of many runs the first ones, and how many numbers there are.
 
     Example:
         >>> spans([0, 1, 2, 3, 100, 101, 7])
         '0–3, 7, 100, 101'
+        >>> spans(range(0, 100, 5))
+        '0, 5, 10, 15 … 95 (20)'
     """
     runs: list[list[int]] = []
     for number in sorted(numbers):
@@ -73,6 +79,8 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             runs.append([number])
     said = [f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    if len(said) > _RUNS:
+        return f"{', '.join(said[: _RUNS // 2])} … {max(numbers)} ({len(numbers)})"
     return ", ".join(said)
 
 

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from faultfield.errors import StudyError
+from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.outcomes import outcomes
+from faultfield.rollouts.scenes import BEYOND
 from faultfield.study import stages
 from faultfield.study.config import read_variations
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.study.ranking import chosen_estimator, make_estimator
+from faultfield.study.seeds import ASKED_SEED, VERIFY_SEED
 from faultfield.variations import Variation
 
 
@@ -69,7 +72,7 @@ def roll_out(
         progress: Shows how far it is.
 
     Raises:
-        StudyError: The study has no such control, or the file is wrong.
+        StudyError: The study has no such control, the file is wrong, or what is judged on would be learned from.
         VariationError: An unknown factor or a value out of range.
         PolicyError, EnvError: The policy or the environment broke.
     """
@@ -80,25 +83,28 @@ def roll_out(
         stages.control_spec(study, role)
     if keep and role != "policy":
         raise StudyError("Only the policy's own episodes can be kept; leave --keep out.")
-    seeds = range(seed, seed + episodes)
+    seeds, first = range(seed, seed + episodes), study.config.rollouts.seed
+    if keep and not (seeds.stop <= first + VERIFY_SEED or first + ASKED_SEED <= seed < seeds.stop <= first + BEYOND):
+        raise StudyError(
+            f"What is kept is learned from, which scenes of verifications, hunts and repairs are not for: take seeds "
+            f"from {first + ASKED_SEED} to {first + BEYOND - 1}, or below {first + VERIFY_SEED}."
+        )
     unique = list(dict.fromkeys(asked))
     # What is not kept for learning has a ledger of its own, so that a long check goes on after a kill too.
     ledger = study.ledger if keep else Ledger(study.directory / "checks", create=True)
     if role == "policy":
         stages.roll_out(study, ledger, "Rolling out", unique, "check", seeds, progress)
-        actor = study.identity["policy"]
+        rolled = ledger.episodes(None, study.identity["policy"], study.identity["environment"], load="none")
     else:
         stages.roll_out_control(study, ledger, role, unique, seeds, progress)
-        actor = stages.control_spec(study, role).fingerprint
-    found = _counted(ledger, unique, seeds, actor)
+        rolled = stages.control_episodes(study, role, ledger)
+    found = _counted([e for e in rolled if e.variation in unique and e.seed in seeds])
     return [{"variation": v.to_json(), "text": v.text, **found[v.key]} for v in asked]
 
 
-def _counted(ledger: Ledger, variations: Sequence[Variation], seeds: range, policy: str) -> dict[str, dict[str, Any]]:
-    wanted = {v.key for v in variations}
-    chosen = [e for e in ledger.episodes(policy=policy, load="none") if e.variation.key in wanted and e.seed in seeds]
+def _counted(episodes: Sequence[Episode]) -> dict[str, dict[str, Any]]:
     rows = {}
-    for outcome in outcomes(chosen):
+    for outcome in outcomes(episodes):
         low, high = outcome.interval()
         rows[outcome.variation.key] = {
             "episodes": outcome.episodes, "failures": outcome.failures, "failure_rate": outcome.rate, "low": low,

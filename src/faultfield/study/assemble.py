@@ -1,5 +1,6 @@
 """Everything that a study found, put into the one schema that the report and scripts read."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
@@ -46,7 +47,7 @@ def assemble(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         study=StudyInfo(
             name=study.name, hash=study.stamp("study", config=study.config.model_dump(mode="json")),
-            command=f"faultfield run {study.directory.name}",
+            command=shlex.join(["faultfield", "run", str(study.directory)]),
         ),
         policy=PolicyInfo(
             type=study.policy_spec.type, fingerprint=study.identity["policy"],
@@ -67,7 +68,8 @@ def assemble(
             estimator=ranking.estimator, reason=ranking.reason, metric="brier",
             scores=[Score(estimator=name, metrics=metrics) for name, metrics in ranking.scores.items()],
         ),
-        measures=_measures(known),
+        # What was sought by a hunt, or checked and kept, tells nothing of how failures are spread.
+        measures=_measures(each for each in known if study.space.variation(each.variation) in study.known),
         field=field_info(study, episodes),
         map=field_map(study, variations, [o.rate for o in found.values()], ranking),
         probe=_probe(states),
@@ -189,5 +191,6 @@ def _caveats(ranking: Ranking, feasible: Mapping[str, Feasibility], study: Study
     elif any(not f.certain for f in feasible.values()):
         episodes = study.config.controls.per_variation
         lines.append(f"Feasibility rests on {episodes} expert episodes a variation; near one half it is uncertain.")
-    lines.append("Intervals of predictions (90 %) are for the failure rate of about 30 fresh episodes.")
+    fresh = study.config.diagnosis.episodes
+    lines.append(f"Intervals of predictions (90 %) are for the failure rate of {fresh} fresh episodes.")
     return lines

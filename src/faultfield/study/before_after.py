@@ -1,12 +1,12 @@
 """Both policies of a repair under the same variations and seeds."""
 
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from faultfield.diagnosis.context import PolicyInfo
+from faultfield.diagnosis.entries import Known, Ranked
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.policies.demonstrations import Demonstrations
@@ -17,23 +17,15 @@ from faultfield.report.repair import write_repair_page
 from faultfield.rollouts.collect import collect
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
+from faultfield.rollouts.scenes import MOST, own_scenes
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.search.sobol import SobolSearch
 from faultfield.study.assemble import versions
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
+from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
 from faultfield.variations import NOMINAL, Variation, VariationSpace
-
-REPAIR_SEED = 300_000
-"""Added to the study's seed: a comparison sees no scene that anything was learned from, verified or hunted on."""
-
-CHECK_SEED, CHECKED = REPAIR_SEED + 50_000, 3
-"""Added to the study's seed for what is rolled out between two rounds of a repair, and how many episodes of each
-variation that is: no scene of the comparison is among them."""
-
-_PLACES, _STRIDE = 490, 100
-"""How many sets of scenes there are, and how far apart: below what is looked at between rounds."""
 
 REPAIRS = "repairs"
 """Folder of a study in which its repairs lie, with the ledger that they share."""
@@ -68,9 +60,14 @@ class Comparing:
                 f"The scenes of a comparison are counted from {REPAIR_SEED} up, not from {self.scenes}: those below "
                 "are what the study learned from, verified or hunted on."
             )
-        reach = (_PLACES - 1) * _STRIDE + max(self.episodes, self.nominal)
-        if CHECK_SEED - reach < self.scenes < CHECK_SEED + CHECKED:
-            raise StudyError(f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; take others.")
+        most = max(self.episodes, self.nominal)
+        if CHECK_SEED - most < self.scenes < CHECK_SEED + CHECKED:
+            raise StudyError(
+                f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; count those of the "
+                f"comparison from {REPAIR_SEED} to {CHECK_SEED - most}, or from {CHECK_SEED + CHECKED} up."
+            )
+        if most > MOST:
+            raise StudyError(f"A comparison has at most {MOST} scenes of a variation, not {most}.")
         if min(self.episodes, self.nominal) < 1 or self.elsewhere < 0:
             raise StudyError(
                 "A comparison takes at least one episode a variation and one nominal, and 0 or more variations from "
@@ -88,8 +85,7 @@ class Comparing:
             first: Of the whole comparison.
         """
         count = {"nominal": self.nominal, "elsewhere": 1}.get(group, self.episodes)
-        place = 0 if variation.is_nominal else 1 + zlib.crc32(variation.key.encode()) % (_PLACES - 1)
-        return range(first + place * _STRIDE, first + place * _STRIDE + count)
+        return own_scenes(variation, first, count)
 
     def groups(
         self, pool: Sequence[Suspect], tried: Collection[Variation], space: VariationSpace, first: int
@@ -146,6 +142,7 @@ def before_and_after(
         mended = rolled(study, ledger, jobs, after, "After", progress)
     groups, rows = compared(variations, before, mended)
     targets = plan.targets if plan is not None else ()
+    said = _reasons(study)
     found = Repair(
         created=datetime.now(UTC).isoformat(timespec="seconds"), study=study.name, instruction=study.env.instruction,
         before=_info(study.policy_spec), after=_info(after),
@@ -154,6 +151,7 @@ def before_and_after(
             TargetEntry(
                 variation=t.variation.to_json(), text=t.variation.text, group=t.suspect.group,
                 failure=t.suspect.failure, weight=t.suspect.weight, episodes=t.episodes,
+                reason=said.get(t.variation),
             )
             for t in targets
         ],
@@ -197,6 +195,17 @@ def _diagnosed(study: Study) -> set[Variation]:
     diagnosis = diagnosis_of(study)
     known = {study.space.variation(entry.variation) for entry in diagnosis.known}
     return known | {study.space.variation(entry.variation) for entry in diagnosis.ranking}
+
+
+def _reasons(study: Study) -> dict[Variation, str]:
+    """What a detector said of the policy's failures, by variation."""
+    diagnosis = diagnosis_of(study)
+    entries: list[Known | Ranked] = [*diagnosis.known, *diagnosis.ranking]
+    found = {}
+    for entry in entries:
+        if entry.verdicts is not None and entry.verdicts.reason:
+            found[study.space.variation(entry.variation)] = entry.verdicts.reason
+    return found
 
 
 def _info(spec: PolicySpec) -> PolicyInfo:

@@ -163,6 +163,8 @@ class StudyConfig(_Strict):
 def variations_of(listing: Listing, space: VariationSpace) -> list[Variation]:
     """The variations that a listing means, in its order, each once; the nominal one is not among them.
 
+    A range may step on the value that changes nothing: that is no variation, and part of none.
+
     Raises:
         VariationError: An unknown factor or a value out of range.
         StudyError: A range without low and high.
@@ -172,13 +174,15 @@ def variations_of(listing: Listing, space: VariationSpace) -> list[Variation]:
         mappings = listing
     else:
         mappings = [{name: value} for name, values in listing.items() for value in _values(name, values)]
-    found = dict.fromkeys(space.variation(mapping) for mapping in mappings)
+    found = dict.fromkeys(space.changed(space.variation(mapping)) for mapping in mappings)
     found.pop(NOMINAL, None)
     return list(found)
 
 
 def read_variations(path: Path, space: VariationSpace) -> list[Variation]:
     """The variations in a YAML file: a list of mappings, each perhaps with several factors; empty is nominal.
+
+    A value that changes nothing is left out.
 
     Raises:
         StudyError: The file cannot be read or is no such list.
@@ -190,7 +194,7 @@ def read_variations(path: Path, space: VariationSpace) -> list[Variation]:
         raise StudyError(f"The file of variations {path} cannot be read: {' '.join(str(error).split())}.") from error
     if not isinstance(raw, list) or not raw or not all(isinstance(item, dict) for item in raw):
         raise StudyError(f"The file {path} must be a YAML list of mappings such as {{table_color: red}}.")
-    return [space.variation(item) for item in raw]
+    return [space.changed(space.variation(item)) for item in raw]
 
 
 def _values(name: str, values: Any) -> list[Any]:
@@ -200,11 +204,16 @@ def _values(name: str, values: Any) -> list[Any]:
         isinstance(values, dict)
         and {"low", "high"} <= set(values) <= {"low", "high", "count"}
         and all(isinstance(each, int | float) for each in values.values())
+        and isinstance(values.get("count", 5), int)
+        and values.get("count", 5) > 0
     ):
-        count = int(values.get("count", 5))
+        count = values.get("count", 5)
         step = (values["high"] - values["low"]) / max(count - 1, 1)
         return [round(values["low"] + step * i, 6) for i in range(count)]
-    raise StudyError(f"The values of '{name}' must be a list or {{low, high, count}} of numbers, not {values!r}.")
+    raise StudyError(
+        f"The values of '{name}' must be a list or {{low, high, count}} of numbers, count a whole one from 1 up, not "
+        f"{values!r}."
+    )
 
 
 def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:

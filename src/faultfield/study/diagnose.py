@@ -19,13 +19,11 @@ from faultfield.study.candidates import candidates, to_verify
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.study.ranking import RANKING_FILE, Ranking, rank, ranking_stamp
+from faultfield.study.seeds import VERIFY_SEED
 from faultfield.study.verdicts import heard
 from faultfield.variations import NOMINAL, Variation
 
 REPORT = "report.html"
-
-VERIFY_SEED = 100_000
-"""Added to the study's seed: verification never sees a scene that anything was learned from."""
 
 
 def run_all(study: Study, progress: Progress) -> Diagnosis:

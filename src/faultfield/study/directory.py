@@ -155,12 +155,11 @@ class Study:
 
     def _stamps(self) -> dict[str, str]:
         try:
-            stamps = json.loads((self.directory / "stamps.json").read_text(encoding="utf-8"))
+            return dict(json.loads((self.directory / "stamps.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise StudyError(f"{self.directory / 'stamps.json'} is damaged; delete it and run again.") from error
-        return dict(stamps)
 
     def _withdraw(self) -> None:
         """Take back the directory of a study that was refused before anything was made in it."""

@@ -17,7 +17,7 @@ from faultfield.errors import StudyError
 from faultfield.faults import collage
 from faultfield.faults.llava import Problem
 from faultfield.faults.record import CanPicture
-from faultfield.rollouts.clip import CAMERAS, Clip, episode_id
+from faultfield.rollouts.clip import CAMERAS, RATE, Clip, episode_id
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.pool import JOBS_WORTH_A_WORKER, cores
 from faultfield.rollouts.processes import Processes
@@ -171,7 +171,7 @@ def _watch(study: Study, episodes: Sequence[Episode], viewer: Viewer, instructio
         if study.ledger.has(episode.key, video=True) and not (pictured and who in settings):
             stored = study.ledger.episode(episode.key, load="all")
             assert stored is not None
-            yield Clip.of_episode(stored, instruction)
+            yield Clip.of_episode(stored, instruction, rate=float(study.env.metadata.get("render_fps") or RATE))
         elif who in settings:
             again[who].append(Again.of(episode))
         else:

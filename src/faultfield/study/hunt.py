@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from faultfield import plugins
@@ -15,7 +15,8 @@ from faultfield.field.views import Views
 from faultfield.rollouts.collect import collect as run_jobs
 from faultfield.rollouts.episode import Episode, Key
 from faultfield.rollouts.intervals import wilson
-from faultfield.rollouts.outcomes import outcomes
+from faultfield.rollouts.outcomes import Outcome, outcomes
+from faultfield.rollouts.scenes import MOST, own_scenes
 from faultfield.rollouts.states import StateBank
 from faultfield.rollouts.worker import Job
 from faultfield.search.base import Strategy
@@ -27,10 +28,9 @@ from faultfield.study.directory import Study
 from faultfield.study.field_search import FieldSearch
 from faultfield.study.progress import Progress, Silent
 from faultfield.study.ranking import make_estimator
+from faultfield.study.seeds import HUNT_SEED
+from faultfield.variations import Variation
 from faultfield.variations.cells import cell_of
-
-HUNT_SEED = 200_000
-"""Added to the study's seed: a hunt never sees a scene that anything was learned from or verified on."""
 
 OURS = "hunt"
 
@@ -60,6 +60,7 @@ class Hunted:
         finds: Verified failures, in the order in which they were verified.
         cells: The cell of each.
         feasible: What the expert could do under each.
+        confirmed: Of each find, what further episodes on other scenes gave; empty where none were asked for.
     """
 
     strategy: str
@@ -70,6 +71,7 @@ class Hunted:
     finds: list[Find]
     cells: list[str]
     feasible: list[Feasibility]
+    confirmed: list[Outcome] = field(default_factory=list)
 
     @property
     def distinct(self) -> int:
@@ -86,6 +88,9 @@ class Hunted:
                 "failures": find.failures, "episodes": find.episodes, "low": low, "high": high,
                 "rollouts": find.rollouts, "infeasible": judged.infeasible,
             })  # fmt: skip
+        for row, fresh in zip(rows, self.confirmed, strict=False):
+            low, high = fresh.interval()
+            row["confirmed"] = {"failures": fresh.failures, "episodes": fresh.episodes, "low": low, "high": high}
         failures, episodes = self.nominal
         return {
             "strategy": self.strategy, "rollouts": self.rollouts, "variations": self.tried, "distinct": self.distinct,
@@ -104,6 +109,7 @@ def hunt(
     patience: int = 1,
     estimator: str | None = None,
     with_probe: bool = False,
+    confirm: int = 0,
 ) -> Hunted:
     """Spend `budget` real rollouts on finding failures, as many different ones as possible.
 
@@ -112,6 +118,9 @@ def hunt(
     it shares is no weakness, and the strategy is told to look elsewhere. Episodes go to the ledger under the stage
     `hunt`. Killed and called again with the same settings, the hunt is played again from the ledger up to where it
     stopped; with a larger budget it goes on.
+
+    What a find counts is too high, and its interval too narrow: it was rolled out until it had failed often enough.
+    `confirm` rolls each find out again on scenes that it has not met, a number fixed beforehand, beyond the budget.
 
     Args:
         study: Whose policy and environment.
@@ -123,6 +132,7 @@ def hunt(
         patience: Successes ahead of failures at which a variation is left.
         estimator: For `hunt`; by default the study's, and the probe where the study leaves the choice.
         with_probe: Give the probe's features to a strategy that takes any.
+        confirm: Further episodes of each find; stage `verify`, so that nothing is learned from them.
 
     Raises:
         StudyError: The budget is smaller than one variation, there is no such strategy, or it asks for a variation
@@ -137,15 +147,17 @@ def hunt(
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
-    expert = stages.control_episodes(study, "expert")
+    # Its own finds are judged by experts' episodes as well: killed and played again, it begins with what it began with.
+    expert = [e for e in stages.control_episodes(study, "expert") if e.seed not in _judged_on(study, e.variation)]
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
     chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, rule.least)
     campaign = Campaign(chosen, rule, budget, batch)
     feasible = _play(study, campaign, progress)
     finds = campaign.finds
+    confirmed = _confirmed(study, [find.variation for find in finds], confirm, progress)
     return Hunted(
         strategy, (failed, len(nominal)), rule.bound, campaign.spent, len(campaign.counts), finds,
-        [cell_of(find.variation, study.space) for find in finds], feasible,
+        [cell_of(find.variation, study.space) for find in finds], feasible, confirmed,
     )  # fmt: skip
 
 
@@ -156,12 +168,15 @@ def _play(study: Study, campaign: Campaign, progress: Progress) -> list[Feasibil
     identity = study.identity["policy"], study.identity["environment"]
     found: dict[Key, Episode] = {e.key: e for e in study.ledger.episodes(None, *identity) if e.seed >= first}
 
+    def seed(trial: Trial) -> int:
+        return own_scenes(trial.variation, first, trial.index + 1)[-1]
+
     def key(trial: Trial) -> Key:
-        return (*identity, trial.variation.key, first + trial.index)
+        return (*identity, trial.variation.key, seed(trial))
 
     with progress.task("Hunting", campaign.budget) as update:
         while trials := campaign.next():
-            jobs = [Job(t.variation, first + t.index, "hunt") for t in trials if key(t) not in found]
+            jobs = [Job(t.variation, seed(t), "hunt") for t in trials if key(t) not in found]
 
             before = campaign.spent + len(trials) - len(jobs)
 
@@ -262,12 +277,33 @@ def views_on(study: Study, nominal: Sequence[Episode]) -> Views:
 
 def _feasible(study: Study, finds: Sequence[Find]) -> list[Feasibility]:
     """What the expert can do where the policy fails; without an expert, nothing is known."""
-    first = study.config.rollouts.seed + HUNT_SEED
-    seeds = range(first, first + study.config.controls.per_variation)
     variations = [find.variation for find in finds]
-    if not variations:
-        return []
-    # Its few episodes between two batches are part of the hunt's own bar.
-    stages.roll_out_control(study, study.ledger, "expert", variations, seeds, Silent())
-    tried = [e for e in stages.control_episodes(study, "expert") if e.seed in seeds]
+    seeds = {v: _judged_on(study, v) for v in variations}
+    for each in variations:
+        # Its few episodes between two batches are part of the hunt's own bar.
+        stages.roll_out_control(study, study.ledger, "expert", [each], seeds[each], Silent())
+    tried = [e for e in stages.control_episodes(study, "expert") if e.seed in seeds.get(e.variation, ())]
     return feasibility(variations, outcomes(tried))
+
+
+def _confirmed(study: Study, finds: Sequence[Variation], episodes: int, progress: Progress) -> list[Outcome]:
+    """Outcomes of the finds on scenes that no hunt comes to: a variation is left after far fewer."""
+    if not episodes or not finds:
+        return []
+    first, half = study.config.rollouts.seed + HUNT_SEED, MOST // 2
+    seeds = {each: own_scenes(each, first, half + episodes)[half:] for each in finds}
+    jobs = [Job(each, seed, "verify") for each in finds for seed in seeds[each]]
+    with progress.task("Confirming", len(jobs)) as update:
+        run_jobs(
+            study.ledger, jobs, study.env_spec, study.policy_spec, workers=study.workers,
+            on_episode=lambda episode, done, total: update(done),
+        )  # fmt: skip
+        update(len(jobs))
+    rolled = study.ledger.episodes(None, study.identity["policy"], study.identity["environment"], load="none")
+    found = {o.variation: o for o in outcomes([e for e in rolled if e.seed in seeds.get(e.variation, ())])}
+    return [found[each] for each in finds]
+
+
+def _judged_on(study: Study, variation: Variation) -> range:
+    """Scenes on which the expert shows what can be done under a find."""
+    return own_scenes(variation, study.config.rollouts.seed + HUNT_SEED, study.config.controls.per_variation)

@@ -25,8 +25,10 @@ def field_info(study: Study, episodes: Sequence[Episode]) -> FieldInfo:
     bank = stages.make_bank(study, stages.make_views(study))
     found = outcomes(episodes)
     measured = None
-    if all(outcome.episodes >= _HELD_OUT for outcome in found):
-        shown, hidden = _split(episodes)
+    # A hunt leaves most of its variations after an episode or two.
+    enough = {outcome.variation for outcome in found if outcome.episodes >= _HELD_OUT}
+    if len(enough) > 1:
+        shown, hidden = _split([episode for episode in episodes if episode.variation in enough])
         held_out = bank.data(hidden)
         # Both parts name every variation in the same order, so their groups mean the same.
         row = quality(bank.field(shown), bank.data(shown), held_out)

@@ -75,15 +75,15 @@ class Ranking:
                 content["estimator"], content["reason"], content["scores"], content["held_out"],
             )  # fmt: skip
         except FileNotFoundError:
-            raise StudyError(f"There is no {path}; run 'faultfield diagnose {path.parent}' first.") from None
-        except (OSError, ValueError, KeyError) as error:
+            raise StudyError(f"There is no {path}; run 'faultfield run {path.parent}' first.") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path} is damaged; delete it and run again.") from error
 
 
 def ranking_stamp(study: Study, asked: Sequence[Variation]) -> str:
     """What a ranking is made from."""
     episodes = stages.evidence(study)
-    settings = study.config.diagnosis.model_dump(include={"estimator", "compare", "folds"})
+    settings = study.config.diagnosis.model_dump(include={"estimator", "compare", "folds", "episodes"})
     search = stages.search_stamp(study, episodes)
     return study.stamp("rank", search=search, asked=[v.key for v in asked], settings=settings)
 
@@ -92,11 +92,10 @@ def rank(study: Study, asked: Sequence[Variation], progress: Progress) -> Rankin
     """Choose the estimator by cross-validation over the known variations, and estimate the candidates with it.
 
     Raises:
-        StudyError: The search has not been done yet.
+        StudyError: Field or diagnostic policy were not made yet, or from other episodes than are there now.
     """
-    if not (study.directory / "diagnostic").is_dir():
-        # Told before the long part, and not by what is read at the end of it.
-        raise StudyError(f"{study.directory} was not searched yet; run 'faultfield search {study.directory}' first.")
+    # Told before the long part, and not by what is read at the end of it.
+    stages.check_current(study)
     views = stages.make_views(study)
     with progress.task("Comparing estimators", 1) as update:
         selection = _selected(study, views)
@@ -134,6 +133,8 @@ def make_estimator(study: Study, name: str, views: Views, bank: FieldBank | None
         raise StudyError(f"The estimator '{name}' cannot be built: {error}.") from error
     if not isinstance(estimator, Estimator):
         raise StudyError(f"The estimator '{name}' must be a faultfield.diagnosis.Estimator.")
+    # What it says is compared with as many fresh episodes.
+    estimator.episodes = study.config.diagnosis.episodes
     return estimator
 
 

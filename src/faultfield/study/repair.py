@@ -136,6 +136,12 @@ def compare_with(
     directory = default if out is None else Path(out)
     pool = suspects(diagnosis_of(study), study.space)
     plan = Plan.read(directory, study.space) if (directory / PLAN_FILE).exists() else None
+    if plan is None and recipe is not None:
+        raise StudyError(
+            f"There is no repair of mode {recipe.mode}, budget {recipe.budget} and seed {recipe.seed} in {directory}; "
+            "give the --mode, --seed and --out that it was made with, or leave --budget-episodes out to compare any "
+            "two policies."
+        )
     if plan is not None and recipe is not None:
         own = plan.recipe
         if (own.mode, own.budget, own.seed) != (recipe.mode, recipe.budget, recipe.seed):
@@ -158,6 +164,7 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
 
     Raises:
         StudyError: As `choose` raises.
+        PolicyError: Nobody is known who could demonstrate the task.
     """
     diagnosis = diagnosis_of(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
@@ -167,8 +174,11 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
         last = recipe.part(recipe.rounds - 1)
         choose(pool, last.mode, last.budget, study.space, last.seed, last.least)
     targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least)
-    identity = study.identity
-    return Plan(recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets)), pool
+    identity, expert = study.identity, expert_of(study).fingerprint
+    plan = Plan(
+        recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets), expert=expert
+    )
+    return plan, pool
 
 
 def place(study: Study, recipe: Recipe) -> Path:
@@ -212,8 +222,9 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
             counts = robomimic.write(path, recorded, study.env_spec, study.env.instruction, valid=0.0)
         else:
             rate = int(study.env.metadata.get("render_fps") or 20)
+            robot = study.env_spec.arguments.get("robot")
             with folder(path) as draft:
-                counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate)
+                counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate, robot=robot)
     recordings.forget(spool)
     return Exported(path, counts, directory)
 

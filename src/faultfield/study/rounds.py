@@ -14,15 +14,17 @@ from faultfield.policies.teachers import RANDOMISED, teacher
 from faultfield.repair import mending
 from faultfield.repair.mending import Mender
 from faultfield.repair.plan import Plan, Recipe
-from faultfield.repair.targets import ANYWHERE, FAILING, Suspect, Target, choosable, choose
+from faultfield.repair.targets import ANYWHERE, Suspect, Target, choosable, choose
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import cores
+from faultfield.rollouts.scenes import own_scenes
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.search.sobol import SobolSearch
-from faultfield.study.before_after import CHECK_SEED, CHECKED, REPAIRS, rolled
+from faultfield.study.before_after import REPAIRS, rolled
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
+from faultfield.study.seeds import CHECK_SEED, CHECKED
 from faultfield.variations import NOMINAL, Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
@@ -92,15 +94,15 @@ def mend_in_rounds(
 
 def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: Progress) -> list[Suspect]:
     """The same variations with the failure rates that a policy has now, where there were failures before."""
-    failing = [one.variation for one in pool if one.failure >= FAILING]
+    failing = [one.variation for one in pool if one.fails]
     first = study.config.rollouts.seed + CHECK_SEED
-    jobs = [Job(variation, first + i, "repair") for variation in failing for i in range(CHECKED)]
+    jobs = [Job(each, seed, "repair") for each in failing for seed in own_scenes(each, first, CHECKED)]
     failures = dict.fromkeys(failing, 0)
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
         for episode in rolled(study, ledger, jobs, spec, "Between rounds", progress):
             failures[episode.variation] += not episode.success
     return [
-        replace(one, failure=_probability(failures[one.variation])) if one.variation in failures else one
+        replace(one, failure=_probability(failures[one.variation]), rate=None) if one.variation in failures else one
         for one in pool
     ]
 

@@ -204,6 +204,23 @@ def search_stamp(study: Study, episodes: Sequence[Episode]) -> str:
     return study.stamp("search", fit=fit_stamp(study, episodes), search=asdict(study.config.search))
 
 
+def check_current(study: Study) -> None:
+    """Make sure that field and diagnostic policy were made from the episodes that are there now.
+
+    Raises:
+        LedgerError: Nothing was collected yet.
+        StudyError: They were not, or not made at all.
+    """
+    episodes = evidence(study)
+    made = (("fit", fit_stamp(study, episodes), "field"), ("search", search_stamp(study, episodes), "diagnostic"))
+    for stage, stamp, folder in made:
+        if not (study.is_done(stage, stamp) and (study.directory / folder).is_dir()):
+            raise StudyError(
+                f"{study.directory} has episodes or settings that its field or its diagnostic policy was not made "
+                f"from; run 'faultfield {stage} {study.directory}' first, or 'faultfield run {study.directory}'."
+            )
+
+
 def make_views(study: Study) -> Views:
     """What can be seen of variations without rolling them out.
 

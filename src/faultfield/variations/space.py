@@ -82,6 +82,12 @@ class VariationSpace:
         """
         return self.variation(variation)
 
+    def changed(self, variation: Variation) -> Variation:
+        """The part of a variation that changes anything: a factor set to its nominal value does not."""
+        nominal = {name: self.factor(name).encode(None) for name in variation}
+        kept = {n: v for n, v in variation.items() if not np.array_equal(self.factor(n).encode(v), nominal[n])}
+        return variation if len(kept) == len(variation) else self.variation(kept)
+
     def look(self, variation: Variation) -> Variation:
         """The part of a variation that changes pictures and nothing else."""
         return self.variation({name: value for name, value in variation.items() if self.factor(name).looks_only})

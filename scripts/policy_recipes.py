@@ -82,7 +82,7 @@ class Recipe:
 
 def commands(name: str, recipe: Recipe) -> list[str]:
     """What makes and measures the policy, one command a line."""
-    demos, model = recipe.file(name, WORK), MODELS / name
+    demos, model = recipe.file(name, WORK), WORK / name
     return [written(c) for c in (recipe.demos(demos), recipe.train(demos, model), recipe.measure(model))]
 
 

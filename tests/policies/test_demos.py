@@ -271,3 +271,19 @@ def test_looks_need_an_environment_that_pictures_states(tmp_path: Path) -> None:
             tmp_path / "demos.npz", episodes=1, environment="tests.policies.test_demos:Unseen", looks_each=1,
             looks=[(space.variation({"brightness": 0.4}), 1.0)], expert=f"{TOY}:GripExpert",
         )  # fmt: skip
+
+
+def test_a_file_is_not_gathered_again_and_written_over_only_where_that_is_meant(tmp_path: Path) -> None:
+    path, how = tmp_path / "demos.npz", {"episodes": 1, "environment_arguments": SMALL, "over": False}
+    first, calls = gather(path, seed=7, **how), []  # type: ignore[arg-type]
+    content = path.read_bytes()
+    again = gather(path, seed=7, on_progress=lambda *done: calls.append(done), **how)  # type: ignore[arg-type]
+    assert (calls, again.recipe) == ([], first.recipe)
+    with pytest.raises(PolicyError, match="holds other demonstrations already; name another file"):
+        gather(path, seed=8, **how)  # type: ignore[arg-type]
+    assert path.read_bytes() == content
+    assert gather(path, seed=8, **{**how, "over": True}).recipe[0]["seed"] == 8  # type: ignore[arg-type]
+    path.write_bytes(b"no demonstrations")
+    with pytest.raises(PolicyError, match="damaged"):
+        gather(path, seed=8, **how)  # type: ignore[arg-type]
+    assert path.read_bytes() == b"no demonstrations"

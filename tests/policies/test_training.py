@@ -1,4 +1,5 @@
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,20 @@ def test_other_settings_begin_anew(demos: Path, tmp_path: Path) -> None:
     train(demos, tmp_path / "a", steps=60, seed=1)
     train(demos, tmp_path / "b", steps=60, seed=1)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_what_was_trained_is_not_trained_again_nor_written_over(demos: Path, tmp_path: Path) -> None:
+    train(demos, tmp_path, steps=30, seed=2, jitter=Jitter())
+    before, told = weights(tmp_path), []
+    again = train(demos, tmp_path, steps=30, seed=2, jitter=Jitter(), on_progress=lambda *done: told.append(done))
+    assert (math.isnan(again), told, weights(tmp_path)) == (True, [], before)
+    with pytest.raises(CheckpointError, match="holds a checkpoint already, trained with other seed, steps; name"):
+        train(demos, tmp_path, steps=40, seed=3, jitter=Jitter())
+    assert weights(tmp_path) == before
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="holds a checkpoint already"):
+        train(demos, tmp_path, steps=30, seed=2, jitter=Jitter())
+    assert weights(tmp_path) == before
 
 
 def test_a_damaged_note_of_progress_begins_anew(demos: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Commands on policies: gather demonstrations, train, measure success."""
 
+import contextlib
+import math
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +10,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
-from faultfield.cli.options import mapping
+from faultfield.cli.options import AsJson, Workers, mapping, processes
 from faultfield.errors import PolicyError
 
 app = typer.Typer(no_args_is_help=True, help="Make policies: demonstrations, training, success.")
@@ -16,9 +19,8 @@ EnvName = Annotated[str, typer.Option(help="Environment, module:Class.")]
 EnvSettings = Annotated[
     str, typer.Option("--env-args", help="Its settings as YAML, for instance '{task: Lift, placement: 0.1}'.")
 ]
-Seed = Annotated[int, typer.Option(min=0)]
+Seed = Annotated[int, typer.Option(min=0, help="Fixes everything random.")]
 _ENV = "The environment's settings must be a YAML mapping such as '{task: Lift}'"
-Workers = Annotated[int, typer.Option(min=1, help="Worker processes.")]
 _LOOKS = 500
 """Looks that are drawn; of these, each demonstration gets some."""
 
@@ -46,18 +48,21 @@ def demos(
     looks: Annotated[
         int, typer.Option(min=0, help="Picture each as so many further looks, drawn from all that the scene can have.")
     ] = 0,
-    workers: Workers = 2,
+    workers: Workers = None,
 ) -> None:
-    """Gather demonstrations of a scripted expert; failures are discarded. Killed and run again, it goes on."""
+    """Gather demonstrations of a scripted expert; failures are discarded. Killed and run again, it goes on.
+
+    A file that holds them already is left as it is; of other demonstrations it is not written over.
+    """
     from faultfield.policies.demos import gather, random_looks
 
     settings = mapping(env_args, _ENV)
     drawn = random_looks(environment, settings, _LOOKS, seed) if looks else []
     with Bars().task("Demonstrations", episodes) as update:
         kept = gather(
-            path, episodes=episodes, seed=seed, noise=noise, workers=workers, expert=expert, environment=environment,
-            environment_arguments=settings, learner=learner, looks=drawn, looks_each=looks,
-            on_progress=lambda done, total: update(done),
+            path, episodes=episodes, seed=seed, noise=noise, workers=processes(workers), expert=expert,
+            environment=environment, environment_arguments=settings, learner=learner, looks=drawn, looks_each=looks,
+            over=False, on_progress=lambda done, total: update(done),
         )  # fmt: skip
     err.print(f"{len(kept)} steps of {episodes} demonstrations in {path}")
 
@@ -66,7 +71,7 @@ def demos(
 def train(
     demonstrations: Annotated[list[Path], typer.Option("--demos", help="Files of `faultfield policy demos`.")],
     path: Annotated[Path, typer.Option("--out", help="Directory of the checkpoint.")],
-    steps: Annotated[int, typer.Option(min=1)] = 4000,
+    steps: Annotated[int, typer.Option(min=1, help="Batches.")] = 4000,
     seed: Seed = 0,
     jitter: Annotated[bool, typer.Option(help="Change colours at random while training.")] = True,
     strong: Annotated[bool, typer.Option("--strong", help="Change colours more, and move pictures about.")] = False,
@@ -75,7 +80,10 @@ def train(
         typer.Option("--guided", help="Teach the eye where things are, as the simulator told meanwhile."),
     ] = False,
 ) -> None:
-    """Train a visual behaviour-cloning policy; killed and run again, it goes on where it was."""
+    """Train a visual behaviour-cloning policy; killed and run again, it goes on where it was.
+
+    A checkpoint that was trained so already is left as it is; another one is not written over.
+    """
     from faultfield.policies.jitter import STRONG
     from faultfield.policies.training import train as train_policy
 
@@ -86,7 +94,7 @@ def train(
             demonstrations, path, steps=steps, seed=seed, jitter=STRONG if strong else jitter, guided=guided,
             on_progress=lambda done, total, loss: update(done),
         )  # fmt: skip
-    err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")
+    _tell_trained(loss, path)
 
 
 @app.command()
@@ -104,17 +112,28 @@ def robomimic(
         Path | None, typer.Option(help="A VisualBC checkpoint with whose eye it begins: far fewer steps are needed.")
     ] = None,
 ) -> None:
-    """Train one of robomimic's policies by its own code; killed and run again, it goes on where it was."""
+    """Train one of robomimic's policies by its own code; killed and run again, it goes on where it was.
+
+    A checkpoint that was trained so already is left as it is; another one is not written over.
+    """
     from faultfield.exports.robomimic import training_file
+    from faultfield.policies.robomimic_training import CONFIG
     from faultfield.policies.robomimic_training import train as train_policy
 
-    data = training_file(demonstrations, path)
-    with Bars().task("Training", steps) as update:
-        loss = train_policy(
-            data, path, algorithm.value, steps=steps, seed=seed, jitter=jitter, eye=eye,
-            on_progress=lambda done, total: update(min(done, steps)),
-        )  # fmt: skip
-    err.print(f"Loss {loss:.4f}; the checkpoint lies in {path}")
+    ended = (path / CONFIG).is_file()
+    # What a checkpoint was trained on stays beside it, whatever is asked for now.
+    with tempfile.TemporaryDirectory() if ended else contextlib.nullcontext(path) as folder:
+        data = training_file(demonstrations, folder)
+        with Bars().task("Training", steps) as update:
+            loss = train_policy(
+                data, path, algorithm.value, steps=steps, seed=seed, jitter=jitter, eye=eye,
+                on_progress=lambda done, total: update(min(done, steps)),
+            )  # fmt: skip
+    _tell_trained(loss, path)
+
+
+def _tell_trained(loss: float, path: Path) -> None:
+    err.print(f"{'Trained already' if math.isnan(loss) else f'Loss {loss:.4f}'}; the checkpoint lies in {path}")
 
 
 @app.command(name="eval")
@@ -122,12 +141,12 @@ def evaluate(
     policy: Annotated[
         str, typer.Argument(help="A checkpoint (VisualBC, robomimic), or module:Class or module:function.")
     ],
-    episodes: Annotated[int, typer.Option(min=1)] = 100,
+    episodes: Annotated[int, typer.Option(min=1, help="Fresh episodes.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Episode i is reset with seed + i.")] = 2_000_000,
     environment: EnvName = "faultfield.envs.robosuite:Robosuite",
     env_args: EnvSettings = "{}",
-    workers: Workers = 2,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """Nominal success over fresh episodes, with its Wilson interval (95 %)."""
     from faultfield.policies.checkpoints import named
@@ -141,7 +160,7 @@ def evaluate(
     jobs = [Job(NOMINAL, s, "check") for s in range(seed, seed + episodes)]
     with Bars().task("Nominal rollouts", episodes) as update:
         finished = []
-        for episode in run_many(jobs, env, PolicySpec(*named(policy)), workers=workers):
+        for episode in run_many(jobs, env, PolicySpec(*named(policy)), workers=processes(workers)):
             finished.append(episode)
             update(len(finished))
     outcome = outcomes(finished)[0]

@@ -1,5 +1,6 @@
 """Demonstrations: what an expert would do at states that it, pushed about, comes through on its way to success."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def gather(
     environment_arguments: Mapping[str, Any] | None = None,
     camera: str | None = None,
     learner: str | Path | None = None,
+    over: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Demonstrations:
     """Gather successful demonstrations and write them to one file.
@@ -63,14 +65,16 @@ def gather(
         camera: Whose pictures to keep; the one that the environment observes with where it is None.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
+        over: Whether a file of other demonstrations is written over; one of these is never gathered again.
         on_progress: Called with (demonstrations kept, demonstrations wanted).
 
     Returns:
-        What was written.
+        What is in the file.
 
     Raises:
         PolicyError: Nobody is known who could demonstrate the task, the expert fails so often that twice as many
-            attempts do not give the successes wanted, or the environment has no such camera.
+            attempts do not give the successes wanted, the environment has no such camera, or the file holds something
+            else and is not to be written over.
         StudyError: A name cannot be imported.
     """
     wanted = [number for _, number in under] or [episodes or 0]
@@ -105,6 +109,9 @@ def gather(
             else {}
         ),
     }
+    there = _gathered(Path(path), recipe, sum(wanted), over)
+    if there is not None:
+        return there
     store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
     try:
         with Demonstrators(recipe, workers, store) as crew:
@@ -124,6 +131,25 @@ def gather(
     demos.save(path)
     store.clear()
     return demos
+
+
+def _gathered(path: Path, recipe: Mapping[str, Any], wanted: int, over: bool) -> Demonstrations | None:
+    if not path.is_file():
+        return None
+    try:
+        there = Demonstrations.load(path)
+    except PolicyError:
+        if over:
+            return None
+        raise
+    how = json.loads(json.dumps({**recipe, "episodes": wanted}))
+    # Of a learner the file tells where it lay, and not what it was then.
+    whole = len(there.recipe) == 1 and recipe["learner"] is None
+    if whole and {k: v for k, v in there.recipe[0].items() if k not in ("attempts", "takes")} == how:
+        return there
+    if over:
+        return None
+    raise PolicyError(f"'{path}' holds other demonstrations already; name another file, or delete it.")
 
 
 def random_looks(

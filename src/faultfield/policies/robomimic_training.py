@@ -20,6 +20,7 @@ from faultfield.policies.bc import load_checkpoint
 from faultfield.policies.robomimic import CHECKPOINT, importing, read_checkpoint
 from faultfield.policies.robomimic_config import ALGORITHMS, configuration, configured, pace
 from faultfield.policies.training import STATE_FLOOR, weights_digest
+from faultfield.policies.training_notes import trained
 
 EPOCH = 100
 """Batches of an epoch; progress is kept at the end of each."""
@@ -47,6 +48,8 @@ def train(
 ) -> float:
     """Train a checkpoint that robomimic and `Robomimic` load; killed and called again, it goes on where it was.
 
+    One that has ended is not trained again.
+
     The networks, the losses, the data set and the epochs are robomimic's; the loop over epochs is ours, because its
     own neither goes on after a kill nor says how far it is. Each epoch is seeded by itself, so a resumed training ends
     with the weights of one that was not interrupted. Imitation learns from demonstrations that succeeded only; BCQ,
@@ -72,7 +75,8 @@ def train(
         SetupError: robomimic is not installed.
         PolicyError: The file is missing or is not one of robomimic's, holds no picture and state or no success, or
             the loss is no longer finite, or the checkpoint to begin with is of another algorithm or sees other things.
-        CheckpointError: The checkpoint of the eye, or to begin with, is missing or damaged.
+        CheckpointError: The checkpoint of the eye, or to begin with, is missing or damaged, or `out` holds one that was
+            trained otherwise.
     """
     if algorithm not in ALGORITHMS:
         raise PolicyError(f"There is no recipe for '{algorithm}'; known are {', '.join(ALGORITHMS)}.")
@@ -85,6 +89,9 @@ def train(
         "seed": seed, "jitter": jitter, **({} if eye is None else {"eye": weights_digest(eye)}),
         **({} if begin is None else {"begun_from": _digest_of(begin), "learning_rate": learning_rate}),
     }  # fmt: skip
+    ended = trained(out, CONFIG, settings)
+    if ended is not None:
+        return ended
     before = None if begin is None else read_checkpoint(Path(begin) / CHECKPOINT)
     convolutions = None if eye is None else load_checkpoint(eye)[1].eye
     progress = Path(out) / PROGRESS

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from faultfield.errors import CheckpointError, PolicyError
-from faultfield.policies.bc import WEIGHTS, Architecture, as_input, load_checkpoint, save_checkpoint
+from faultfield.policies.bc import CONFIG, WEIGHTS, Architecture, as_input, load_checkpoint, save_checkpoint
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.guide import GUIDANCE, Guide, truths_of
 from faultfield.policies.jitter import PLAIN, Jitter, like
 from faultfield.policies.network import VisuomotorNet
-from faultfield.policies.training_notes import PROGRESS, note, resume
+from faultfield.policies.training_notes import PROGRESS, note, resume, trained
 
 STATE_FLOOR = 0.01
 """A proprioceptive number that hardly moves in the demonstrations is not blown up beyond this scale."""
@@ -40,6 +40,8 @@ def train(
 ) -> float:
     """Train a `VisualBC` checkpoint from demonstrations; killed and called again, it goes on where it was.
 
+    One that has ended is not trained again.
+
     AdamW with a cosine schedule; Huber loss on the arm's action, cross entropy on the gripper's. Every batch and its
     jitter follow from the seed and the step alone, so a resumed training ends with the weights of one that was not
     interrupted.
@@ -60,12 +62,13 @@ def train(
         on_progress: Called with (step, steps, mean loss since the last call), every 50 steps and at the end.
 
     Returns:
-        Mean loss over the last steps (at most 50).
+        Mean loss over the last steps (at most 50); NaN where it was trained already.
 
     Raises:
         PolicyError: The demonstrations are missing or damaged, do not fit the network to begin from, or the loss is no
             longer finite.
-        CheckpointError: The checkpoint to begin from is missing or damaged.
+        CheckpointError: The checkpoint to begin from is missing or damaged, or `out` holds one that was trained
+            otherwise.
     """
     if steps < 1 or batch < 1:
         raise PolicyError(f"Training needs at least one step and one row a batch, not {steps} and {batch}.")
@@ -85,6 +88,9 @@ def train(
         **({} if begin is None else {"begun_from": weights_digest(begin)}),
         **({"guided": True} if guided else {}),
     }
+    ended = trained(out, CONFIG, training)
+    if ended is not None:
+        return ended
     changed = {True: PLAIN, False: None}[jitter] if isinstance(jitter, bool) else jitter
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     architecture, network = _fresh(data, seed) if begin is None else _begun(begin, data)

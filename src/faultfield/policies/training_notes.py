@@ -1,6 +1,7 @@
 """A training's progress on disk: killed and called again, it goes on where it was."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,44 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from faultfield import files
+from faultfield.errors import CheckpointError
 
 PROGRESS = "training.partial"
 """Weights and optimiser of a training that is under way; gone when it is done."""
+
+
+def trained(directory: str | Path, config: str, training: Mapping[str, Any]) -> float | None:
+    """The loss of a training that has ended in a directory; None where none has.
+
+    Args:
+        directory: Of the checkpoint.
+        config: Name of the file that a training writes last: all that it was trained with perhaps its `loss`,
+            directly or under `training`.
+        training: What would be trained with now.
+
+    Returns:
+        Its loss; NaN where that was not kept.
+
+    Raises:
+        CheckpointError: What lies there was trained otherwise, or is no checkpoint: it is not written over.
+    """
+    path = Path(directory) / config
+    if not path.is_file():
+        return None
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = dict(stored.get("training", stored))
+    except (ValueError, AttributeError, TypeError):
+        stored = {}
+    loss = stored.pop("loss", math.nan)
+    wanted = json.loads(json.dumps(training))
+    if stored == wanted:
+        return float(loss)
+    other = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
+    raise CheckpointError(
+        f"'{directory}' holds a checkpoint already, trained with other {', '.join(other).replace('_', ' ')}; "
+        "name another directory, or delete it."
+    )
 
 
 def note(path: Path, training: Mapping[str, Any], step: int, learner: nn.Module, optimizer: torch.optim.AdamW) -> None:

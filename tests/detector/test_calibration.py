@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit, logit
 
 from faultfield.detector.calibration import calibrate, divide
-from faultfield.detector.refine import HeadAlone, Refiner
+from faultfield.detector.refine import DetectionAlone, Refiner
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import DetectorError
 from tests.detector import pockets
@@ -50,7 +50,7 @@ def test_verdicts_divide_where_labelled_episodes_do() -> None:
     place = told.tasks[pockets.INSTRUCTION]
     assert (place.after, place.episodes, done[-1], told.problems) == (8, 8, 8, ())
     clips = [sample.clip() for sample in labelled]
-    for detector in (found, HeadAlone(found)):
+    for detector in (found, DetectionAlone(found)):
         verdicts = detector.judge(clips)
         assert [verdict.failed for verdict in verdicts] == truth
     for verdict, odds in zip(found.judge(clips), before, strict=True):

@@ -139,7 +139,11 @@ def test_a_baselines_key_and_the_length_of_its_answers_are_the_users(
     for more, sentence in (
         (("--key", "THEIR_KEY"), "--key is of the baseline 'endpoint'"),
         (("--baseline", "prompted", "--key", "THEIR_KEY"), "--key is of the baseline 'endpoint'"),
-        (("--max-tokens", "256"), "--max-tokens is of a baseline's answer"),
+        (("--max-tokens", "256"), "--max-tokens is of a baseline"),
+        (("--view", "{kind: video}"), "--view is of a baseline"),
+        (("--baseline", "prompted", "--rounds", "2"), "--rounds is of a detector and of no baseline"),
+        (("--shots-count", "2"), "--shots-count needs --shots"),
+        (("--judge-model", "m"), "--judge-model needs a judge"),
     ):
         code, out, err = shell(*how, "--model", detector, *more)
         assert (code, out) == (2, "")

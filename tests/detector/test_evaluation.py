@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from faultfield.detector.evaluation import CutShortError, answers, judge, score
+from faultfield.detector.evaluation import CutShortError, StoppedError, answers, judge, score
 from faultfield.detector.judge import Judgement
 from faultfield.errors import DetectorError, UnreachableError
 from faultfield.faults.llava import Problem
@@ -120,6 +120,19 @@ def test_a_server_that_is_gone_ends_what_needs_it() -> None:
     with pytest.raises(UnreachableError):
         score(samples, judge(Looks(), samples).verdicts, GoneJudge(), problems)
     assert not problems
+
+
+def test_what_was_judged_before_ctrl_c_is_kept() -> None:
+    class Stopped(Looks):
+        def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
+            if len(self.batches) == 2:
+                raise KeyboardInterrupt
+            return super().judge(clips)
+
+    samples = pockets.samples(6)
+    with pytest.raises(StoppedError) as ended:
+        judge(Stopped(), samples, batch=2)
+    assert list(ended.value.judged.verdicts) == [sample.id for sample in samples[:4]]
 
 
 def test_what_was_judged_before_a_server_has_gone_is_kept() -> None:

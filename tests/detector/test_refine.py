@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from faultfield.detector.model import ArmorModel
-from faultfield.detector.refine import HeadAlone, Refiner
+from faultfield.detector.refine import DetectionAlone, Refiner
 from faultfield.detector.trajectories import Refinement, Trajectories
 from faultfield.detector.tree import Tree
 from faultfield.detector.views import Viewer
@@ -200,7 +200,7 @@ def test_clips_are_judged_through_the_models_own_view() -> None:
         # In the first round nothing is told: the head's answer is that of detection alone.
         first = [verdict.rounds[0].failure_probability for verdict in found]
         assert refiner.detect(clips) == pytest.approx(first, abs=1e-5)
-        alone = HeadAlone(refiner).judge(clips)
+        alone = DetectionAlone(refiner).judge(clips)
         assert [verdict.failure_probability for verdict in alone] == pytest.approx(first, abs=1e-5)
         assert all((verdict.reason, verdict.rounds) == ("", ()) for verdict in alone)
     finally:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, out, print_json
+from faultfield.cli.options import AsJson, Workers, processes
 
 app = typer.Typer(
     no_args_is_help=True, help="Make the detector: episodes that fail for a known reason, training, scores."
@@ -54,8 +55,8 @@ def generate(
     phrasings: Annotated[int, typer.Option(min=1, help="Of how many wordings of a reason one is drawn.")] = 4,
     ledger: Annotated[Path | None, typer.Option(help="Directory of a ledger to add the episodes to.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that roll out and picture.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON, and nothing else.")] = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """Inject faults into scripted experts: collages, videos and conversations for the detector.
 
@@ -92,7 +93,7 @@ def generate(
     )
     with Bars().stages() as update:
         info = generate_data(
-            recipe, directory, workers=workers, ledger=ledger,
+            recipe, directory, workers=processes(workers), ledger=ledger,
             on_progress=lambda done, total: update("Samples", done, total),
         )  # fmt: skip
     if as_json:

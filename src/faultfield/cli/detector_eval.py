@@ -23,7 +23,7 @@ from faultfield.cli.judging import (
     tell_of_samples,
 )
 from faultfield.cli.labelled import Labelled, calibrated, tell_of_others
-from faultfield.cli.options import mapping, typed
+from faultfield.cli.options import AsJson, mapping, refuse, typed
 from faultfield.errors import DetectorError, UnreachableError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _OF_SCORE = frozenset({"--data", "--score", "--judge-url", "--judge-model", "--judge-key", "--judge-prompt", "--json"})
 """Options that answers which are there can be scored with."""
+_OF_ENDPOINT, _OF_BASELINES = ("--url", "--key", "--name"), ("--max-tokens", "--view")
+_OF_DETECTORS = ("--rounds", "--samples", "--temperature", "--by-sight")
 
 
 def register(app: typer.Typer) -> None:
@@ -89,7 +91,7 @@ def evaluate(
         Path | None,
         typer.Option(help="What it is asked, in a file: with {reference} and {reason} in it, {question} if one likes."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a detector on labelled episodes: detection, ROUGE-L, judged reasons, and AHA's own numbers."""
     from faultfield.detector import aha_scores, checkpoint, evaluation
@@ -100,12 +102,18 @@ def evaluate(
 
     if score is not None and (needless := typed(context) - _OF_SCORE):
         raise DetectorError(f"--score takes answers that are there and runs no model; leave {min(needless)} out.")
-    if baseline != "endpoint" and (needless := typed(context) & {"--url", "--key"}):
-        raise DetectorError(f"{min(needless)} is of the baseline 'endpoint'; leave it out, or name that --baseline.")
-    if baseline is None and "--max-tokens" in typed(context):
-        raise DetectorError("--max-tokens is of a baseline's answer; leave it out, or name a --baseline.")
     if baseline is not None and labelled is not None:
         raise DetectorError("A baseline says yes or no and has no scale to divide; leave --labelled out.")
+    if baseline != "endpoint":
+        refuse(context, _OF_ENDPOINT, "is of the baseline 'endpoint'; leave it out, or name that --baseline.")
+    if baseline is None:
+        refuse(context, _OF_BASELINES, "is of a baseline; leave it out, or name a --baseline.")
+    else:
+        refuse(context, _OF_DETECTORS, "is of a detector and of no baseline; leave it out.")
+    if shots is None:
+        refuse(context, ["--shots-count"], "needs --shots, a file to draw them from.")
+    if judge_url is None:
+        refuse(context, ["--judge-model", "--judge-key"], "needs a judge; name one with --judge-url.")
     if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
         raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
     if shots is not None and baseline not in ("prompted", "endpoint"):
@@ -129,11 +137,11 @@ def evaluate(
         shown = mapping(view, "The view must be a YAML mapping such as '{kind: video}'")
         place = checkpoint.placed(device, dtype)
         detector = load_baseline(baseline, model, url, name, shots, shown, *place, shots_count, seed, key, max_tokens)
-    gone: UnreachableError | None = None
+    gone: UnreachableError | KeyboardInterrupt | None = None
     try:
         with Bars().task("Episodes", len(read.items)) as update:
             judged = evaluation.judge(detector, read.items, batch, update, by)
-    except evaluation.CutShortError as error:
+    except (evaluation.CutShortError, evaluation.StoppedError) as error:
         # What was said before is worth as much as hours: it is written and scored, and then the run ends as failed.
         judged, gone = error.judged, error
     problems = [*read.problems, *judged.problems]

@@ -25,7 +25,7 @@ from faultfield.cli.judging import (
     tell_of_samples,
 )
 from faultfield.cli.labelled import Labelled, calibrated, tell_of_others
-from faultfield.cli.options import VARIATION, mapping, typed
+from faultfield.cli.options import VARIATION, AsJson, mapping, typed
 from faultfield.errors import DetectorError, FaultfieldError
 
 _OF_REASONS = frozenset({"--rounds", "--samples", "--temperature", "--seed"})
@@ -82,7 +82,7 @@ def explain(
     detect_only: Annotated[
         bool, typer.Option("--detect-only", help="Of files only how likely each failed, and no reason: much faster.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether episodes failed and why, how sure that is, and how it changed over the rounds.
 
@@ -91,7 +91,7 @@ def explain(
     """
     from faultfield.detector import evaluation
     from faultfield.detector.data import DEFAULT_INSTRUCTION
-    from faultfield.detector.refine import HeadAlone
+    from faultfield.detector.refine import DetectionAlone
 
     studies = [path for path in paths if path.is_dir()]
     if detect_only and studies:
@@ -138,12 +138,17 @@ def explain(
         detector = calibrated(detector, labelled, instruction)
         tell_of_others(detector, {sample.instruction for sample in read})
     found: list[tuple[Path, dict[str, Any]]] = []
+    stopped: KeyboardInterrupt | None = None
     if read:
-        with Bars().task("Episodes", len(read)) as update:
-            judged = evaluation.judge(HeadAlone(detector) if detect_only else detector, read, batch, update)
+        try:
+            with Bars().task("Episodes", len(read)) as update:
+                judged = evaluation.judge(DetectionAlone(detector) if detect_only else detector, read, batch, update)
+        except evaluation.StoppedError as error:
+            # What was said before is printed, and then the run ends as stopped.
+            judged, stopped = error.judged, error
         problems += [problem.text for problem in judged.problems]
         found.append((Path(), dict(judged.verdicts)))
-    for study in opened:
+    for study in () if stopped else opened:
         try:
             with study:
                 found.append((study.directory, _of_study(study, detector, model, chosen, instruction, problems)))
@@ -159,9 +164,11 @@ def explain(
         err.print(f"Left out: {problem}", style="yellow", markup=False, soft_wrap=True)
     if as_json:
         print_json({"verdicts": [verdict_json(key, verdict) for key, verdict in verdicts.items()]})
-        return
-    for key, verdict in verdicts.items():
-        _print(key, verdict)
+    else:
+        for key, verdict in verdicts.items():
+            _print(key, verdict)
+    if stopped is not None:
+        raise stopped
 
 
 def verdict_json(key: str, verdict: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _REPOSITORY = Path(faultfield.__file__).resolve().parents[2]
 Model = Annotated[
     Path | None, typer.Option("--model", help="Directory of a trained detector; the one that ships by default.")
 ]
-Rounds = Annotated[int, typer.Option(min=1, help="How often the model answers at most, told its answers before.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Most rounds in which it answers, told its own answers before.")]
 Trajectories = Annotated[int, typer.Option("--samples", min=1, help="Answers side by side; the surest is kept.")]
 Temperature = Annotated[
     float,
@@ -31,7 +31,7 @@ BySight = Annotated[
     bool,
     typer.Option(
         "--by-sight/--by-head",
-        help="Whether eyes judge that learned to, or the classification head alone.",
+        help="Judge by what the trained eyes read (networks that learned to judge it), or by the head alone.",
     ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch", min=1, help="Episodes judged at once.")]

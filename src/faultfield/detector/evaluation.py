@@ -50,6 +50,18 @@ class CutShortError(UnreachableError):
         self.judged = judged
 
 
+class StoppedError(KeyboardInterrupt):
+    """Ctrl-C after some samples were judged: what was said of them is not lost.
+
+    Args:
+        judged: What was said before.
+    """
+
+    def __init__(self, judged: Judged) -> None:
+        super().__init__("Stopped.")
+        self.judged = judged
+
+
 def judge(
     detector: Detector,
     samples: Sequence[Sample],
@@ -69,6 +81,7 @@ def judge(
     Raises:
         UnreachableError: The detector is behind an endpoint whose server is gone: the rest cannot be judged either.
         CutShortError: It has gone after some were judged, which the error carries; a batch at most is lost.
+        StoppedError: Ctrl-C came after some were judged, likewise.
     """
     verdicts: dict[str, Verdict] = {}
     problems: list[Problem] = []
@@ -82,6 +95,10 @@ def judge(
             verdicts |= _judged(detector, clips, problems)
             if on_progress is not None:
                 on_progress(len(verdicts) + len(problems))
+    except KeyboardInterrupt:
+        if not verdicts:
+            raise
+        raise StoppedError(so_far()) from None
     except UnreachableError as error:
         if not verdicts:
             raise

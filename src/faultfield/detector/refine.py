@@ -166,7 +166,7 @@ class Refiner:
         return Walker(row, start, game.draws[game.number, sample], game.answers[sample], list(begun))
 
 
-class HeadAlone:
+class DetectionAlone:
     """A detector that says how likely a clip failed, and not why: a verdict alone, unrefined, and soon there.
 
     Args:

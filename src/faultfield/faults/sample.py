@@ -171,7 +171,8 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
     """Picture the episode, write the files, then tell what was made."""
     assert isinstance(env, CanPicture)
     recipe, taken, fault = setting.recipe, attempt.taken, attempt.fault
-    columns = len(task.phases) if recipe.columns == "phases" else recipe.columns
+    # A task of one phase has a white column more: a single one would be no collage.
+    columns = max(len(task.phases), 2) if recipe.columns == "phases" else recipe.columns
     shown = moments(taken, recipe.columns)
     # An expert that goes back to try again has more phases than there are columns.
     shown = shown if len(shown) <= columns else (*shown[: columns - 1], shown[-1])

@@ -74,14 +74,20 @@ class SightData:
         """The collages of a data set of `faultfield detector generate` that are not for testing, and their states.
 
         Raises:
-            DetectorError: There are none.
+            DetectorError: There are none, or their collages differ in shape.
             FaultError: The data set is damaged.
         """
         folder = Path(directory)
         lines = [line for line in read_lines(folder) if not line["split"].startswith("test") and line.get("states")]
         if not lines:
             raise DetectorError(f"'{folder}' holds no samples with what the simulator knew; generate them anew.")
-        pictures = np.stack([read_picture(folder / line["image"]) for line in lines])
+        read = [read_picture(folder / line["image"]) for line in lines]
+        if len({picture.shape for picture in read}) > 1:
+            raise DetectorError(
+                f"The collages of '{folder}' differ in shape, as tasks of more and fewer phases make them; eyes learn "
+                "from one shape: generate them with --columns 8."
+            )
+        pictures = np.stack(read)
         columns = pictures.shape[2] * len(CAMERAS) // pictures.shape[1]
         known = np.full((len(lines), columns, len(VALUES) + len(FLAGS)), np.nan, np.float32)
         for row, line in enumerate(lines):

@@ -209,11 +209,18 @@ def test_the_summary_tells_the_best_other_strategy_on_values() -> None:
         2, "hunt", "v", apart=("truth",),
     )  # fmt: skip
     on_values, on_usual, on_both = found["ratios"]
-    assert (on_values["at"][0]["best"], on_values["at"][0]["ratio"]) == ("GP upper bound", 2.0)
+    at = on_values["at"][0]
+    assert (at["best"], at["ratio"]) == ("GP upper bound", 2.0)
+    # Of two seeds Student's quantile is 12.706; each adds ±1/9 of the logarithm of the ratio.
+    assert np.log([at["low"], at["high"]]) - np.log(2.0) == pytest.approx([-12.706 / 9, 12.706 / 9], rel=1e-4)
+    bound = next(row for row in found["table"] if row["name"] == "GP upper bound")["found"][0]
+    assert [bound[name] for name in ("mean", "low", "high")] == pytest.approx([4.5, 0.0, 4.5 + 12.706 / 2], rel=1e-4)
     assert (on_usual["at"][0]["best"], on_usual["at"][0]["ratio"]) == ("random", 3.0)
     assert [row["name"] for row in found["table"]][-1] == "truth"
     assert (on_both["at"][0]["best"], on_both["at"][0]["ratio"]) == ("forest, p", 1.5)
-    only = summary([entry("hunt", "p", [9]), entry("sobol", "v", [3]), entry("sobol", "p", [1])], 2, "hunt", "v")
+    only = summary(
+        [entry("hunt", "p", [9, 9]), entry("sobol", "v", [3, 3]), entry("sobol", "p", [1, 1])], 2, "hunt", "v"
+    )
     assert only["ratios"][-1]["at"][0]["ratio"] == 3.0, "the features led it astray"
 
 

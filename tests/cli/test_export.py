@@ -53,6 +53,23 @@ def test_a_folder_appears_whole_and_is_not_overwritten(shell: Shell, folder: Pat
     assert {item.failed for item in read(out / "conversations.json").items} == {True}
 
 
+@pytest.mark.parametrize(
+    ("format", "option", "says"),
+    [
+        ("lerobot", ("--valid", "0.2"), "--valid is of the format robomimic"),
+        ("robomimic", ("--media", "video"), "--media is of the format llava"),
+        ("lerobot", ("--sparse",), "--sparse is of the format llava"),
+        ("llava", ("--sparse", "--verdicts", "said.json"), "leave one of them out"),
+    ],
+)
+def test_an_option_of_another_format_is_refused(
+    shell: Shell, folder: Path, tmp_path: Path, format: str, option: tuple[str, ...], says: str
+) -> None:
+    code, said, err = shell("export", folder, "--format", format, "--out", tmp_path / "out", *option)
+    assert (code, said, says in err) == (2, "", True), err
+    assert not (tmp_path / "out").exists()
+
+
 def test_reasons_in_the_ledger_are_told(shell: Shell, folder: Path, tmp_path: Path) -> None:
     with Ledger(folder / "ledger") as ledger:
         failures = [episode for episode in ledger.iterate(load="none") if not episode.success]

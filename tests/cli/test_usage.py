@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from faultfield import __version__
 from faultfield.cli import main
 
 
@@ -48,3 +49,13 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setattr("faultfield.study.Study.open", stopped)
     assert _typed(monkeypatch, "hunt", "x.yaml", "--budget", "8") == 130
     assert "Run the same command again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "says"), [("-h", "Begin with"), ("--version", f"faultfield {__version__}")])
+def test_the_usual_short_words_are_understood(
+    word: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _typed(monkeypatch, word) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert says in printed.out

@@ -163,7 +163,7 @@ def test_stages_say_what_must_come_first(cli: Cli, study_file: Path, tmp_path: P
     assert "not a study's directory" in cli("report", tmp_path, code=2).stderr
     file = tmp_path / "asked.yaml"
     file.write_text("- {goal_color: red}\n")
-    assert "diagnose" in cli("predict", out, "--variations", file, code=2).stderr
+    assert "run 'faultfield run" in cli("predict", out, "--variations", file, code=2).stderr
 
 
 def test_help_teaches_without_importing_a_simulator_or_torch(cli: Cli) -> None:

@@ -2,11 +2,12 @@
 
 import sys
 import warnings
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
+from faultfield import __version__
 from faultfield.cli import (
     compare,
     detector,
@@ -21,7 +22,7 @@ from faultfield.cli import (
     study,
     threads,
 )
-from faultfield.cli.console import err
+from faultfield.cli.console import err, out
 from faultfield.errors import FaultfieldError
 
 app = typer.Typer(
@@ -29,10 +30,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Find where a manipulation policy will fail, why, and how to mend it.\n\n"
     "Begin with `faultfield run studies/lift-demo.yaml --out runs/lift-demo`, then ask `faultfield predict` about any "
     "variation, and check it with `faultfield rollout`.",
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"faultfield {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version, and no more.")
+    ] = False,
+) -> None:
+    pass
+
+
 study.register(app)
 compare.register(app)
 export.register(app)
@@ -59,7 +78,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False) or 0
         if code == _STOPPED:
-            err.print("Stopped. Run the same command again to go on where it stopped.")
+            err.print("Stopped. Run the same command again: where its --help says so, it goes on where it was.")
         sys.exit(code)
     except TyperException as error:
         _refuse(error)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import err, out, print_json
+from faultfield.cli.options import AsJson
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def compare(
     junit: Annotated[
         Path | None, typer.Option(help="Write JUnit XML for a build server: a test case a variation.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two studies' policies on the same variations and seeds, and tell a regression from bad luck.
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,12 +22,23 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+EVERY = 60.0
+"""Seconds between two lines about the same task where there is no terminal to draw bars on."""
+
+
 class Bars:
-    """Progress bars on standard error: done, total, time spent, time left."""
+    """Progress on standard error: done, total, time spent, time left. Bars on a terminal, else a line a minute.
+
+    Args:
+        clock: Seconds, ever rising.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
-        """One bar, which stays on the screen when it is full; without a terminal, one line at the end."""
+        """One bar, which stays on the screen when it is full; without a terminal, lines, and one at the end."""
         with self.stages() as update:
             update(name, 0, total)
             yield lambda done: update(name, done, total)
@@ -34,12 +46,17 @@ class Bars:
     @contextmanager
     def stages(self) -> Iterator[Callable[[str, int, int], None]]:
         """A bar for each name that is told, called with the name, how much is done, and of how much."""
+        if not err.is_terminal:
+            lines = _Lines(self._clock)
+            yield lines.update
+            lines.end()
+            return
         columns = (
             TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
         )  # fmt: skip
         tasks: dict[str, TaskID] = {}
-        with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
+        with Progress(*columns, console=err) as bars:
 
             def update(name: str, done: int, total: int) -> None:
                 if name not in tasks:
@@ -47,9 +64,33 @@ class Bars:
                 bars.update(tasks[name], completed=done, total=total)
 
             yield update
-        if not err.is_terminal:
-            for name in tasks:
-                err.print(f"{name}: done")
+
+
+class _Lines:
+    """What a log file is told of tasks."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun: dict[str, float] = {}
+        self._since: dict[str, tuple[float, int]] = {}
+        self._told: dict[str, float] = {}
+
+    def update(self, name: str, done: int, total: int) -> None:
+        """Say how far a task is, if that was not said within a minute."""
+        now = self._clock()
+        started = self._begun.setdefault(name, now)
+        # The first that is done may be what lay there already, which took no time.
+        since, first = self._since.setdefault(name, (now, done)) if done else (now, done)
+        if now - self._told.setdefault(name, now) < EVERY or done >= total:
+            return
+        self._told[name] = now
+        rest = f", {(now - since) / (done - first) * (total - done) / 60:.0f} min left" if done > first else ""
+        err.print(f"{name}: {done} of {total}, {(now - started) / 60:.0f} min{rest}")
+
+    def end(self) -> None:
+        """Say that all are done."""
+        for name in self._begun:
+            err.print(f"{name}: done")
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err, print_json
-from faultfield.cli.options import VARIATION, mapping
+from faultfield.cli.options import VARIATION, AsJson, Workers, mapping, processes, refuse
 
 
 class Format(StrEnum):
@@ -25,12 +25,17 @@ class Media(StrEnum):
     video = "video"
 
 
+_OF_ONE = {Format.robomimic: ("--valid",), Format.llava: ("--media", "--verdicts", "--sparse")}
+"""Options that one format has."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command()(export)
 
 
 def export(
+    context: typer.Context,
     study: Annotated[Path, typer.Argument(help="The directory of a study that was run.")],
     format: Annotated[
         Format, typer.Option(help="robomimic: one HDF5 file. lerobot: a LeRobotDataset v3. llava: conversations.")
@@ -55,8 +60,15 @@ def export(
         Path | None,
         typer.Option(help="Of llava: what `faultfield explain STUDY --json` printed; its reasons go beside failures."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that roll out.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print counts as JSON, and nothing else.")] = False,
+    sparse: Annotated[
+        bool,
+        typer.Option(
+            "--sparse",
+            help="Of llava: no reasons, though `explain` left some, so that a detector is not taught its own words.",
+        ),
+    ] = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write episodes for robomimic, LeRobot, or the fine-tuning of vision-language models.
 
@@ -70,7 +82,12 @@ def export(
 
     if successes and failures:
         raise StudyError("--successes and --failures exclude each other; leave both out for all episodes.")
-    reasons = None if verdicts is None else _reasons(verdicts)
+    if sparse and verdicts is not None:
+        raise StudyError("--verdicts gives reasons and --sparse leaves them out; leave one of them out.")
+    for own, names in _OF_ONE.items():
+        if own != format:
+            refuse(context, names, f"is of the format {own.value}; leave it out.")
+    reasons = {} if sparse else None if verdicts is None else _reasons(verdicts)
     with Study.open(study) as opened:
         choice = Choice(
             outcome="success" if successes else "failure" if failures else None,
@@ -78,7 +95,7 @@ def export(
             stages=stage or (), role=role, most=episodes,
         )  # fmt: skip
         counts = export_study(
-            opened, format.value, path, choice, Bars(), workers=workers, valid=valid, media=media.value,
+            opened, format.value, path, choice, Bars(), workers=processes(workers), valid=valid, media=media.value,
             reasons=reasons,
         )  # fmt: skip
     if as_json:

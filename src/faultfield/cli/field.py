@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from faultfield.cli.console import Bars, err
+from faultfield.cli.options import Workers, processes
 
 app = typer.Typer(no_args_is_help=True, help="Make the encoder that a field stands on.")
 
@@ -24,12 +25,12 @@ def pretrain(
     environment: Annotated[
         str, typer.Option(help="Environment, module:Class.")
     ] = "faultfield.envs.robosuite:Robosuite",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+    workers: Workers = None,
 ) -> None:
     """Train the pocket CLIP on rendered scenes and their sentences; killed and run again, it goes on where it was."""
     from faultfield.field.pretraining import pretrain as pretrain_encoder
     from faultfield.rollouts.specs import EnvSpec
 
     with Bars().stages() as update:
-        pretrain_encoder(EnvSpec(environment), path, scenes, steps, seed, workers, on_progress=update)
+        pretrain_encoder(EnvSpec(environment), path, scenes, steps, seed, processes(workers), on_progress=update)
     err.print(f"The encoder and its card lie in {path}")

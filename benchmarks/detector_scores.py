@@ -47,10 +47,13 @@ def by_episode(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> di
 
 
 def rounds(samples: Sequence[Sample], detector: Path) -> list[dict[str, Any]]:
-    """The best answer after each round, and the entropies of the round's surest, with several inference seeds."""
+    """The best answer after each round by the head, and the entropies of its surest, with several inference seeds.
+
+    Eyes that judge say the same in every round: what rounds are worth shows where they do not.
+    """
     model, out = checkpoint.load(detector), []
     for seed in range(INFERENCE_SEEDS):
-        how = Refinement(tolerance=-math.inf, seed=seed, rounds=5, agreeing=False)
+        how = Refinement(tolerance=-math.inf, seed=seed, rounds=5, agreeing=False, hunch=False)
         verdicts = evaluation.judge(Refiner(model, how), samples).verdicts
         for number in range(how.rounds):
             upto = {key: _after(verdict, number, how) for key, verdict in verdicts.items()}

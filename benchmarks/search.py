@@ -1,6 +1,6 @@
 """Distinct verified failures found per real rollout: every strategy replayed on one cached truth table.
 
-    python benchmarks/search.py STUDY TABLE [--seeds 5] [--budget 200] [--batch 4] [--failures 2] [--patience 1]
+    python benchmarks/search.py STUDY TABLE [--seeds 20] [--budget 200] [--batch 4] [--failures 2] [--patience 1]
         [--only NAME ...] [--virtual-steps 50000] [--out docs/results/search] [--cache runs/search]
     python benchmarks/search.py --quick [--out DIR/search]
 
@@ -32,6 +32,7 @@ import numpy as np
 
 import pictured
 import replay as replaying
+import table as tables
 from faultfield.diagnosis.hunting import Hunt
 from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.errors import StudyError
@@ -48,10 +49,11 @@ from faultfield.search.verification import Verification
 from faultfield.study import field_search
 from faultfield.study.directory import Study
 from faultfield.variations import NOMINAL, VariationSpace, cells, factor
+from faultfield.variations import space as space_of
 from pages import machine, positive, run, tell, version
 from pictured import Gallery
 from replay import Level, Others, Shuffled, Snapped, TableViews, Truth, curve, false_claims, replay
-from search_pages import OURS, draw, markdown, summary
+from search_pages import BACK, OURS, draw, markdown, summary
 from surfaces import made_up_space, surface
 from table import TruthTable
 
@@ -62,13 +64,11 @@ NEVER, PLAIN = f"{OURS}, never coming back", f"{OURS}, its line drawn to nothing
 APART = (CEILING[0], OTHERS[0], NEVER, PLAIN)
 """In the table alone: two that know what cannot be known, and ours without a part."""
 
-BACK = ", coming back"
-
 DIAGNOSTIC = "diagnostic policy (RoboMD)"
 
 PROGRAMS = tuple(
     str(module.__file__)
-    for module in (sys.modules[__name__], pictured, replaying, field_search, cells, factor, intervals)
+    for module in (sys.modules[__name__], pictured, replaying, tables, field_search, cells, factor, space_of, intervals)
 )
 """What curves depend on beside the library's own folders."""
 
@@ -80,9 +80,11 @@ def strategies(
     table: TruthTable, space: VariationSpace, failures_wanted: int, gallery: Gallery | None = None
 ) -> dict[tuple[str, str], Make]:
     """Name and what it is given to a factory; what has no model is the same with and without features."""
+    # A proposal of more factors than any row has would be brought to a row that has little to do with it.
+    most = max(len(variation) for variation in table.variations)
     found: dict[tuple[str, str], Make] = {
         ("random", VALUES): lambda seed: Shuffled(space, table, seed),
-        ("Sobol", VALUES): lambda seed: Snapped(SobolSearch(space, seed), table),
+        ("Sobol", VALUES): lambda seed: Snapped(SobolSearch(space, seed, order=most), table),
         ("grid", VALUES): lambda seed: Snapped(GridSearch(space, seed), table),
     }
     views, others = TableViews(table, space), functools.cache(lambda: Others(table, space))
@@ -185,7 +187,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="?")
     parser.add_argument("table", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=positive, default=5)
+    parser.add_argument("--seeds", type=positive, default=20)
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--failures", type=int, default=2)
@@ -195,6 +197,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/search"))
     parser.add_argument("--cache", type=Path, default=Path("runs/search"))
     options = parser.parse_args()
+    if options.seeds < 2:
+        parser.error("an interval takes two seeds at least")
     if not options.quick and options.table is None:
         parser.error("give STUDY and TABLE, or --quick")
     cache: Path | None = options.cache

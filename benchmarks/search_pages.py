@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 MARKS = (25, 50, 100, 150, 200)
 """Rollouts at which the curves are told in numbers."""
 
-DRAWS = 2000
-
-OURS = "hunt"
+OURS, BACK = "hunt", ", coming back"
 
 EXTRA = "GP upper bound"
 """A rival that is not among the usual ones."""
@@ -22,18 +21,16 @@ CEILING = "hunt, told the truth"
 def summary(
     entries: Sequence[Mapping[str, Any]], budget: int, ours: str, values: str, apart: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Means with bootstrap intervals (95 %, over seeds) at the marks, and ours against the best other on values.
+    """Means with Student's intervals (95 %, over seeds) at the marks, and ours against the best other on values.
 
-    The episodes' order is the same for all strategies of one seed, so ratios are drawn by the same seeds. `apart` names
-    those that are in the table alone.
+    The episodes' order is the same for all strategies of one seed, so ratios are paired by seed. `apart` names those
+    that are in the table alone.
     """
     marks = [mark for mark in MARKS if mark < budget] + [budget]
     curves = {(e["name"], e["given"]): np.array([run["curve"] for run in e["runs"]]) for e in entries}
-    rng = np.random.default_rng(0)
     table = []
     for (name, given), runs in curves.items():
-        drawn = rng.integers(len(runs), size=(DRAWS, len(runs)))
-        cells = [_interval(runs[:, mark - 1], runs[:, mark - 1][drawn].mean(axis=1)) for mark in marks]
+        cells = [_interval(runs[:, mark - 1]) for mark in marks]
         table.append({"name": name, "given": given, "found": cells})
     ratios = []
     curves = {key: runs for key, runs in curves.items() if key[0] not in apart}
@@ -51,25 +48,30 @@ def summary(
                 if given == values and rivals is not others and rivals is not usual:
                     continue
                 ratios.append(
-                    {"given": given, "against": against, "at": [_ratio(runs, rivals, mark, rng) for mark in marks]}
+                    {"given": given, "against": against, "at": [_ratio(runs, rivals, mark) for mark in marks]}
                 )
     return {"marks": marks, "table": table, "ratios": ratios}
 
 
-def _interval(values: Any, drawn: Any) -> dict[str, float]:
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {"mean": float(np.mean(values)), "low": float(low), "high": float(high)}
+def _interval(values: Any) -> dict[str, float]:
+    mean, off = float(np.mean(values)), float(_reach(values))
+    return {"mean": mean, "low": max(mean - off, 0.0), "high": mean + off}
 
 
-def _ratio(ours: Any, rivals: Mapping[str, Any], mark: int, rng: np.random.Generator) -> dict[str, Any]:
+def _reach(values: Any) -> Any:
+    """Half the width of Student's 95 % interval of a mean over the first axis, of two runs or more."""
+    count = len(values)
+    return stats.t.ppf(0.975, count - 1) * np.std(values, axis=0, ddof=1) / np.sqrt(count)
+
+
+def _ratio(ours: Any, rivals: Mapping[str, Any], mark: int) -> dict[str, Any]:
+    """A ratio of means with its interval on the logarithm, by what each seed adds to it (the delta method)."""
     best = max(rivals, key=lambda name: float(rivals[name][:, mark - 1].mean()))
     a, b = ours[:, mark - 1], rivals[best][:, mark - 1]
-    drawn = rng.integers(len(a), size=(DRAWS, len(a)))
-    ratios = a[drawn].mean(axis=1) / np.maximum(b[drawn].mean(axis=1), 1e-9)
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return {
-        "best": best, "ratio": float(a.mean() / max(float(b.mean()), 1e-9)), "low": float(low), "high": float(high)
-    }  # fmt: skip
+    # Where nothing was found there is no ratio; a thousandth of a find keeps it a number.
+    mine, theirs = max(float(a.mean()), 1e-3), max(float(b.mean()), 1e-3)
+    ratio, off = mine / theirs, float(_reach(a / mine - b / theirs))
+    return {"best": best, "ratio": ratio, "low": ratio * np.exp(-off), "high": ratio * np.exp(off)}
 
 
 def markdown(result: Mapping[str, Any], name: str) -> str:
@@ -83,7 +85,8 @@ def markdown(result: Mapping[str, Any], name: str) -> str:
         f"{result['failing']} of them are failures by their whole row, in {result['cells']} cells, the most that can "
         f"be found. Nominal: {failures} of {episodes} failed, upper Wilson bound {result['bound']:.3f}. Verified: at "
         f"least {result['failures']} failed episodes, and a lower bound above that. A variation is left after "
-        f"{result['patience']} more successes than failures. {seeds} seeds; in brackets bootstrap 95 % over them. "
+        f"{result['patience']} more successes than failures. {seeds} seeds; in brackets Student's 95 % over these, "
+        "which are orders of the episodes of this one table and draws of the strategies: another table is not in it. "
         f"{result['date']}, {result['machine']}.",
         "", f"![Curves]({name}.png)", "",
         "| strategy | given | " + " | ".join(f"{mark} rollouts" for mark in marks) + " | claims not borne out |",
@@ -144,6 +147,22 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
     return notes
 
 
+def _plain(name: str) -> str:
+    return name.removesuffix(BACK)
+
+
+def _shown(result: Mapping[str, Any]) -> list[Any]:
+    """The curves of the picture: of a rival that plays with and without coming back, the one that found more."""
+    best: dict[tuple[str, str], Any] = {}
+    for entry in result["strategies"]:
+        if entry["name"] in result["apart"]:
+            continue
+        key, found = (_plain(entry["name"]), entry["given"]), np.mean([run["curve"][-1] for run in entry["runs"]])
+        if key not in best or found > np.mean([run["curve"][-1] for run in best[key]["runs"]]):
+            best[key] = entry
+    return list(best.values())
+
+
 def draw(result: Mapping[str, Any], path: Path) -> None:
     """The curves, with bands, on values on the left and with the probe on the right."""
     import matplotlib
@@ -151,27 +170,24 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    hidden = (*result["apart"], *(e["name"] for e in result["strategies"] if e["name"].endswith(", coming back")))
-    shown = [e for e in result["strategies"] if e["name"] not in hidden]
+    shown = _shown(result)
     given = list(dict.fromkeys(e["given"] for e in shown))
-    rivals = list(dict.fromkeys(e["name"] for e in shown if e["name"] != OURS))
+    rivals = list(dict.fromkeys(_plain(e["name"]) for e in shown if e["name"] != OURS))
     colors = dict(zip(rivals, plt.get_cmap("tab10").colors, strict=False)) | {OURS: "black"}  # type: ignore[attr-defined]
     figure, axes = plt.subplots(1, len(given), figsize=(5.5 * len(given), 4.2), sharey=True, squeeze=False)
-    rng = np.random.default_rng(0)
     rollouts = np.arange(1, result["budget"] + 1)
     for axis, what in zip(axes[0], given, strict=True):
         for entry in result["strategies"]:
             if entry["name"] == CEILING:
                 found = np.mean([run["curve"] for run in entry["runs"]], axis=0)
                 axis.plot(rollouts, found, color="0.4", lw=1.0, ls="--", label=entry["name"])
-            if entry["given"] != what or entry["name"] in hidden:
+            if entry["given"] != what or entry not in shown:
                 continue
             curves = np.array([run["curve"] for run in entry["runs"]], dtype=float)
-            means = curves[rng.integers(len(curves), size=(DRAWS, len(curves)))].mean(axis=1)
-            low, high = np.percentile(means, [2.5, 97.5], axis=0)
-            width = 2.4 if entry["name"] == OURS else 1.3
-            axis.plot(rollouts, curves.mean(axis=0), color=colors[entry["name"]], lw=width, label=entry["name"])
-            axis.fill_between(rollouts, low, high, color=colors[entry["name"]], alpha=0.15, lw=0)
+            mean, off = curves.mean(axis=0), _reach(curves)
+            color, width = colors[_plain(entry["name"])], 2.4 if entry["name"] == OURS else 1.3
+            axis.plot(rollouts, mean, color=color, lw=width, label=entry["name"])
+            axis.fill_between(rollouts, np.maximum(mean - off, 0), mean + off, color=color, alpha=0.15, lw=0)
         axis.axhline(result["cells"], color="0.6", lw=0.8, ls=":")
         axis.set(xlabel="real rollouts", title=f"given {what}", xlim=(0, result["budget"]))
         axis.legend(frameon=False, fontsize=8, loc="upper left")

@@ -68,6 +68,18 @@ class Constant(Estimator):
         return Estimates(np.full(n, self._rate), np.zeros(n), np.ones(n), np.zeros(n))
 
 
+class Always(Constant):
+    """Says the same of everything, whatever it was shown."""
+
+    def __init__(self, rate: float) -> None:
+        self._said = rate
+
+    def fit(self, episodes: Sequence[Episode]) -> "Always":
+        super().fit(episodes)
+        self._rate = self._said
+        return self
+
+
 def test_slope_offset_and_spread_are_recovered() -> None:
     rng = np.random.default_rng(0)
     score = rng.normal(size=300)
@@ -121,18 +133,43 @@ def test_one_known_variation_is_too_few() -> None:
         table_estimator("t", np.zeros(1)).fit(study(np.zeros(1), 3, np.random.default_rng(0)))
 
 
-def test_intervals_of_a_calibrated_estimator_cover_fresh_rates() -> None:
+@pytest.mark.parametrize("episodes", [10, 30])
+def test_intervals_of_a_calibrated_estimator_cover_fresh_rates(episodes: int) -> None:
     rng = np.random.default_rng(5)
     covered = []
     for _ in range(8):
         signal = 2.5 * rng.normal(size=60)
         latent = signal + 1.0 * rng.normal(size=60)
         estimator = table_estimator("t", signal)
+        estimator.episodes = episodes
         estimator.fit(study(latent[:30], 10, rng))
         answer = estimator.estimate([Variation({"x": float(i)}, "x") for i in range(30, 60)])
-        rates = rng.binomial(30, expit(latent[30:])) / 30
+        rates = rng.binomial(episodes, expit(latent[30:])) / episodes
         covered.append(np.mean((rates >= answer.low) & (rates <= answer.high)))
     assert 0.85 <= np.mean(covered) <= 0.98
+
+
+def test_an_interval_is_for_as_many_episodes_as_it_is_compared_with() -> None:
+    scores = Scores(np.zeros(3), np.zeros(3), np.ones(3))
+    known = Calibration(1.0, 0.0, 0.0)
+    many, few, each = (known.estimates(scores, n) for n in (30, 10, np.array([30.0, 10.0, 30.0])))
+    rates = np.random.default_rng(0).binomial(10, 0.5, size=2000) / 10
+    inside = [np.mean((rates >= e.low[0]) & (rates <= e.high[0])) for e in (many, few)]
+    assert inside[0] < 0.75, "a rate over ten episodes leaves the interval of thirty"
+    assert inside[1] > 0.88
+    assert (each.low[1], each.high[1]) == (few.low[0], few.high[0])
+    assert (each.low[2], each.high[2]) == (many.low[0], many.high[0])
+
+
+def test_a_variation_counts_by_its_episodes() -> None:
+    """Of twelve variations nine were left after one success, and three stayed with for twenty failures."""
+    episodes = [_episode(NOMINAL, seed, True) for seed in range(10)]
+    for i in range(12):
+        variation = Variation({"x": float(i)}, f"Set x to {i}.")
+        episodes += [_episode(variation, seed, i >= 3) for seed in range(20 if i < 3 else 1)]
+    (score,) = select({"always": lambda: Always(0.9)}, episodes, draws=50).scores
+    assert score.brier.value == pytest.approx((60 * 0.1**2 + 9 * 0.9**2) / 69)
+    assert score.log_loss.value == pytest.approx(-(60 * np.log(0.9) + 9 * np.log(0.1)) / 69)
 
 
 def test_selection_picks_the_informative_estimator_and_says_why() -> None:

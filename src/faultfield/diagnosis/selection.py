@@ -23,7 +23,7 @@ class Score:
 
     Attributes:
         name: Of the estimator.
-        brier: Mean squared error of held-out failure rates.
+        brier: Mean squared error of held-out failure rates, weighted by episodes.
         log_loss: Cross-entropy an episode, in nats, of held-out variations.
         metrics: All of `metrics.evaluate`.
         worse_by: Brier above that of the chosen estimator, paired by variation; 0 for the chosen one itself.
@@ -70,7 +70,8 @@ def select(
 
     The default stays unless another's Brier score is lower and the interval (95 %) of the paired difference excludes 0:
     over a few dozen variations the best of several is often best by luck. Without the default, the lowest Brier score
-    wins.
+    wins. A variation counts by its episodes: a hunt leaves one after few where it succeeds and stays where it fails, so
+    that rates counted alike would favour whoever says too little.
 
     Args:
         estimators: Makes a fresh estimator of each name.
@@ -94,7 +95,8 @@ def select(
     count = len(counts.variations)
     rng = np.random.default_rng(seed)
     samples = [rng.integers(count, size=count) for _ in range(draws)]
-    losses = {name: _squared_errors(h, counts) for name, h in held.items()}
+    weight = counts.episodes / counts.episodes.mean()
+    losses = {name: weight * _squared_errors(h, counts) for name, h in held.items()}
     ranking = sorted(losses, key=lambda name: (float(losses[name].mean()), name))
     chosen = ranking[0]
     if default in estimators and chosen != default:
@@ -108,7 +110,7 @@ def select(
             Score(
                 name,
                 brier=bootstrapped(averaged(losses[name]), count, samples),
-                log_loss=bootstrapped(averaged(_cross_entropies(aligned.mean, counts)), count, samples),
+                log_loss=bootstrapped(averaged(weight * _cross_entropies(aligned.mean, counts)), count, samples),
                 metrics=evaluate(aligned, truth, draws=min(draws, 500), seed=seed),
                 worse_by=bootstrapped(averaged(losses[name] - losses[chosen]), count, samples),
             )

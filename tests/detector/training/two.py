@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,10 +43,16 @@ WHOLE = TrainingConfig(
 """Of a whole detector: its frozen eyes learn to judge when all else has been trained."""
 
 
+LARGE = replace(ONLINE, warm_up_epochs=1, conditioned_epochs=1, bf16=True, checkpointing=True)
+"""As 7B is trained: every phase in bfloat16, what the layers said computed again on the way back."""
+
+
 def main(out: Path) -> None:
     torch.set_num_threads(1)
     _train("fsdp", out)
     whole(out / "detector")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    large()
     AcceleratorState._reset_state(reset_partial_state=False)
     os.environ.pop("ACCELERATE_USE_FSDP")
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -56,6 +63,20 @@ def main(out: Path) -> None:
 def whole(out: Path) -> None:
     """Train a pocket detector whose eyes read something, and write it."""
     run.train(beginning(), pockets.samples(), WHOLE, out, accelerator=make_accelerator(WHOLE, cpu=True))
+
+
+def large() -> None:
+    """Train the toy as 7B is."""
+    accelerator, learner = make_accelerator(LARGE, cpu=True), tiny.learner(0)
+    assert accelerator.mixed_precision == "bf16"
+    adapt(learner.model, LARGE, "cpu")
+    losses: list[float] = []
+    steps = Loop(
+        learner, ToyCourse(), LARGE, accelerator, on_step=lambda step: losses.append(step.detection + step.reason)
+    ).run()
+    assert steps == len(losses) == 7, "three of the warm-up, one on the dense samples, three online"
+    assert all(0 < loss < float("inf") for loss in losses)
+    accelerator.free_memory()
 
 
 def beginning() -> ArmorModel:

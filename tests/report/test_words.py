@@ -20,14 +20,14 @@ def test_verdict_counts_what_the_numbers_say() -> None:
     failing = [entry for entry in feasible if 2 * entry.failures >= entry.episodes]
     worst = max((e for e in diagnosis.ranking if not e.infeasible), key=lambda e: e.failure_probability)
     said = words.verdict(diagnosis)
-    assert said.startswith(f"Fails in {len(failing)} of {len(feasible)} known variations; worst never tried:")
+    assert said.startswith(f"Fails in {len(failing)} of {len(feasible)} known variations; worst prediction:")
     assert worst.text.rstrip(".") in said
 
 
 def test_verdict_tells_of_the_rollouts_of_the_worst() -> None:
     entry = Ranked.estimated(Variation({"a": 1.0}, "Change a."), 0.9, 0.8, 1, 1, verified=Verified.counted(28, 30))
     said = words.verdict(example().model_copy(update={"ranking": [entry]}))
-    assert said.endswith("worst never tried: “Change a” (90% expected, 28 of 30 failed when rolled out).")
+    assert said.endswith("worst prediction: “Change a” (90% expected, 28 of 30 failed when rolled out).")
 
 
 def test_verdict_without_variations_speaks_of_the_nominal_condition() -> None:

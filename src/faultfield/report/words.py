@@ -129,7 +129,7 @@ def verdict(diagnosis: Diagnosis) -> str:
     said = f"{percent(worst[0].failure_probability)} expected"
     if worst[0].verified is not None:
         said += f", {counted(worst[0].verified)} failed when rolled out"
-    return f"{found}; worst never tried: “{worst[0].text.rstrip('.')}” ({said})."
+    return f"{found}; worst prediction: “{worst[0].text.rstrip('.')}” ({said})."
 
 
 def counted(rate: Rate) -> str:

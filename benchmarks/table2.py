@@ -146,8 +146,8 @@ def page(result: Mapping[str, Any]) -> list[str]:
         f"the share of these variations that it says fail, or not, in at least {FAILING:.0%} of episodes, as they do "
         "(Wilson 95 %). The diagnostic policy's density ranks the ranked ones alone. What was rolled out afterwards "
         "each study chose itself, its worst predictions and some evenly over the rest: the shares speak of these. "
-        f"Infeasible variations are left out. {ELSEWHERE} The last column has the paper's number of the same algorithm on the task, or else its "
-        "range over all.", "",
+        f"Infeasible variations are left out. {ELSEWHERE} The last column has the paper's number of the same algorithm "
+        "on the task, or else its range over all.", "",
         "A study is made by `faultfield run studies/STUDY.yaml`; one that is named like its policy, by the task's demo "
         "study: `faultfield run studies/can-demo.yaml --policy models/can-bcq --out runs/can-bcq`.", "",
     ]  # fmt: skip

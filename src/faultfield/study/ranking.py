@@ -75,7 +75,7 @@ class Ranking:
                 content["estimator"], content["reason"], content["scores"], content["held_out"],
             )  # fmt: skip
         except FileNotFoundError:
-            raise StudyError(f"There is no {path}; run 'faultfield run {path.parent}' first.") from None
+            raise StudyError(f"There is no {path}: run 'faultfield run' on this study first.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StudyError(f"{path} is damaged; delete it and run again.") from error
 

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from faultfield.diagnosis.selection import select
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
 from faultfield.study import Silent, Study, StudyConfig, stages
 from faultfield.study.ask import roll_out
 from faultfield.study.candidates import candidates
 from faultfield.study.diagnose import diagnose
+from faultfield.study.ranking import _scores
 from faultfield.variations import NOMINAL, Variation
+from tests.diagnosis.test_calibration import Always
 
 FILE = """
 policy: {type: "tests.toy:PointPolicy"}
@@ -102,3 +105,13 @@ def test_an_expert_counts_where_the_study_puts_it_now(tmp_path: Path) -> None:
         with opened(tmp_path, FILE.replace("controls: {expert: ", place)) as study:
             red = [study.space.variation({"goal_color": "red"})]
             assert roll_out(study, red, **how)[0]["episodes"] == 2  # type: ignore[arg-type]
+
+
+def test_what_is_told_of_estimators_is_what_they_were_chosen_by(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    red, blue = (study.space.variation({"goal_color": color}) for color in ("red", "blue"))
+    episodes = [replace(rolled(study, v, "known", seed), success=v != red) for v in (NOMINAL, red) for seed in range(9)]
+    selection = select({"always": lambda: Always(0.9)}, [*episodes, rolled(study, blue, "hunt")], draws=20)
+    (score,) = selection.scores
+    assert score.brier.value == pytest.approx((9 * 0.1**2 + 0.9**2) / 10), "nine episodes count more than one"
+    assert _scores(selection)["always"]["brier"] == score.brier.value

@@ -154,6 +154,12 @@ def explain(
                 found.append((study.directory, _of_study(study, detector, model, chosen, instruction, problems)))
         except FaultfieldError as error:
             problems.append(str(error))
+        except KeyboardInterrupt as error:
+            # Its own verdicts lie in its ledger; those of files are printed.
+            stopped = error
+            break
+    if stopped is not None and not found:
+        raise stopped
     names = Counter(key for _, verdicts in found for key in verdicts)
     verdicts = {
         key if names[key] == 1 else f"{path}:{key}": verdict for path, those in found for key, verdict in those.items()

@@ -94,7 +94,7 @@ def train(
             demonstrations, path, steps=steps, seed=seed, jitter=STRONG if strong else jitter, guided=guided,
             on_progress=lambda done, total, loss: update(done),
         )  # fmt: skip
-    _tell_trained(loss, path)
+    _tell_trained(loss, path, math.isnan(loss))
 
 
 @app.command()
@@ -129,11 +129,11 @@ def robomimic(
                 data, path, algorithm.value, steps=steps, seed=seed, jitter=jitter, eye=eye,
                 on_progress=lambda done, total: update(min(done, steps)),
             )  # fmt: skip
-    _tell_trained(loss, path)
+    _tell_trained(loss, path, ended)
 
 
-def _tell_trained(loss: float, path: Path) -> None:
-    err.print(f"{'Trained already' if math.isnan(loss) else f'Loss {loss:.4f}'}; the checkpoint lies in {path}")
+def _tell_trained(loss: float, path: Path, before: bool) -> None:
+    err.print(f"{'Trained already' if before else f'Loss {loss:.4f}'}; the checkpoint lies in {path}")
 
 
 @app.command(name="eval")

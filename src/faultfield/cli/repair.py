@@ -136,6 +136,8 @@ def repair(
 
     if after is not None:
         refuse(context, _OF_MENDING, "is of a repair that is made here; with --after it decides nothing, leave it out.")
+    if after is not None and budget is None:
+        refuse(context, ("--mode", "--seed"), "names a repair of this study; give its --budget-episodes too.")
     if budget is None and after is None:
         raise StudyError("Say how many demonstrations may be gathered: --budget-episodes N.")
     told = mapping(weights, "The weights must be a YAML mapping such as '{table_color: 2}'")

@@ -136,7 +136,10 @@ def rollout(
     study: StudyDirectory,
     variations: Variations,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes of each variation.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Episode i is reset with seed + i.")] = 1_000_000,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Episode i is reset with seed + i; by default from a million above the study's own."),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Add them to the ledger, to be learned from.")] = False,
     role: Annotated[str, typer.Option(help="Who acts: policy, or the study's expert or blind control.")] = "policy",
     workers: Workers = None,

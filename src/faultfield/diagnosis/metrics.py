@@ -209,9 +209,11 @@ def _calibration_rows(
     return np.asarray(np.abs(counts @ surplus).sum(axis=1) / (counts @ truth.episodes))
 
 
-def averaged(losses: NDArray[np.float64]) -> Callable[[NDArray[np.int64]], float]:
-    """The metric "mean of these losses" of row indices, for `bootstrapped`."""
-    return lambda rows: float(losses[rows].mean())
+def averaged(
+    losses: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> Callable[[NDArray[np.int64]], float]:
+    """The metric "mean of these losses", weighted or not, of row indices, for `bootstrapped`."""
+    return lambda rows: float(np.average(losses[rows], weights=None if weights is None else weights[rows]))
 
 
 def bootstrapped(

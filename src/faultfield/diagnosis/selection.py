@@ -95,12 +95,11 @@ def select(
     count = len(counts.variations)
     rng = np.random.default_rng(seed)
     samples = [rng.integers(count, size=count) for _ in range(draws)]
-    weight = counts.episodes / counts.episodes.mean()
-    losses = {name: weight * _squared_errors(h, counts) for name, h in held.items()}
-    ranking = sorted(losses, key=lambda name: (float(losses[name].mean()), name))
+    losses, weight = {name: _squared_errors(h, counts) for name, h in held.items()}, counts.episodes
+    ranking = sorted(losses, key=lambda name: (float(np.average(losses[name], weights=weight)), name))
     chosen = ranking[0]
     if default in estimators and chosen != default:
-        gain = bootstrapped(averaged(losses[default] - losses[chosen]), count, samples)
+        gain = bootstrapped(averaged(losses[default] - losses[chosen], weight), count, samples)
         chosen = chosen if gain.low > 0 else default
     truth = Truth(counts.failures, counts.episodes)
     scores = []
@@ -109,10 +108,10 @@ def select(
         scores.append(
             Score(
                 name,
-                brier=bootstrapped(averaged(losses[name]), count, samples),
-                log_loss=bootstrapped(averaged(weight * _cross_entropies(aligned.mean, counts)), count, samples),
+                brier=bootstrapped(averaged(losses[name], weight), count, samples),
+                log_loss=bootstrapped(averaged(_cross_entropies(aligned.mean, counts), weight), count, samples),
                 metrics=evaluate(aligned, truth, draws=min(draws, 500), seed=seed),
-                worse_by=bootstrapped(averaged(losses[name] - losses[chosen]), count, samples),
+                worse_by=bootstrapped(averaged(losses[name] - losses[chosen], weight), count, samples),
             )
         )
     return Selection(chosen, fitted[chosen], tuple(scores), _reason(chosen, scores, count), held, fitted)

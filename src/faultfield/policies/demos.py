@@ -1,6 +1,7 @@
 """Demonstrations: what an expert would do at states that it, pushed about, comes through on its way to success."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def gather(
         camera: Whose pictures to keep; the one that the environment observes with where it is None.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
-        over: Whether a file of other demonstrations is written over; one of these is never gathered again.
+        over: Whether a file of other demonstrations is written over; one of these is never gathered again. With a
+            learner nobody knows which they are: what it was then the file does not say.
         on_progress: Called with (demonstrations kept, demonstrations wanted).
 
     Returns:
@@ -111,6 +113,8 @@ def gather(
     }
     there = _gathered(Path(path), recipe, sum(wanted), over)
     if there is not None:
+        # A kill right after it was written left them.
+        shutil.rmtree(f"{path}.attempts", ignore_errors=True)
         return there
     store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
     try:
@@ -149,6 +153,11 @@ def _gathered(path: Path, recipe: Mapping[str, Any], wanted: int, over: bool) ->
         return there
     if over:
         return None
+    if recipe["learner"] is not None:
+        raise PolicyError(
+            f"'{path}' is there already, and does not say what the learner was when it was gathered; name another "
+            "file, or delete it."
+        )
     raise PolicyError(f"'{path}' holds other demonstrations already; name another file, or delete it.")
 
 

@@ -69,7 +69,8 @@ def train(
         on_progress: Called with (batch, batches).
 
     Returns:
-        Mean loss of the last epoch (of BCQ: of its action sampler and its critics together).
+        Mean loss of the last epoch (of BCQ: of its action sampler and its critics together), also where it was trained
+        before.
 
     Raises:
         SetupError: robomimic is not installed.

@@ -23,7 +23,7 @@ def trained(directory: str | Path, config: str, training: Mapping[str, Any]) -> 
 
     Args:
         directory: Of the checkpoint.
-        config: Name of the file that a training writes last: all that it was trained with perhaps its `loss`,
+        config: Name of the file that a training writes last: all that it was trained with, and perhaps its `loss`,
             directly or under `training`.
         training: What would be trained with now.
 
@@ -44,6 +44,8 @@ def trained(directory: str | Path, config: str, training: Mapping[str, Any]) -> 
     loss = stored.pop("loss", math.nan)
     wanted = json.loads(json.dumps(training))
     if stored == wanted:
+        # A kill right after it was written left it.
+        path.with_name(PROGRESS).unlink(missing_ok=True)
         return float(loss)
     other = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
     raise CheckpointError(

@@ -112,7 +112,8 @@ class Plan:
             return
         found, wanted = read_json(file), json.loads(json.dumps(own))
         if "expert" not in found:
-            # A plan from before that was kept, whose diagnosis was digested and whose failures were told otherwise.
+            # A plan from before that was kept: its diagnosis was digested otherwise, and where targets were counted on
+            # few episodes they may be others today, which is another repair.
             found, wanted = _essence(found, wanted), _essence(wanted, wanted)
         if found != wanted:
             was, now = found.get("recipe") or {}, own["recipe"]

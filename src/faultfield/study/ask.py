@@ -55,7 +55,7 @@ def roll_out(
     variations: Path | Sequence[Variation],
     *,
     episodes: int,
-    seed: int,
+    seed: int | None = None,
     keep: bool,
     role: str,
     progress: Progress,
@@ -66,7 +66,7 @@ def roll_out(
         study: Whose policy and environment.
         variations: A YAML file, or variations.
         episodes: Of each variation.
-        seed: Episode i is reset with `seed + i`.
+        seed: Episode i is reset with `seed + i`; by default the study's + `ASKED_SEED`.
         keep: Add the policy's episodes to the study's ledger, from which the next `fit` and `predict` learn.
         role: `policy`, `expert` or `blind`.
         progress: Shows how far it is.
@@ -83,8 +83,10 @@ def roll_out(
         stages.control_spec(study, role)
     if keep and role != "policy":
         raise StudyError("Only the policy's own episodes can be kept; leave --keep out.")
-    seeds, first = range(seed, seed + episodes), study.config.rollouts.seed
-    if keep and not (seeds.stop <= first + VERIFY_SEED or first + ASKED_SEED <= seed < seeds.stop <= first + BEYOND):
+    first = study.config.rollouts.seed
+    begun = first + ASKED_SEED if seed is None else seed
+    seeds = range(begun, begun + episodes)
+    if keep and not (seeds.stop <= first + VERIFY_SEED or first + ASKED_SEED <= begun < seeds.stop <= first + BEYOND):
         raise StudyError(
             f"What is kept is learned from, which scenes of verifications, hunts and repairs are not for: take seeds "
             f"from {first + ASKED_SEED} to {first + BEYOND - 1}, or below {first + VERIFY_SEED}."

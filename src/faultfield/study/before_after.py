@@ -17,14 +17,14 @@ from faultfield.report.repair import write_repair_page
 from faultfield.rollouts.collect import collect
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
-from faultfield.rollouts.scenes import MOST, own_scenes
+from faultfield.rollouts.scenes import BEYOND, MOST, own_scenes
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.search.sobol import SobolSearch
 from faultfield.study.assemble import versions
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
-from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
+from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED, SEEDS
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
 REPAIRS = "repairs"
@@ -66,8 +66,11 @@ class Comparing:
                 f"The scenes from {CHECK_SEED} are looked at between the rounds of a repair; count those of the "
                 f"comparison from {REPAIR_SEED} to {CHECK_SEED - most}, or from {CHECK_SEED + CHECKED} up."
             )
-        if most > MOST:
-            raise StudyError(f"A comparison has at most {MOST} scenes of a variation, not {most}.")
+        if most > MOST or self.scenes >= BEYOND - SEEDS:
+            raise StudyError(
+                f"A comparison has at most {MOST} scenes of a variation, not {most}, counted from below "
+                f"{BEYOND - SEEDS}, not from {self.scenes}."
+            )
         if min(self.episodes, self.nominal) < 1 or self.elsewhere < 0:
             raise StudyError(
                 "A comparison takes at least one episode a variation and one nominal, and 0 or more variations from "

@@ -14,6 +14,7 @@ from faultfield.errors import StudyError
 from faultfield.field.config import FieldConfig
 from faultfield.policies.checkpoints import named
 from faultfield.search.config import SearchConfig
+from faultfield.study.seeds import SEEDS
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
 Listing = dict[str, Any] | list[dict[str, Any]]
@@ -50,7 +51,7 @@ class RolloutsConfig(_Strict):
 
     per_variation: int = Field(10, ge=1)
     nominal: int = Field(20, ge=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=SEEDS)
     workers: int | Literal["auto"] = "auto"
     backend: Literal["process", "ray"] = "process"
 
@@ -66,7 +67,7 @@ class ControlsConfig(_Strict):
 
     expert: PluginConfig | None = None
     blind: PluginConfig | None = None
-    per_variation: int = Field(5, ge=1)
+    per_variation: int = Field(5, ge=1, le=1000)
     environment: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -41,7 +41,7 @@ def diagnose(study: Study, progress: Progress) -> Diagnosis:
 
     Raises:
         LedgerError: Nothing was collected yet.
-        CheckpointError: The field or the diagnostic policy is missing.
+        StudyError: No candidate is asked for, or field and diagnostic policy were not made of what is there now.
     """
     asked = candidates(study)
     if not asked:

@@ -139,6 +139,8 @@ def hunt(
             outside the space.
     """
     # What is plainly wrong is told before the first rollout.
+    if not 0 <= confirm <= MOST // 2:
+        raise StudyError(f"What is found is confirmed by 0 to {MOST // 2} episodes, not {confirm}.")
     Verification(0.0, failures, patience).check_budget(budget)
     make = _loaded(strategy)
     _check_options(make, estimator, with_probe)

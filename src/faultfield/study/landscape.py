@@ -29,8 +29,9 @@ def field_info(study: Study, episodes: Sequence[Episode]) -> FieldInfo:
     enough = {outcome.variation for outcome in found if outcome.episodes >= _HELD_OUT}
     if len(enough) > 1:
         shown, hidden = _split([episode for episode in episodes if episode.variation in enough])
-        held_out = bank.data(hidden)
-        # Both parts name every variation in the same order, so their groups mean the same.
+        # Both parts name every variation in the same order, so that their groups mean the same; a hunt comes back.
+        place = {variation: i for i, variation in enumerate(dict.fromkeys(e.variation for e in shown))}
+        held_out = bank.data(sorted(hidden, key=lambda e: place[e.variation]))
         row = quality(bank.field(shown), bank.data(shown), held_out)
         measured = FieldQuality(mse=row.mse, frobenius=row.frobenius, knn=dict(row.knn_variation))
     variations = [outcome.variation for outcome in found]

@@ -171,7 +171,8 @@ def _density(study: Study, asked: Sequence[Variation]) -> list[float]:
 def _scores(selection: Selection) -> dict[str, dict[str, float | None]]:
     rows: dict[str, dict[str, float | None]] = {}
     for score in selection.scores:
-        measured = {"brier": score.brier, "log_loss": score.log_loss, **score.metrics}
+        # Those that were chosen by count a variation by its episodes, and so are not those of `evaluate`.
+        measured = {**score.metrics, "brier": score.brier, "log_loss": score.log_loss}
         rows[score.name] = {n: float(m.value) if np.isfinite(m.value) else None for n, m in measured.items()}
     return rows
 

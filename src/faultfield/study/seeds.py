@@ -15,3 +15,6 @@ comparison is among them."""
 
 ASKED_SEED = 1_000_000
 """Scenes from here on are anybody's, up to those that hunts and repairs have for each variation (`own_scenes`)."""
+
+SEEDS = 9_000_000
+"""A study's own seed lies below, so that all of these lie below the scenes that each variation has for itself."""

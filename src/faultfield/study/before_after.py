@@ -137,7 +137,8 @@ def before_and_after(
     """
     shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
     first = study.config.rollouts.seed + comparing.scenes
-    told = comparing.groups(pool, _diagnosed(study), study.space, first)
+    diagnosis = diagnosis_of(study)
+    told = comparing.groups(pool, _diagnosed(diagnosis, study.space), study.space, first)
     variations = [(each, group, shown.get(each, 0)) for each, group in told.items()]
     jobs = [Job(each, seed, "repair") for each, group, _ in variations for seed in comparing.seeds(each, group, first)]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
@@ -145,7 +146,7 @@ def before_and_after(
         mended = rolled(study, ledger, jobs, after, "After", progress)
     groups, rows = compared(variations, before, mended)
     targets = plan.targets if plan is not None else ()
-    said = _reasons(study)
+    said = _reasons(diagnosis, study.space)
     found = Repair(
         created=datetime.now(UTC).isoformat(timespec="seconds"), study=study.name, instruction=study.env.instruction,
         before=_info(study.policy_spec), after=_info(after),
@@ -193,21 +194,19 @@ def diagnosis_of(study: Study) -> Diagnosis:
     return Diagnosis.read(file)
 
 
-def _diagnosed(study: Study) -> set[Variation]:
+def _diagnosed(diagnosis: Diagnosis, space: VariationSpace) -> set[Variation]:
     """Every variation of the diagnosis, whether the expert can solve it or not."""
-    diagnosis = diagnosis_of(study)
-    known = {study.space.variation(entry.variation) for entry in diagnosis.known}
-    return known | {study.space.variation(entry.variation) for entry in diagnosis.ranking}
+    known = {space.variation(entry.variation) for entry in diagnosis.known}
+    return known | {space.variation(entry.variation) for entry in diagnosis.ranking}
 
 
-def _reasons(study: Study) -> dict[Variation, str]:
+def _reasons(diagnosis: Diagnosis, space: VariationSpace) -> dict[Variation, str]:
     """What a detector said of the policy's failures, by variation."""
-    diagnosis = diagnosis_of(study)
     entries: list[Known | Ranked] = [*diagnosis.known, *diagnosis.ranking]
     found = {}
     for entry in entries:
         if entry.verdicts is not None and entry.verdicts.reason:
-            found[study.space.variation(entry.variation)] = entry.verdicts.reason
+            found[space.variation(entry.variation)] = entry.verdicts.reason
     return found
 
 

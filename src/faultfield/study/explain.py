@@ -17,7 +17,7 @@ from faultfield.errors import StudyError
 from faultfield.faults import collage
 from faultfield.faults.llava import Problem
 from faultfield.faults.record import CanPicture
-from faultfield.rollouts.clip import CAMERAS, RATE, Clip, episode_id
+from faultfield.rollouts.clip import CAMERAS, Clip, episode_id
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.pool import JOBS_WORTH_A_WORKER, cores
 from faultfield.rollouts.processes import Processes
@@ -26,6 +26,7 @@ from faultfield.rollouts.verdict import Verdict
 from faultfield.rollouts.worker import Setting
 from faultfield.study import stages
 from faultfield.study.directory import Study
+from faultfield.study.export import rate_of
 from faultfield.study.progress import Progress
 from faultfield.variations import Variation
 
@@ -171,7 +172,7 @@ def _watch(study: Study, episodes: Sequence[Episode], viewer: Viewer, instructio
         if study.ledger.has(episode.key, video=True) and not (pictured and who in settings):
             stored = study.ledger.episode(episode.key, load="all")
             assert stored is not None
-            yield Clip.of_episode(stored, instruction, rate=float(study.env.metadata.get("render_fps") or RATE))
+            yield Clip.of_episode(stored, instruction, rate=rate_of(study.env))
         elif who in settings:
             again[who].append(Again.of(episode))
         else:

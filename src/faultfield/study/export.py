@@ -128,11 +128,11 @@ def export(
         elif format == "lerobot":
             with files.folder(path) as draft:
                 robot = study.env_spec.arguments.get("robot")
-                counts = lerobot.write(draft, recordings, env.instruction, rate=_rate(env), robot=robot)
+                counts = lerobot.write(draft, recordings, env.instruction, rate=rate_of(env), robot=robot)
         else:
             with files.folder(path) as draft:
                 told = _explained(study) if reasons is None else reasons
-                counts = llava.write(draft, recordings, env.instruction, media=media, rate=_rate(env), reasons=told)
+                counts = llava.write(draft, recordings, env.instruction, media=media, rate=rate_of(env), reasons=told)
     shutil.rmtree(spool)
     return {"format": format, "out": str(path), **counts}
 
@@ -153,5 +153,6 @@ def _told(recordings: Iterator[Recording], update: Any) -> Iterator[Recording]:
         update(number)
 
 
-def _rate(env: VariableEnv) -> int:
+def rate_of(env: VariableEnv) -> int:
+    """Control steps a second of an environment, which are its pictures a second."""
     return int(env.metadata.get("render_fps") or RATE)

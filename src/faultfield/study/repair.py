@@ -20,6 +20,7 @@ from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
 from faultfield.report.repair import statement
 from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and_after, diagnosis_of
 from faultfield.study.directory import Study
+from faultfield.study.export import rate_of
 from faultfield.study.progress import Progress
 from faultfield.study.rounds import CHECKPOINT, expert_of, mend_in_rounds, workers_of
 
@@ -221,10 +222,9 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
             # All are to be learned from: the policy is checked by rollouts, not on a tenth of what was paid for.
             counts = robomimic.write(path, recorded, study.env_spec, study.env.instruction, valid=0.0)
         else:
-            rate = int(study.env.metadata.get("render_fps") or 20)
             robot = study.env_spec.arguments.get("robot")
             with folder(path) as draft:
-                counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate, robot=robot)
+                counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate_of(study.env), robot=robot)
     recordings.forget(spool)
     return Exported(path, counts, directory)
 

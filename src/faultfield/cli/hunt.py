@@ -26,6 +26,7 @@ def hunt(
     batch: Annotated[int, typer.Option(min=1, help="Rollouts between two updates.")] = 4,
     failures: Annotated[int, typer.Option(min=1, help="Failed episodes that a verified failure rests on.")] = 2,
     patience: Annotated[int, typer.Option(min=1, help="Successes ahead of failures at which to look elsewhere.")] = 1,
+    order: Annotated[int, typer.Option(min=1, help="Factors that a proposal changes at once, at most.")] = 2,
     estimator: Annotated[
         str | None, typer.Option(help="For hunt: probe, field, gp, density, values, … or module:Class.")
     ] = None,
@@ -55,7 +56,7 @@ def hunt(
     with Study.open(study, out_dir, workers) as opened:
         found = hunt_study(
             opened, budget=budget, progress=Bars(), strategy=strategy, batch=batch, failures=failures,
-            patience=patience, estimator=estimator, with_probe=with_probe, confirm=confirm,
+            patience=patience, estimator=estimator, with_probe=with_probe, confirm=confirm, order=order,
         )  # fmt: skip
     content = found.to_json()
     if as_json:

@@ -48,7 +48,7 @@ class Hunt(PoolSearch):
         seed: Of the candidates.
         prior: Estimates while the other cannot learn yet for want of episodes; when None, all are alike until then.
         known: Episodes from before, which cost nothing here.
-        pool, pool_size: As in `PoolSearch`.
+        pool, pool_size, order: As in `PoolSearch`.
         failures: Failed episodes that make a find, as in `Verification`.
         spread: By how much the estimator errs on one factor, a standard deviation on the logit scale.
         again: Whether it may come back to a variation that was left after an unlucky success.
@@ -64,11 +64,14 @@ class Hunt(PoolSearch):
         known: Sequence[Episode] = (),
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        order: int = 2,
         failures: int = 2,
         spread: float = SPREAD,
         again: bool = True,
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, start=0, failures=failures if again else None)
+        super().__init__(
+            space, seed, pool=pool, pool_size=pool_size, order=order, start=0, failures=failures if again else None
+        )
         self._make, self._prior, self._wanted, self._spread = estimator, prior, failures, spread
         self._episodes = list(known)
         self._marks: dict[Variation, Floats] = {}

@@ -35,13 +35,16 @@ class ForestSearch(PoolSearch):
         *,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        order: int = 2,
         features: Features | None = None,
         start: int = 10,
         failures: int | None = None,
         trees: int = 100,
         reach: float = 1.0,
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start, failures=failures)
+        super().__init__(
+            space, seed, pool=pool, pool_size=pool_size, order=order, features=features, start=start, failures=failures
+        )
         self._trees, self._reach = trees, reach
 
     def choose(self, candidates: Sequence[Variation], rows: Floats, told: Told, count: int) -> list[int]:

@@ -36,13 +36,16 @@ class LevelSetSearch(PoolSearch):
         *,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        order: int = 2,
         features: Features | None = None,
         start: int = 10,
         failures: int | None = None,
         level: float = 0.5,
         acquisition: Literal["straddle", "ucb"] = "straddle",
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start, failures=failures)
+        super().__init__(
+            space, seed, pool=pool, pool_size=pool_size, order=order, features=features, start=start, failures=failures
+        )
         self._level = float(np.log(level / (1.0 - level)))
         self._acquisition = acquisition
 

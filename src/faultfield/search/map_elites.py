@@ -36,12 +36,15 @@ class MapElitesSearch(PoolSearch):
         *,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        order: int = 2,
         features: Features | None = None,
         start: int = 20,
         failures: int | None = None,
         sigma: float = 0.5,
     ) -> None:
-        super().__init__(space, seed, pool=pool, pool_size=pool_size, features=features, start=start, failures=failures)
+        super().__init__(
+            space, seed, pool=pool, pool_size=pool_size, order=order, features=features, start=start, failures=failures
+        )
         try:
             import ribs  # noqa: F401
         except ImportError:

@@ -58,8 +58,9 @@ class PoolSearch(Strategy):
     Args:
         space: Every proposal lies in it.
         seed: Of the candidates and of all choices.
-        pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
+        pool: What may be proposed; when None, variations from a Sobol sequence.
         pool_size: How many of the sequence are candidates at first; each further `ask` adds a sixteenth as many.
+        order: How many factors a variation of the sequence changes at most.
         features: Further numbers of each candidate.
         start: Variations told, a failure among them, before the model is asked; until then proposals are spread out.
         failures: Failed episodes that make a find, as in `Verification`. A variation that was left short of it, after
@@ -73,6 +74,7 @@ class PoolSearch(Strategy):
         *,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        order: int = 2,
         features: Features | None = None,
         start: int = 10,
         failures: int | None = None,
@@ -83,7 +85,7 @@ class PoolSearch(Strategy):
         self._pool_size, self._start = pool_size, start
         self._features, self._failures = features, failures
         self._scale: Floats | None = None
-        self._sobol = SobolSearch(space, seed, order=2)
+        self._sobol = SobolSearch(space, seed, order)
         self._drawn: list[Variation] = []
         self._asked: set[Variation] = set()
         self._counts: dict[Variation, tuple[int, int]] = {}

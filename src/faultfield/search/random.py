@@ -11,11 +11,12 @@ from faultfield.variations import Variation, VariationSpace
 
 
 class RandomSearch(Strategy):
-    """Draws variations at random: one to three factors, any values (`VariationSpace.sample`).
+    """Draws variations at random: how many factors, which, and their values (`VariationSpace.sample`).
 
     Args:
         space: Every proposal lies in it.
         seed: Of the draws.
+        order: How many factors change together at most.
 
     Example:
         >>> from faultfield.variations import Continuous
@@ -24,10 +25,10 @@ class RandomSearch(Strategy):
         5
     """
 
-    def __init__(self, space: VariationSpace, seed: int = 0) -> None:
+    def __init__(self, space: VariationSpace, seed: int = 0, order: int = 3) -> None:
         super().__init__(space, seed)
         rng = np.random.default_rng(seed)
-        self._fresh = Fresh(lambda count: space.sample(rng, count))
+        self._fresh = Fresh(lambda count: space.sample(rng, count, most=order))
 
     def ask(self, count: int) -> list[Variation]:
         """`count` variations, none proposed before while the space has any left."""

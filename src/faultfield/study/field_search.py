@@ -22,8 +22,9 @@ class FieldSearch(DiagnosticSearch):
         known: Episodes from before, of two outcomes at least where a field is to be had from the start.
         seed: Of the pool, the training and the draws.
         config: How the diagnostic policy learns.
-        pool: What may be proposed; when None, variations of one or two factors from a Sobol sequence.
+        pool: What may be proposed; when None, variations from a Sobol sequence.
         pool_size: How many of the sequence at a time: once they are used up, there are more.
+        order: How many factors a variation of the sequence changes at most.
 
     Attributes:
         bank: As given.
@@ -39,8 +40,9 @@ class FieldSearch(DiagnosticSearch):
         config: SearchConfig | None = None,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
+        order: int = 2,
     ) -> None:
-        self._more = SobolSearch(space, seed, order=2) if pool is None else None
+        self._more = SobolSearch(space, seed, order) if pool is None else None
         super().__init__(space, self._place, seed, config, () if pool is None else pool, pool_size)
         self.bank = bank
         self.episodes: list[Episode] = []

@@ -110,6 +110,7 @@ def hunt(
     estimator: str | None = None,
     with_probe: bool = False,
     confirm: int = 0,
+    order: int = 2,
 ) -> Hunted:
     """Spend `budget` real rollouts on finding failures, as many different ones as possible.
 
@@ -132,6 +133,7 @@ def hunt(
         patience: Successes ahead of failures at which a variation is left.
         estimator: For `hunt`; by default the study's, and the probe where the study leaves the choice.
         with_probe: Give the probe's features to a strategy that takes any.
+        order: How many factors a proposal changes at most; a strategy of one's own is told where it takes it.
         confirm: Further episodes of each find; stage `verify`, so that nothing is learned from them.
 
     Raises:
@@ -142,17 +144,19 @@ def hunt(
     if not 0 <= confirm <= MOST // 2:
         raise StudyError(f"What is found is confirmed by 0 to {MOST // 2} episodes, not {confirm}.")
     Verification(0.0, failures, patience).check_budget(budget)
+    if order < 1:
+        raise StudyError(f"A variation changes one factor at least, not {order}.")
     make = _loaded(strategy)
     _check_options(make, estimator, with_probe)
     if make not in (Hunt, FieldSearch) and not with_probe:
-        _strategy(study, make)
+        _strategy(study, make, **_order(make, order))
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
     # Its own finds are judged by experts' episodes as well: killed and played again, it begins with what it began with.
     expert = [e for e in stages.control_episodes(study, "expert") if e.seed not in _judged_on(study, e.variation)]
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
-    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, rule.least)
+    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, rule.least, order)
     campaign = Campaign(chosen, rule, budget, batch)
     feasible = _play(study, campaign, progress)
     finds = campaign.finds
@@ -220,6 +224,10 @@ def _takes(make: Callable[..., Any], name: str) -> bool:
         return False
 
 
+def _order(make: Callable[..., Any], order: int) -> dict[str, Any]:
+    return {"order": order} if _takes(make, "order") else {}
+
+
 def _built(
     study: Study,
     make: Callable[..., Any],
@@ -228,13 +236,14 @@ def _built(
     estimator: str | None,
     with_probe: bool,
     failures: int,
+    order: int,
 ) -> Strategy:
     if make is Hunt:
-        return _ours(study, views_on(study, nominal), known, estimator, failures)
+        return _ours(study, views_on(study, nominal), known, estimator, failures, order)
     if make is FieldSearch:
         bank = stages.make_bank(study, views_on(study, nominal))
-        return FieldSearch(study.space, bank, known, study.config.rollouts.seed, study.config.search)
-    extra: dict[str, Any] = {}
+        return FieldSearch(study.space, bank, known, study.config.rollouts.seed, study.config.search, order=order)
+    extra = _order(make, order)
     if isinstance(make, type) and issubclass(make, PoolSearch):
         extra["failures"] = failures
     if with_probe:
@@ -255,7 +264,9 @@ def _strategy(study: Study, make: Callable[..., Any], **extra: Any) -> Strategy:
     return strategy
 
 
-def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str | None, failures: int) -> Hunt:
+def _ours(
+    study: Study, views: Views, known: Sequence[Episode], estimator: str | None, failures: int, order: int
+) -> Hunt:
     name = estimator or study.config.diagnosis.estimator
     prior: Estimator | None = None
     if name in ("auto", "probe"):
@@ -267,7 +278,9 @@ def _ours(study: Study, views: Views, known: Sequence[Episode], estimator: str |
     def fresh() -> Estimator:
         return ProbeLine(views) if name == "probe" else make_estimator(study, name, views, bank)
 
-    return Hunt(study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures)
+    return Hunt(
+        study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures, order=order
+    )
 
 
 def views_on(study: Study, nominal: Sequence[Episode]) -> Views:

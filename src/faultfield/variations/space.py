@@ -112,12 +112,14 @@ class VariationSpace:
                 result.append(self.variation({f.name: v for f, v in zip(group, values, strict=True)}))
         return result
 
-    def sample(self, rng: np.random.Generator, count: int = 1, order: int | None = None) -> list[Variation]:
-        """Draw variations: which factors change at random (`order` of them, else 1–3), then their values."""
+    def sample(
+        self, rng: np.random.Generator, count: int = 1, order: int | None = None, most: int = 3
+    ) -> list[Variation]:
+        """Draw variations: which factors change at random (`order` of them, else 1 to `most`), then their values."""
         names = list(self.factors)
         result = []
         for _ in range(count):
-            size = int(rng.integers(1, min(3, len(names)) + 1)) if order is None else order
+            size = int(rng.integers(1, min(most, len(names)) + 1)) if order is None else order
             picked = rng.choice(len(names), size=size, replace=False)
             values: dict[str, Value] = {names[i]: self.factors[names[i]].sample(rng) for i in sorted(picked)}
             result.append(self.variation(values))

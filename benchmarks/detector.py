@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import detector_page
 import pages
+from detector_lent import Lent
 from detector_scores import by_episode, by_kind, by_task, rounds
 from detector_variants import TESTS, TRAINING, VARIANTS, Variant
 from faultfield import files
@@ -189,7 +190,8 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
         about = train(variant, seed, arguments, detector, seen)
     trained = time.process_time() - begun
     found = {"variant": name, "seed": seed, "of": of, "training": about, "cpu seconds": round(trained)}
-    judge = asked(variant, detector)
+    sees = made_before("armor", seed, arguments) or arguments.runs / _folder("armor", seed) / "detector"
+    judge = asked(variant, detector, sees)
     for split in TESTS:
         samples = read_split(tests_of(arguments), split)
         judged = evaluation.judge(judge, samples)
@@ -303,13 +305,12 @@ def picked(samples: Sequence[Sample], share: float) -> list[Sample]:
     return kept
 
 
-def asked(variant: Variant, detector: Path) -> Any:
-    """How a variant is asked for its verdicts."""
-    if variant.method == "none":
-        # What a text model does that was never told the format.
-        return FineTuned(checkpoint.load(detector))
+def asked(variant: Variant, detector: Path, sees: Path) -> Any:
+    """How a variant is asked for its verdicts; eyes that judge for plain fine-tuning are lent by another detector."""
     if variant.method != "armor":
-        return FineTuned(checkpoint.load(detector))
+        # One that was not trained is a text model that was never told the format.
+        tuned = checkpoint.load(detector)
+        return Lent(tuned, checkpoint.load(sees)) if variant.hunch else FineTuned(tuned)
     how = Refinement(
         variant.samples,
         variant.rounds,

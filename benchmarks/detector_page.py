@@ -17,10 +17,12 @@ TESTS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfe
 DRAWS = 4000
 OURS = "armor"
 BASELINES = ("zero-shot", "sft-d", "sft-s+d")
+LENT = ("sft-d, by sight", "sft-s+d, by sight")
+"""Plain fine-tunings that are lent eyes which judge."""
 LIKELIEST = f"{OURS}, likeliest"
 SIGHT = f"{OURS}, by sight"
 SIGHT_LIKELIEST = f"{SIGHT}, likeliest"
-TABLE_1 = (*BASELINES, OURS, f"{OURS}, agreeing", LIKELIEST, f"{LIKELIEST} at once", SIGHT, SIGHT_LIKELIEST)
+TABLE_1 = (*BASELINES, OURS, f"{OURS}, agreeing", LIKELIEST, f"{LIKELIEST} at once", SIGHT, SIGHT_LIKELIEST, *LENT)
 TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
 TABLE_2_BY_SIGHT = tuple(f"{name}, {BY_SIGHT}" for name in TABLE_2)
 SHARES = ("100%", "50%", "25%", "10%")
@@ -43,7 +45,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_differences([name for name in BASELINES if name in found], found, tuple(TESTS), LIKELIEST),
         *_differences([name for name in (*BASELINES, OURS) if name in found], found, tuple(TESTS), SIGHT),
         *_differences(
-            [name for name in (*BASELINES, LIKELIEST) if name in found], found, tuple(TESTS), SIGHT_LIKELIEST
+            [name for name in (*BASELINES, *LENT, LIKELIEST) if name in found], found, tuple(TESTS), SIGHT_LIKELIEST
         ),
         *_table("Table 2: without a part", TABLE_2, found),
         *_table("Table 2, where the eyes judge", TABLE_2_BY_SIGHT, found, SIGHT_LIKELIEST),

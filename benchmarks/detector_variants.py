@@ -23,7 +23,8 @@ class Variant:
         like: Another variant that is trained just so, whose weights it takes.
         agreeing: Whether answers that contradict themselves count as unsure: ours, beyond the paper's Algorithm 2.
         temperature: Of the answers; 0 takes the likeliest words, as plain fine-tuning is asked.
-        hunch: Whether the eyes judge and say how a reason begins: ours, beyond the paper.
+        hunch: Whether the eyes judge and say how a reason begins: ours, beyond the paper. Plain fine-tuning, whose eyes
+            learn nothing of the kind, is lent those that `armor` has.
     """
 
     shares: tuple[float, float, float] | None = None
@@ -43,6 +44,8 @@ METHODS: Mapping[str, Variant] = {
     "zero-shot": Variant(method="none"),
     "sft-d": Variant((1, 0, 0), method="sft-d"),
     "sft-s+d": Variant((1, 0, 0), method="sft-s+d"),
+    "sft-d, by sight": Variant((1, 0, 0), method="sft-d", like="sft-d", hunch=True),
+    "sft-s+d, by sight": Variant((1, 0, 0), method="sft-s+d", like="sft-s+d", hunch=True),
     "armor": Variant(),
     "armor, agreeing": Variant(like="armor", agreeing=True),
     "armor, likeliest": Variant(like="armor", samples=1, temperature=0.0),

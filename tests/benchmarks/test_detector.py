@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -15,6 +16,7 @@ import detector as bench
 import detector_hunch
 import detector_page
 import detector_sight
+from detector_lent import Lent
 from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample, read_labelled, read_split
 from faultfield.detector.gaze import Gaze
@@ -28,6 +30,7 @@ from faultfield.faults.recipe import Recipe
 from faultfield.faults.states import FLAGS, VALUES
 from faultfield.rollouts.verdict import Round, Verdict
 from tests.detector import pockets
+from tests.detector.test_hunch import OPENINGS, judging
 
 CONFIG = TrainingConfig(warm_up_epochs=4, conditioned_epochs=3, online_epochs=1, batch=8)
 
@@ -339,3 +342,24 @@ def test_tasks_that_are_left_out_are_judged_by_what_knows_the_others(
     monkeypatch.setattr(sys, "argv", [*words, "--groups", "3"])
     with pytest.raises(DetectorError, match="2 tasks are not 3 groups"):
         detector_hunch.main()
+
+
+def test_lent_eyes_judge_and_begin_the_reason_of_plain_fine_tuning() -> None:
+    clips = [pockets.clip(0, True), pockets.clip(1, False)]
+    tuned = judging(0.0, 0.0, 0.0)
+    for fits, opening in (((0.0, 1.0, 5.0), OPENINGS[2]), ((5.0, 1.0, 0.0), OPENINGS[0])):
+        for verdict in Lent(tuned, judging(*fits)).judge(clips):
+            # It was never taught to end a reason: what it says is no answer in the format.
+            assert verdict.reason.startswith(f"<think>{opening}")
+            assert verdict.failure_probability == pytest.approx(expit(max(fits[1:]) - fits[0]), abs=1e-4)
+
+
+def test_eyes_that_see_otherwise_or_judge_nothing_are_not_lent() -> None:
+    tuned = judging(0.0, 0.0, 0.0)
+    with pytest.raises(DetectorError, match="do not judge"):
+        Lent(tuned, pockets.model())
+    other = judging(0.0, 0.0, 0.0)
+    assert other.gaze is not None
+    torch.nn.init.normal_(next(other.gaze.readout.parameters()))
+    with pytest.raises(DetectorError, match="see alike"):
+        Lent(tuned, other)

@@ -46,6 +46,25 @@ def test_what_was_rolled_out_to_learn_from_is_no_candidate(tmp_path: Path) -> No
     assert dark in before, "what was verified was not learned from"
 
 
+def test_candidates_may_come_from_the_whole_space(tmp_path: Path) -> None:
+    listed = candidates(begun(tmp_path / "listed", FILE))
+    study = begun(tmp_path / "sampled", FILE.replace("pairs: 3", "pairs: 3, sampled: 20"))
+    found = candidates(study)
+    assert found[: len(listed)] == listed
+    drawn = found[len(listed) :]
+    assert 15 <= len(drawn) <= 20
+    assert len(set(found)) == len(found)
+    assert {len(v) for v in drawn} == {1, 2}
+    assert not set(drawn) & set(study.known)
+    assert candidates(study) == found, "drawn again, they are the same"
+
+
+def begun(path: Path, text: str) -> Study:
+    study = opened(path, text)
+    study.ledger.append(rolled(study, NOMINAL, "known"))
+    return study
+
+
 def test_an_expert_that_was_replaced_has_no_say(tmp_path: Path) -> None:
     study = opened(tmp_path)
     red = study.space.variation({"goal_color": "red"})

@@ -2,16 +2,18 @@
 
 import numpy as np
 
+from faultfield.search.sobol import SobolSearch
 from faultfield.study import stages
 from faultfield.study.config import variations_of
 from faultfield.study.directory import Study
+from faultfield.study.seeds import SAMPLE_SEED
 from faultfield.variations import Variation
 
 
 def candidates(study: Study) -> list[Variation]:
-    """The unseen variations of the study file, and as many pairs as it asks for, without what is known.
+    """The unseen variations of the study file, and the pairs and samples that it asks for, without what is known.
 
-    What a hunt or a check with `--keep` rolled out is known, too; no pair is drawn in its place.
+    What a hunt or a check with `--keep` rolled out is known, too; nothing is drawn in its place.
 
     Raises:
         LedgerError: Nothing was collected yet.
@@ -19,7 +21,16 @@ def candidates(study: Study) -> list[Variation]:
     known = set(study.known) | {episode.variation for episode in stages.rolled_out(study)}
     listed = [v for v in variations_of(study.config.unseen, study.space) if v not in study.known]
     singles = [v for v in (*study.known, *listed) if len(v) == 1]
-    return [v for v in (*listed, *_pairs(study, singles, taken={*study.known, *listed})) if v not in known]
+    pairs = _pairs(study, singles, taken={*study.known, *listed})
+    # A small space may hold fewer than it asks for.
+    return [v for v in dict.fromkeys((*listed, *pairs, *_sampled(study))) if v not in known]
+
+
+def _sampled(study: Study) -> list[Variation]:
+    """Variations from all over the space; not those that a hunt with the same seed looks among."""
+    return SobolSearch(study.space, study.config.rollouts.seed + SAMPLE_SEED, order=2).ask(
+        study.config.diagnosis.sampled
+    )
 
 
 def to_verify(order: list[int], feasible: list[bool], worst: int, spread: int) -> list[int]:

@@ -80,6 +80,7 @@ class DiagnosisConfig(_Strict):
         compare: Estimators that `auto` compares.
         folds: Of the cross-validation.
         pairs: How many combinations of two single-factor variations, known or unseen, are ranked as well (at random).
+        sampled: How many variations of one or two factors, spread over the whole space, are ranked as well.
         verify: How many of the worst feasible candidates are rolled out.
         spread: How many more, evenly over the rest of the ranking, so that low predictions are tested too.
         episodes: For each verified variation.
@@ -89,6 +90,7 @@ class DiagnosisConfig(_Strict):
     compare: list[str] = Field(["probe", "field", "gp", "values"], min_length=1)
     folds: int = Field(5, ge=2)
     pairs: int = Field(0, ge=0)
+    sampled: int = Field(0, ge=0, le=10_000)
     verify: int = Field(10, ge=0)
     spread: int = Field(6, ge=0)
     episodes: int = Field(10, ge=1)

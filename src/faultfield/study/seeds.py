@@ -13,6 +13,9 @@ CHECK_SEED, CHECKED = REPAIR_SEED + 50_000, 3
 """What is rolled out between two rounds of a repair, and how many episodes of each variation that is: no scene of the
 comparison is among them."""
 
+SAMPLE_SEED = 600_000
+"""Of the variations that a diagnosis draws from the whole space; no scene is of it."""
+
 ASKED_SEED = 1_000_000
 """Scenes from here on are anybody's, up to those that hunts and repairs have for each variation (`own_scenes`)."""
 

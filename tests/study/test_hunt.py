@@ -115,6 +115,42 @@ def test_killed_and_run_again_it_ends_the_same(whole: tuple[Study, Hunted], tmp_
     assert len(again.ledger.episodes(stage="hunt", load="none")) == 30
 
 
+def test_it_goes_on_when_others_were_collected_meanwhile(tmp_path: Path) -> None:
+    study = opened(tmp_path / "between")
+    short = hunts(study, budget=12)
+    stages.collect(study, Silent())
+    longer = hunts(study, budget=16)
+    assert longer.finds[: len(short.finds)] == short.finds
+    assert len(study.ledger.episodes(stage="hunt", load="none")) == 16
+    assert {*study.known} <= {e.variation for e in study.ledger.episodes("known", load="none")}, "there is more to know"
+
+
+def test_two_hunts_of_one_study_share_what_both_ask_for(tmp_path: Path) -> None:
+    study = opened(tmp_path / "two")
+
+    class Beside(Silent):
+        """Another hunt that rolls out the same before this one comes to it."""
+
+        @contextmanager
+        def task(self, name: str, total: int) -> Iterator:
+            if name == "Hunting":
+                hunts(Study(study.config, study.directory), strategy="sobol", budget=8)
+            yield lambda done: None
+
+    alone = hunts(opened(tmp_path / "one"), strategy="sobol", budget=8)
+    with_nominal = stages.collect_nominal(study, Silent())
+    assert with_nominal
+    assert hunts(study, strategy="sobol", budget=8, progress=Beside()).to_json() == alone.to_json()
+    assert len(study.ledger.episodes(stage="hunt", load="none")) == 8
+
+
+@pytest.mark.parametrize("strategy", ["random", "sobol", "forest"])
+def test_no_more_factors_change_than_one_asks_for(strategy: str, tmp_path: Path) -> None:
+    study = opened(tmp_path / strategy)
+    hunts(study, strategy=strategy, budget=12, order=1)
+    assert {len(e.variation) for e in study.ledger.episodes(stage="hunt", load="none")} == {1}
+
+
 def test_what_it_tried_is_learned_from(whole: tuple[Study, Hunted]) -> None:
     study, _ = whole
     assert "hunt" in {e.stage for e in stages.evidence(study)}
@@ -182,6 +218,8 @@ def test_what_is_wrong_is_said_in_a_sentence(settings: dict[str, object], says: 
         ({"strategy": "builtins:dict"}, "dict cannot be built from a space and a seed"),
         ({"strategy": "types:SimpleNamespace"}, "SimpleNamespace cannot be built"),
         ({"strategy": "builtins:slice"}, r"slice must be a faultfield\.search\.Strategy"),
+        ({"order": 0}, "changes one factor at least, not 0"),
+        ({"strategy": "tests.study.test_hunt:Mute", "order": 1}, "Mute takes no order; leave --order out"),
         ({"strategy": "grid", "with_probe": True}, "GridSearch takes no features"),
         ({"with_probe": True}, "asks the probe by itself"),
         ({"strategy": "random", "estimator": "probe"}, "Only the strategy 'hunt' takes an estimator"),

@@ -26,7 +26,10 @@ def hunt(
     batch: Annotated[int, typer.Option(min=1, help="Rollouts between two updates.")] = 4,
     failures: Annotated[int, typer.Option(min=1, help="Failed episodes that a verified failure rests on.")] = 2,
     patience: Annotated[int, typer.Option(min=1, help="Successes ahead of failures at which to look elsewhere.")] = 1,
-    order: Annotated[int, typer.Option(min=1, help="Factors that a proposal changes at once, at most.")] = 2,
+    order: Annotated[
+        int | None,
+        typer.Option(min=1, help="Factors that a proposal changes at most; by default three, of grid two."),
+    ] = None,
     estimator: Annotated[
         str | None, typer.Option(help="For hunt: probe, field, gp, density, values, … or module:Class.")
     ] = None,

@@ -64,7 +64,7 @@ class Hunt(PoolSearch):
         known: Sequence[Episode] = (),
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
-        order: int = 2,
+        order: int = 3,
         failures: int = 2,
         spread: float = SPREAD,
         again: bool = True,

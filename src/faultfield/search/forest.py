@@ -35,7 +35,7 @@ class ForestSearch(PoolSearch):
         *,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
-        order: int = 2,
+        order: int = 3,
         features: Features | None = None,
         start: int = 10,
         failures: int | None = None,

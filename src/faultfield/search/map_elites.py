@@ -36,7 +36,7 @@ class MapElitesSearch(PoolSearch):
         *,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
-        order: int = 2,
+        order: int = 3,
         features: Features | None = None,
         start: int = 20,
         failures: int | None = None,

@@ -40,7 +40,7 @@ class FieldSearch(DiagnosticSearch):
         config: SearchConfig | None = None,
         pool: Sequence[Variation] | None = None,
         pool_size: int = 256,
-        order: int = 2,
+        order: int = 3,
     ) -> None:
         self._more = SobolSearch(space, seed, order) if pool is None else None
         super().__init__(space, self._place, seed, config, () if pool is None else pool, pool_size)

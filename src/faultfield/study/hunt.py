@@ -24,6 +24,7 @@ from faultfield.search.campaign import Campaign, Find, Trial
 from faultfield.search.pool import PoolSearch
 from faultfield.search.verification import Verification
 from faultfield.study import stages
+from faultfield.study.beginnings import begun_with
 from faultfield.study.directory import Study
 from faultfield.study.field_search import FieldSearch
 from faultfield.study.progress import Progress, Silent
@@ -110,7 +111,7 @@ def hunt(
     estimator: str | None = None,
     with_probe: bool = False,
     confirm: int = 0,
-    order: int = 2,
+    order: int | None = None,
 ) -> Hunted:
     """Spend `budget` real rollouts on finding failures, as many different ones as possible.
 
@@ -133,7 +134,7 @@ def hunt(
         patience: Successes ahead of failures at which a variation is left.
         estimator: For `hunt`; by default the study's, and the probe where the study leaves the choice.
         with_probe: Give the probe's features to a strategy that takes any.
-        order: How many factors a proposal changes at most; a strategy of one's own is told where it takes it.
+        order: How many factors a proposal changes at most; by default what the strategy takes, three of ours.
         confirm: Further episodes of each find; stage `verify`, so that nothing is learned from them.
 
     Raises:
@@ -144,19 +145,20 @@ def hunt(
     if not 0 <= confirm <= MOST // 2:
         raise StudyError(f"What is found is confirmed by 0 to {MOST // 2} episodes, not {confirm}.")
     Verification(0.0, failures, patience).check_budget(budget)
-    if order < 1:
-        raise StudyError(f"A variation changes one factor at least, not {order}.")
     make = _loaded(strategy)
-    _check_options(make, estimator, with_probe)
+    _check_options(make, estimator, with_probe, order)
     if make not in (Hunt, FieldSearch) and not with_probe:
-        _strategy(study, make, **_order(make, order))
+        _strategy(study, make, **_order(order))
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
-    # Its own finds are judged by experts' episodes as well: killed and played again, it begins with what it began with.
-    expert = [e for e in stages.control_episodes(study, "expert") if e.seed not in _judged_on(study, e.variation)]
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
-    chosen = _built(study, make, nominal, teachable(known, expert), estimator, with_probe, rule.least, order)
+    settings = {
+        "strategy": strategy, "batch": batch, "failures": failures, "patience": patience, "estimator": estimator,
+        "with_probe": with_probe, "order": order,
+    }  # fmt: skip
+    first = begun_with(study, settings, known, lambda: teachable(known, _elsewhere(study)))
+    chosen = _built(study, make, nominal, first, estimator, with_probe, rule.least, order)
     campaign = Campaign(chosen, rule, budget, batch)
     feasible = _play(study, campaign, progress)
     finds = campaign.finds
@@ -165,6 +167,11 @@ def hunt(
         strategy, (failed, len(nominal)), rule.bound, campaign.spent, len(campaign.counts), finds,
         [cell_of(find.variation, study.space) for find in finds], feasible, confirmed,
     )  # fmt: skip
+
+
+def _elsewhere(study: Study) -> list[Episode]:
+    """The expert's episodes, without those by which a hunt's finds are judged."""
+    return [e for e in stages.control_episodes(study, "expert") if e.seed not in _judged_on(study, e.variation)]
 
 
 def _play(study: Study, campaign: Campaign, progress: Progress) -> list[Feasibility]:
@@ -191,6 +198,10 @@ def _play(study: Study, campaign: Campaign, progress: Progress) -> list[Feasibil
                 update(before + done)
 
             run_jobs(study.ledger, jobs, study.env_spec, study.policy_spec, workers=study.workers, on_episode=keep)
+            for trial in trials:
+                # Another hunt of the same study may have rolled it out meanwhile.
+                if key(trial) not in found and (other := study.ledger.episode(key(trial))) is not None:
+                    found[other.key] = other
             campaign.tell([found[key(trial)] for trial in trials])
             judged = _feasible(study, campaign.finds[len(feasible) :])
             campaign.strategy.disregard([each.variation for each in judged if each.infeasible])
@@ -206,7 +217,11 @@ def _loaded(name: str) -> Callable[..., Any]:
     return plugins.load(STRATEGIES.get(name, name), what="strategy")
 
 
-def _check_options(make: Callable[..., Any], estimator: str | None, with_probe: bool) -> None:
+def _check_options(make: Callable[..., Any], estimator: str | None, with_probe: bool, order: int | None) -> None:
+    if order is not None and order < 1:
+        raise StudyError(f"A variation changes one factor at least, not {order}.")
+    if order is not None and not _takes(make, "order"):
+        raise StudyError(f"The strategy {make.__name__} takes no order; leave --order out.")
     if estimator is not None and make is not Hunt:
         raise StudyError(f"Only the strategy '{OURS}' takes an estimator; leave --estimator out.")
     if estimator not in (None, "auto"):
@@ -224,8 +239,8 @@ def _takes(make: Callable[..., Any], name: str) -> bool:
         return False
 
 
-def _order(make: Callable[..., Any], order: int) -> dict[str, Any]:
-    return {"order": order} if _takes(make, "order") else {}
+def _order(order: int | None) -> dict[str, Any]:
+    return {} if order is None else {"order": order}
 
 
 def _built(
@@ -236,14 +251,14 @@ def _built(
     estimator: str | None,
     with_probe: bool,
     failures: int,
-    order: int,
+    order: int | None,
 ) -> Strategy:
     if make is Hunt:
         return _ours(study, views_on(study, nominal), known, estimator, failures, order)
     if make is FieldSearch:
         bank = stages.make_bank(study, views_on(study, nominal))
-        return FieldSearch(study.space, bank, known, study.config.rollouts.seed, study.config.search, order=order)
-    extra = _order(make, order)
+        return FieldSearch(study.space, bank, known, study.config.rollouts.seed, study.config.search, **_order(order))
+    extra = _order(order)
     if isinstance(make, type) and issubclass(make, PoolSearch):
         extra["failures"] = failures
     if with_probe:
@@ -265,7 +280,7 @@ def _strategy(study: Study, make: Callable[..., Any], **extra: Any) -> Strategy:
 
 
 def _ours(
-    study: Study, views: Views, known: Sequence[Episode], estimator: str | None, failures: int, order: int
+    study: Study, views: Views, known: Sequence[Episode], estimator: str | None, failures: int, order: int | None
 ) -> Hunt:
     name = estimator or study.config.diagnosis.estimator
     prior: Estimator | None = None
@@ -279,7 +294,7 @@ def _ours(
         return ProbeLine(views) if name == "probe" else make_estimator(study, name, views, bank)
 
     return Hunt(
-        study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures, order=order
+        study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures, **_order(order)
     )
 
 

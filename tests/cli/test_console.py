@@ -1,5 +1,9 @@
 """What a log file is told of long work."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from faultfield.cli.console import Bars
@@ -18,3 +22,22 @@ def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys: pytest.Ca
         "Rolling out: 70 of 100, 3 min, 3 min left",
         "Rolling out: done",
     ]
+
+
+CHATTER = """
+import os
+from faultfield.cli.console import print_json, results_alone
+with results_alone():
+    print("a simulator says hello")
+    os.write(1, b"its C code too\\n")
+    print_json({"found": 1})
+    print("and goodbye")
+print("afterwards")
+"""
+
+
+def test_what_simulators_print_is_kept_out_of_the_results() -> None:
+    done = subprocess.run([sys.executable, "-c", CHATTER], capture_output=True, text=True, timeout=60, check=True)
+    results, _, rest = done.stdout.partition("afterwards")
+    assert (json.loads(results), rest.strip()) == ({"found": 1}, "")
+    assert {"a simulator says hello", "its C code too", "and goodbye"} <= set(done.stderr.splitlines())

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,8 +12,9 @@ from faultfield.rollouts.episode import Episode
 from faultfield.study import Silent, Study, StudyConfig, stages
 from faultfield.study.ask import roll_out
 from faultfield.study.candidates import candidates
-from faultfield.study.diagnose import diagnose
+from faultfield.study.diagnose import _verify, diagnose
 from faultfield.study.ranking import _scores
+from faultfield.study.seeds import VERIFY_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.diagnosis.test_calibration import Always
 
@@ -134,3 +136,21 @@ def test_what_is_told_of_estimators_is_what_they_were_chosen_by(tmp_path: Path) 
     (score,) = selection.scores
     assert score.brier.value == pytest.approx((9 * 0.1**2 + 0.9**2) / 10), "nine episodes count more than one"
     assert _scores(selection)["always"]["brier"] == score.brier.value
+
+
+def test_what_was_verified_stays_verified_when_others_rank_higher(tmp_path: Path) -> None:
+    study = opened(tmp_path, FILE.replace("pairs: 3", "verify: 1, spread: 0, episodes: 3"))
+    yellow, cyan, dark = candidates_of(study)
+    for seed in range(3):
+        study.ledger.append(rolled(study, yellow, "verify", VERIFY_SEED + seed))
+    # Fewer than a verification has are no verification.
+    study.ledger.append(rolled(study, dark, "verify", VERIFY_SEED))
+    ranking = SimpleNamespace(candidates=[yellow, cyan, dark], order=[1, 0, 2])
+    feasible = {v.key: SimpleNamespace(infeasible=False) for v in ranking.candidates}
+    found = _verify(study, ranking, feasible, Silent())  # type: ignore[arg-type]
+    assert {key: outcome.episodes for key, outcome in found.items()} == {yellow.key: 3, cyan.key: 3}
+
+
+def candidates_of(study: Study) -> list[Variation]:
+    study.ledger.append(rolled(study, NOMINAL, "known"))
+    return candidates(study)

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from contextlib import nullcontext
 from typing import Annotated, NoReturn
 
 import typer
@@ -22,7 +23,7 @@ from faultfield.cli import (
     study,
     threads,
 )
-from faultfield.cli.console import err, out
+from faultfield.cli.console import err, out, results_alone
 from faultfield.errors import FaultfieldError
 
 app = typer.Typer(
@@ -76,7 +77,8 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        code = app(standalone_mode=False) or 0
+        with results_alone() if "--json" in sys.argv else nullcontext():
+            code = app(standalone_mode=False) or 0
         if code == _STOPPED:
             err.print("Stopped. Run the same command again: where its --help says so, it goes on where it was.")
         sys.exit(code)

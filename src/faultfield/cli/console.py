@@ -1,11 +1,12 @@
 """What a person sees: progress bars with the time left on standard error; results on standard output."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -93,6 +94,36 @@ class _Lines:
             err.print(f"{name}: done")
 
 
+_results: TextIO | None = None
+"""Where results go while standard output is kept for them."""
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Keep standard output for `print_json`: what a simulator or a policy prints meanwhile goes to standard error."""
+    global _results
+    usual = sys.stdout
+    descriptor: int | None = None
+    with suppress(OSError, ValueError):  # No file at all, such as a test's.
+        descriptor, others = usual.fileno(), sys.stderr.fileno()
+    usual.flush()
+    kept = None if descriptor is None else os.dup(descriptor)
+    # What C code prints knows the descriptor alone.
+    if descriptor is not None:
+        os.dup2(others, descriptor)
+    _results = usual if kept is None else open(kept, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - closed below
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = usual
+        results, _results = _results, None
+        results.flush()
+        if kept is not None and descriptor is not None:
+            os.dup2(kept, descriptor)
+            os.close(kept)
+
+
 def print_json(value: Any) -> None:
     """The value as JSON on standard output, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    (_results or sys.stdout).write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -116,11 +116,12 @@ def _verify(
     possible = [not feasible[v.key].infeasible for v in ranking.candidates]
     rows = to_verify(ranking.order, possible, settings.verify, settings.spread)
     chosen = [ranking.candidates[row] for row in rows]
-    if not chosen:
-        return {}
     first = study.config.rollouts.seed + VERIFY_SEED
     seeds = range(first, first + settings.episodes)
-    stages.roll_out(study, study.ledger, "Verifying for real", chosen, "verify", seeds, progress)
-    policy, wanted = study.identity["policy"], set(chosen)
+    if chosen:
+        stages.roll_out(study, study.ledger, "Verifying for real", chosen, "verify", seeds, progress)
+    # What an earlier ranking had verified is as true of today's: nothing was learned from it.
+    policy, wanted = study.identity["policy"], set(ranking.candidates)
     rolled = study.ledger.episodes(policy=policy, load="none")
-    return {o.variation.key: o for o in outcomes([e for e in rolled if e.variation in wanted and e.seed in seeds])}
+    found = outcomes([e for e in rolled if e.variation in wanted and e.seed in seeds])
+    return {o.variation.key: o for o in found if o.episodes == len(seeds)}

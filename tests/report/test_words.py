@@ -5,6 +5,7 @@ import pytest
 from faultfield.diagnosis.result import Known, Ranked, Rate, Verified
 from faultfield.report import words
 from faultfield.report.agreement import agreement
+from faultfield.report.plots import by_factor
 from faultfield.variations import Variation
 from tests.report.example import example
 
@@ -22,6 +23,20 @@ def test_verdict_counts_what_the_numbers_say() -> None:
     said = words.verdict(diagnosis)
     assert said.startswith(f"Fails in {len(failing)} of {len(feasible)} known variations; worst prediction:")
     assert worst.text.rstrip(".") in said
+
+
+def test_what_a_hunt_sought_is_no_share_of_the_known() -> None:
+    diagnosis = example()
+    found = Known.counted(Variation({"a": 1.0}, "A."), 2, 2, sought=True)
+    hunted = diagnosis.model_copy(update={"known": [*diagnosis.known, found]})
+    assert words.verdict(hunted) == words.verdict(diagnosis)
+    assert by_factor(hunted) == by_factor(diagnosis)
+    assert (
+        hunted.fingerprint
+        == diagnosis.model_copy(
+            update={"known": [*diagnosis.known, found.model_copy(update={"sought": False})]}
+        ).fingerprint
+    ), "by the settings it is known which were sought"
 
 
 def test_verdict_tells_of_the_rollouts_of_the_worst() -> None:

@@ -258,6 +258,8 @@ def test_what_a_hunt_found_and_nobody_can_do_is_no_known_weakness(tmp_path: Path
     assert lost <= set(known)
     assert all(known[variation].infeasible for variation in lost)
     assert not any(known[judged.variation].infeasible for judged in found.feasible if judged.variation not in lost)
+    assert {variation for variation, each in known.items() if each.sought} == {*known} - {*study.known}
+    assert any("sought by a hunt" in line for line in diagnosis.caveats)
 
 
 def test_finds_are_confirmed_on_scenes_that_they_have_not_met(whole: tuple[Study, Hunted]) -> None:

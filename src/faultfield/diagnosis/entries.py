@@ -92,6 +92,8 @@ class Known(Rate):
     """How many of the blind policy's failed."""
     infeasible: bool = False
     """The expert fails too: no weakness of the policy."""
+    sought: bool = False
+    """Sought by a hunt, which stops once enough failed, or checked and kept: not one that the study names."""
     verdicts: Verdicts | None = None
     """What a detector said of its episodes; null where none watched them."""
 
@@ -105,6 +107,7 @@ class Known(Rate):
         expert: tuple[int, int] | None = None,
         blind: tuple[int, int] | None = None,
         infeasible: bool = False,
+        sought: bool = False,
         failure_probability: float | None = None,
     ) -> "Known":
         """An entry from counts.
@@ -116,10 +119,12 @@ class Known(Rate):
             expert: (failures, episodes) of the expert.
             blind: (failures, episodes) of the blind policy.
             infeasible: Whether the expert fails too.
+            sought: Whether a hunt sought it, or a check that was kept.
             failure_probability: The estimator's held-out answer.
         """
         entry = _named(variation) | _counted(failures, episodes) | _control("expert", expert) | _control("blind", blind)
-        return cls.model_validate(entry | {"infeasible": infeasible, "failure_probability": failure_probability})
+        judged = {"infeasible": infeasible, "sought": sought, "failure_probability": failure_probability}
+        return cls.model_validate(entry | judged)
 
 
 class Verified(Rate):

@@ -157,7 +157,7 @@ class Diagnosis(Entry):
                 "versions": True,
                 "study": {"name", "command"},
                 "detector": True,
-                "known": {"__all__": {"verdicts"}},
+                "known": {"__all__": {"verdicts", "sought"}},
                 "ranking": {"__all__": {"verdicts"}},
             },
         )

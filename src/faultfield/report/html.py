@@ -125,8 +125,8 @@ def _drawings(diagnosis: Diagnosis) -> dict[str, Drawing]:
     drawers: dict[str, Callable[[Theme], Figure]] = {}
     if factors:
         drawers["factors"] = lambda theme: plots.factor_bars(factors, theme)
-    if diagnosis.known:
-        drawers["polar"] = lambda theme: plots.polar(diagnosis.known, theme)
+    if named := [entry for entry in diagnosis.known if not entry.sought]:
+        drawers["polar"] = lambda theme: plots.polar(named, theme)
     if verified:
         drawers["calibration"] = lambda theme: plots.calibration(verified, theme)
     if similarity is not None and similarity.labels:

@@ -8,7 +8,7 @@ import numpy as np
 
 from faultfield.diagnosis.result import Diagnosis, Known, Ranked, Rate, Similarity
 from faultfield.report.theme import Theme, dress, figure
-from faultfield.report.words import label, shorten
+from faultfield.report.words import feasible, label, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,10 +35,10 @@ class FactorRate:
 def by_factor(diagnosis: Diagnosis) -> list[FactorRate]:
     """Known and verified variations by the one factor that they change, highest failure rate first.
 
-    Infeasible ones stay out; variations of several factors are pooled as `combinations`.
+    Infeasible ones stay out, and what was sought; variations of several factors are pooled as `combinations`.
     """
     counts: dict[str, list[Rate]] = {}
-    rolled: list[tuple[Sequence[str], Rate]] = [(list(e.variation), e) for e in diagnosis.known if not e.infeasible]
+    rolled: list[tuple[Sequence[str], Rate]] = [(list(e.variation), e) for e in feasible(diagnosis)]
     rolled += [(e.factors, e.verified) for e in diagnosis.ranking if e.verified is not None and not e.infeasible]
     for factors, rate in rolled:
         if factors and rate.episodes:

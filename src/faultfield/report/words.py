@@ -96,8 +96,8 @@ def threshold(diagnosis: Diagnosis) -> float:
 
 
 def feasible(diagnosis: Diagnosis) -> list[Known]:
-    """The known variations that the expert can do, so that a failure is the policy's own."""
-    return [entry for entry in diagnosis.known if not entry.infeasible]
+    """The known variations that the study names and the expert can do, so that a failure is the policy's own."""
+    return [entry for entry in diagnosis.known if not entry.infeasible and not entry.sought]
 
 
 def failing(diagnosis: Diagnosis) -> list[Known]:

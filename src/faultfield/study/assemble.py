@@ -69,23 +69,24 @@ def assemble(
             scores=[Score(estimator=name, metrics=metrics) for name, metrics in ranking.scores.items()],
         ),
         # What was sought by a hunt, or checked and kept, tells nothing of how failures are spread.
-        measures=_measures(each for each in known if study.space.variation(each.variation) in study.known),
+        measures=_measures(each for each in known if not each.sought),
         field=field_info(study, episodes),
         map=field_map(study, variations, [o.rate for o in found.values()], ranking),
         probe=_probe(states),
         settings=study.config.model_dump(mode="json"),
-        caveats=_caveats(ranking, feasible, study),
+        caveats=_caveats(ranking, feasible, study, sum(each.sought for each in known)),
     )  # fmt: skip
 
 
 def _known(study: Study, found: Sequence[Outcome], ranking: Ranking) -> list[Known]:
     expert, blind = _control(study, "expert"), _control(study, "blind")
     judged = {f.variation.key: f for f in feasibility([o.variation for o in found], list(expert.values()))}
+    named = set(study.known)
     return [
         Known.counted(
             o.variation, o.failures, o.episodes,
             expert=_counts(expert.get(o.variation.key)), blind=_counts(blind.get(o.variation.key)),
-            infeasible=bool(judged[o.variation.key].infeasible),
+            infeasible=bool(judged[o.variation.key].infeasible), sought=o.variation not in named,
             failure_probability=ranking.held_out.get(o.variation.key),
         )
         for o in found
@@ -179,8 +180,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _caveats(ranking: Ranking, feasible: Mapping[str, Feasibility], study: Study) -> list[str]:
+def _caveats(ranking: Ranking, feasible: Mapping[str, Feasibility], study: Study, sought: int) -> list[str]:
     lines = []
+    if sought:
+        lines.append(
+            f"{sought} of the known variations were sought by a hunt, or checked and kept. A hunt leaves one once it "
+            "has failed often enough, so its rate is too high and its interval too narrow: how many fail is counted "
+            "without them, and 'faultfield rollout' gives a fresh rate."
+        )
     if any(not study.space.factor(name).visible for v in ranking.candidates for name in v):
         lines.append(
             "What no picture shows (friction, mass) cannot be probed; it is estimated from factor values, with wide "

@@ -98,6 +98,11 @@ def test_a_missing_or_foreign_file_is_refused_in_one_sentence(tmp_path: Path) ->
     (tmp_path / "text.npz").write_text("not a bank")
     with pytest.raises(CheckpointError, match="not a bank of states"):
         StateBank.load(tmp_path / "text.npz")
+    (tmp_path / "empty.npz").touch()
+    (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    for name in ("empty", "cut"):
+        with pytest.raises(CheckpointError, match="not a bank of states"):
+            StateBank.load(tmp_path / f"{name}.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(CheckpointError, match="not a bank of states"):
         StateBank.load(tmp_path / "other.npz")

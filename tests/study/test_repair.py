@@ -404,6 +404,21 @@ def test_whole_demonstrations_make_up_the_share(demos: Path) -> None:
     assert len(first_of(whole, 1e9, seed=0)) == len(whole)
 
 
+def test_what_was_demonstrated_is_compared_though_nobody_ranks_it_any_more(
+    study: Study, demos: Path, tmp_path: Path
+) -> None:
+    made = mended(study, original=demos, out=tmp_path / "here")
+    plan = Plan.read(tmp_path / "here", study.space)
+    gone = study.space.variation({"goal_color": "pink", "brightness": 0.37})
+    assert gone.key not in {row.key for row in made.rows}
+    elsewhere = tmp_path / "elsewhere"
+    replace(plan, targets=(*plan.targets, Target(Suspect(gone, 0.9, "unseen"), 2))).settle(elsewhere)
+    found = compare_with(
+        study, str(made.after.arguments["checkpoint"]), Silent(), recipe=plan.recipe, out=elsewhere, comparing=FEW
+    )
+    assert {row.key: row.demonstrations for row in found.rows}[gone.key] == 2
+
+
 def test_where_there_are_too_few_they_come_again(demos: Path) -> None:
     whole = Demonstrations.load(demos)
     longest = int(np.bincount(whole.episodes).max())

@@ -1,5 +1,7 @@
 """The probe: what the policy would do differently at stored states if the picture were a candidate's. No rollout."""
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,7 +88,7 @@ class Probe:
                 if str(file["identity"]) != self._identity or not np.array_equal(file["nominal"], self.nominal):
                     return {}
                 return dict(zip(file["keys"].tolist(), file["answers"], strict=True))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             # A cache that cannot be read is only a cache: its answers are made again.
             return {}
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +135,7 @@ class StateBank:
             raise
         except FileNotFoundError:
             raise CheckpointError(f"There is no bank of states at {path}.") from None
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise CheckpointError(f"{path} is not a bank of states: {error}.") from error
         count = int(arrays["initial"])
         moments = tuple(

@@ -157,6 +157,10 @@ def compare_with(
         raise StudyError(f"{directory} holds a repair of another policy or environment; give another --out.")
     if (directory / CHECKPOINT).exists():
         raise StudyError(f"{directory} holds a policy that was mended here; give --after another --out.")
+    if plan is not None:
+        # What was demonstrated is compared, whether today's diagnosis ranks it or not.
+        listed = {each.variation for each in pool}
+        pool += [target.suspect for target in plan.targets if target.variation not in listed]
     return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
 
 

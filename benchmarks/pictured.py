@@ -8,7 +8,7 @@ from faultfield.rollouts.episode import Episode
 from faultfield.search.config import SearchConfig
 from faultfield.study import Silent, Study, stages
 from faultfield.study.field_search import FieldSearch
-from faultfield.study.hunt import views_on
+from faultfield.study.strategies import views_on
 from table import TruthTable
 
 

@@ -37,8 +37,8 @@ from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.outcomes import outcomes
 from faultfield.study import stages
 from faultfield.study.directory import Study
-from faultfield.study.hunt import views_on
 from faultfield.study.progress import Progress
+from faultfield.study.strategies import views_on
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 from pages import positive
 from surfaces import dense

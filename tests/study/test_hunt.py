@@ -18,8 +18,9 @@ from faultfield.rollouts.scenes import own_scenes
 from faultfield.search import RandomSearch, Strategy
 from faultfield.study import Silent, Study, StudyConfig, run_all, stages
 from faultfield.study.field_search import FieldSearch
-from faultfield.study.hunt import STRATEGIES, Hunted, hunt
+from faultfield.study.hunt import Hunted, hunt
 from faultfield.study.seeds import HUNT_SEED
+from faultfield.study.strategies import STRATEGIES
 from faultfield.variations import Variation
 from tests.toy import PointPolicy, PointReach
 

@@ -1,51 +1,27 @@
 """A budget of real rollouts, spent on finding different failures: propose, roll out, learn, search again."""
 
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from faultfield import plugins
-from faultfield.diagnosis.base import Estimator
 from faultfield.diagnosis.controls import Feasibility, feasibility, teachable
-from faultfield.diagnosis.hunting import Hunt
-from faultfield.diagnosis.probe import ProbeLine, ProbePrior
 from faultfield.errors import StudyError
-from faultfield.field.views import Views
 from faultfield.rollouts.collect import collect as run_jobs
 from faultfield.rollouts.episode import Episode, Key
 from faultfield.rollouts.intervals import wilson
 from faultfield.rollouts.outcomes import Outcome, outcomes
 from faultfield.rollouts.scenes import MOST, own_scenes
-from faultfield.rollouts.states import StateBank
 from faultfield.rollouts.worker import Job
-from faultfield.search.base import Strategy
 from faultfield.search.campaign import Campaign, Find, Trial
-from faultfield.search.pool import PoolSearch
 from faultfield.search.verification import Verification
 from faultfield.study import stages
 from faultfield.study.beginnings import begun_with
 from faultfield.study.directory import Study
-from faultfield.study.field_search import FieldSearch
 from faultfield.study.progress import Progress, Silent
-from faultfield.study.ranking import make_estimator
 from faultfield.study.seeds import HUNT_SEED
+from faultfield.study.strategies import OURS, Wanted
 from faultfield.variations import Variation
 from faultfield.variations.cells import cell_of
-
-OURS = "hunt"
-
-STRATEGIES = {
-    "random": "faultfield.search:RandomSearch",
-    "sobol": "faultfield.search:SobolSearch",
-    "grid": "faultfield.search:GridSearch",
-    "map-elites": "faultfield.search.map_elites:MapElitesSearch",
-    "level-set": "faultfield.search.level_set:LevelSetSearch",
-    "forest": "faultfield.search.forest:ForestSearch",
-    "diagnostic": "faultfield.study.field_search:FieldSearch",
-    OURS: "faultfield.diagnosis.hunting:Hunt",
-}
-"""Strategies by name."""
 
 
 @dataclass(frozen=True)
@@ -145,20 +121,15 @@ def hunt(
     if not 0 <= confirm <= MOST // 2:
         raise StudyError(f"What is found is confirmed by 0 to {MOST // 2} episodes, not {confirm}.")
     Verification(0.0, failures, patience).check_budget(budget)
-    make = _loaded(strategy)
-    _check_options(make, estimator, with_probe, order)
-    if make not in (Hunt, FieldSearch) and not with_probe:
-        _strategy(study, make, **_order(order))
+    wanted = Wanted(strategy, failures, estimator, with_probe, order)
+    wanted.try_out(study)
     nominal = stages.collect_nominal(study, progress)
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
-    settings = {
-        "strategy": strategy, "batch": batch, "failures": failures, "patience": patience, "estimator": estimator,
-        "with_probe": with_probe, "order": order,
-    }  # fmt: skip
+    settings = {**asdict(wanted), "batch": batch, "patience": patience}
     first = begun_with(study, settings, known, lambda: teachable(known, _elsewhere(study)))
-    chosen = _built(study, make, nominal, first, estimator, with_probe, rule.least, order)
+    chosen = replace(wanted, failures=rule.least).build(study, nominal, first)
     campaign = Campaign(chosen, rule, budget, batch)
     feasible = _play(study, campaign, progress)
     finds = campaign.finds
@@ -209,100 +180,6 @@ def _play(study: Study, campaign: Campaign, progress: Progress) -> list[Feasibil
             update(campaign.spent)
         update(campaign.budget)
     return feasible
-
-
-def _loaded(name: str) -> Callable[..., Any]:
-    if name not in STRATEGIES and ":" not in name:
-        raise StudyError(f"There is no strategy '{name}'; known are {', '.join(STRATEGIES)}, or give 'module:Class'.")
-    return plugins.load(STRATEGIES.get(name, name), what="strategy")
-
-
-def _check_options(make: Callable[..., Any], estimator: str | None, with_probe: bool, order: int | None) -> None:
-    if order is not None and order < 1:
-        raise StudyError(f"A variation changes one factor at least, not {order}.")
-    if order is not None and not _takes(make, "order"):
-        raise StudyError(f"The strategy {make.__name__} takes no order; leave --order out.")
-    if estimator is not None and make is not Hunt:
-        raise StudyError(f"Only the strategy '{OURS}' takes an estimator; leave --estimator out.")
-    if estimator not in (None, "auto"):
-        plugins.load(estimator, what="estimator", group="faultfield.estimators")
-    if with_probe and make is Hunt:
-        raise StudyError(f"The strategy '{OURS}' asks the probe by itself; leave --with-probe out.")
-    if with_probe and not _takes(make, "features"):
-        raise StudyError(f"The strategy {make.__name__} takes no features; leave --with-probe out.")
-
-
-def _takes(make: Callable[..., Any], name: str) -> bool:
-    try:
-        return name in inspect.signature(make).parameters
-    except (TypeError, ValueError):  # A class written in C does not say.
-        return False
-
-
-def _order(order: int | None) -> dict[str, Any]:
-    return {} if order is None else {"order": order}
-
-
-def _built(
-    study: Study,
-    make: Callable[..., Any],
-    nominal: Sequence[Episode],
-    known: Sequence[Episode],
-    estimator: str | None,
-    with_probe: bool,
-    failures: int,
-    order: int | None,
-) -> Strategy:
-    if make is Hunt:
-        return _ours(study, views_on(study, nominal), known, estimator, failures, order)
-    if make is FieldSearch:
-        bank = stages.make_bank(study, views_on(study, nominal))
-        return FieldSearch(study.space, bank, known, study.config.rollouts.seed, study.config.search, **_order(order))
-    extra = _order(order)
-    if isinstance(make, type) and issubclass(make, PoolSearch):
-        extra["failures"] = failures
-    if with_probe:
-        extra["features"] = views_on(study, nominal).probe
-    strategy = _strategy(study, make, **extra)
-    # What ours begins with, all begin with.
-    strategy.tell(known)
-    return strategy
-
-
-def _strategy(study: Study, make: Callable[..., Any], **extra: Any) -> Strategy:
-    try:
-        strategy = make(study.space, study.config.rollouts.seed, **extra)
-    except TypeError as error:
-        raise StudyError(f"The strategy {make.__name__} cannot be built from a space and a seed: {error}.") from error
-    if not isinstance(strategy, Strategy):
-        raise StudyError(f"The strategy {make.__name__} must be a faultfield.search.Strategy.")
-    return strategy
-
-
-def _ours(
-    study: Study, views: Views, known: Sequence[Episode], estimator: str | None, failures: int, order: int | None
-) -> Hunt:
-    name = estimator or study.config.diagnosis.estimator
-    prior: Estimator | None = None
-    if name in ("auto", "probe"):
-        name = "probe" if views.can_probe else "values"
-    if views.can_probe:
-        prior = ProbePrior(views)
-    bank = stages.make_bank(study, views)
-
-    def fresh() -> Estimator:
-        return ProbeLine(views) if name == "probe" else make_estimator(study, name, views, bank)
-
-    return Hunt(
-        study.space, fresh, study.config.rollouts.seed, prior=prior, known=known, failures=failures, **_order(order)
-    )
-
-
-def views_on(study: Study, nominal: Sequence[Episode]) -> Views:
-    """Views on states of this hunt's nominal episodes; the same as a fit would choose."""
-    if not (study.directory / "states.npz").exists():
-        StateBank.choose(nominal).save(study.directory / "states.npz")
-    return stages.make_views(study)
 
 
 def _feasible(study: Study, finds: Sequence[Find]) -> list[Feasibility]:

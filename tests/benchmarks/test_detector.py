@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import detector as bench
 import detector_hunch
 import detector_page
+import detector_rounds
 import detector_sight
 from detector_lent import Lent
 from faultfield.detector import checkpoint
@@ -275,6 +276,45 @@ def test_the_spread_of_a_round_is_that_of_one_trainings_inference_seeds() -> Non
     ]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
     assert "| 1 | 0.650 ± 0.050 | 0.650 ± 0.050 | 0.100 | 0.200 | 4 × 5 |" in text
+
+
+def test_the_figure_of_rounds_shows_means_and_spreads_of_each_trainings_entropies(tmp_path: Path) -> None:
+    entropies = {0: [[0.5, 0.3], [0.4, 0.6], [0.9, 0.1]], 1: [[0.2, 0.4], [0.1, 0.1], [0.3, 0.2]]}
+    number = {"value": 0.5, "count": 5}
+    results = [
+        {
+            **_result("armor", training, "1 1"),
+            "rounds": [
+                {"seed": seed, "round": at, "accuracy": number, "reason": number, "detection_entropy": value,
+                 "reason_entropy": 2 * value}
+                for at, values in enumerate(told) for seed, value in enumerate(values)
+            ],
+        }
+        for training, told in entropies.items()
+    ]  # fmt: skip
+    made = detector_rounds.drawn(results)
+    assert made is not None
+    for axes, times in zip(made.axes, (1, 2), strict=True):
+        assert axes.get_ylim()[0] == 0
+        assert len(axes.containers) == 2
+        for told, bars in zip(entropies.values(), axes.containers, strict=True):
+            means, ends = bars.lines[0].get_ydata(), [each[:, 1] for each in bars.lines[2][0].get_segments()]
+            for values, mean, (low, high) in zip(told, means, ends, strict=True):
+                first, second = (times * value for value in values)
+                assert mean == pytest.approx((first + second) / 2)
+                # Of two values the standard deviation is half of what lies between them.
+                assert high - low == pytest.approx(abs(first - second))
+    report = {"results": results, "splits": {}, "command": "c", "date": "d", "machine": "m"}
+    (tmp_path / "page.json").write_text(json.dumps(report))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["detector_page.py", str(tmp_path / "page.json")])
+        detector_page.main()
+    assert "](page.png)" in (tmp_path / "page.md").read_text()
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "page.json").read_text()) == report
+    detector_page.write(tmp_path / "none", {**report, "results": [_result("armor", 0, "1 1")]})
+    assert "png" not in (tmp_path / "none.md").read_text()
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_what_never_followed_the_format_has_no_auroc() -> None:

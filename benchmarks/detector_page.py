@@ -1,6 +1,6 @@
 """The page of `benchmarks/detector.py`: ARMOR's Tables 1, 2, 3 and 7, from the scores of every training.
 
-python benchmarks/detector_page.py docs/results/detector-rounds.json
+python benchmarks/detector_page.py docs/results/detector-rounds.json [--out docs/results/detector-rounds]
 
 writes a page and its figure anew, from what was measured.
 """
@@ -45,15 +45,17 @@ Scores = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def main() -> None:
-    """Write pages anew."""
+    """Write a page anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reports", type=Path, nargs="+", help="what benchmarks/detector.py wrote (.json)")
-    for path in parser.parse_args().reports:
-        try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DetectorError(f"'{path}' is not what benchmarks/detector.py wrote: {error}.") from error
-        write(path.with_suffix(""), report)
+    parser.add_argument("report", type=Path, help="what benchmarks/detector.py wrote (.json)")
+    parser.add_argument("--out", type=Path, help="where; in its place by default")
+    arguments = parser.parse_args()
+    path = arguments.report
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DetectorError(f"'{path}' is not what benchmarks/detector.py wrote: {error}.") from error
+    write(arguments.out or path.with_suffix(""), report)
 
 
 def write(out: Path, report: Mapping[str, Any]) -> None:

@@ -83,7 +83,7 @@ def main() -> None:
             variants={name: described(VARIANTS[name]) for name in arguments.variants},
             results=[each for each in results if each["variant"] in arguments.variants],
         )
-        pages.write(arguments.out, report, detector_page.lines(report))
+        detector_page.write(arguments.out, report)
 
 
 class Kept:

@@ -1,15 +1,25 @@
-"""The page of `benchmarks/detector.py`: ARMOR's Tables 1, 2, 3 and 7, from the scores of every training."""
+"""The page of `benchmarks/detector.py`: ARMOR's Tables 1, 2, 3 and 7, from the scores of every training.
 
+python benchmarks/detector_page.py docs/results/detector-rounds.json [--out docs/results/detector-rounds]
+
+writes a page and its figure anew, from what was measured.
+"""
+
+import argparse
+import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import detector_rounds
 import pages
 from detector_variants import BY_SIGHT
 from faultfield.detector.metrics import mean
+from faultfield.errors import DetectorError
 
 TESTS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfer": "other workspace"}
 """The test splits in words."""
@@ -34,11 +44,43 @@ Scores = Mapping[str, Sequence[Mapping[str, Any]]]
 """Results by variant, one a seed."""
 
 
-def lines(report: Mapping[str, Any]) -> list[str]:
-    """The page's Markdown."""
+def main() -> None:
+    """Write a page anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path, help="what benchmarks/detector.py wrote (.json)")
+    parser.add_argument("--out", type=Path, help="where; in its place by default")
+    arguments = parser.parse_args()
+    path = arguments.report
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DetectorError(f"'{path}' is not what benchmarks/detector.py wrote: {error}.") from error
+    write(arguments.out or path.with_suffix(""), report)
+
+
+def write(out: Path, report: Mapping[str, Any]) -> None:
+    """`<out>.json`, `<out>.md`, and `<out>.png` where rounds were measured."""
+    picture = out.with_suffix(".png")
+    drawn = detector_rounds.draw(by_variant(report).get(OURS, []), picture)
+    pages.write(out, report, lines(report, picture.name if drawn else None))
+
+
+def by_variant(report: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """A report's results, one list a variant."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for each in report["results"]:
         found.setdefault(each["variant"], []).append(each)
+    return found
+
+
+def lines(report: Mapping[str, Any], picture: str | None = None) -> list[str]:
+    """The page's Markdown.
+
+    Args:
+        report: What was measured.
+        picture: The file of the figure of rounds, beside the page.
+    """
+    found = by_variant(report)
     tables = [
         *_table("Table 1: against fine-tuning", TABLE_1, found),
         # Plain fine-tuning takes its likeliest words: so does ours here.
@@ -54,7 +96,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         *_measures(found),
         *_apart(found),
         *_kinds([name for name in ("sft-d", OURS, SIGHT) if name in found], found),
-        *_rounds(found.get(OURS, [])),
+        *detector_rounds.lines(found.get(OURS, []), picture),
     ]
     return [
         f"# The detector: {_which(tables)}",
@@ -256,33 +298,6 @@ def _kinds(names: Sequence[str], found: Scores) -> list[str]:
     return ["## Reasons by what went wrong", "", *pages.grid(head, rows), ""]
 
 
-def _rounds(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Table 3 and Fig. 3a: each round's score over inference seeds, and its entropies."""
-    trainings = [result["rounds"] for result in results if result.get("rounds")]
-    if not trainings:
-        return []
-    head = ["round", "detection", "reason", "entropy of the detection", "of the reason", "answers"]
-    rows = []
-    for number in sorted({row["round"] for told in trainings for row in told}):
-        of = [[row for row in told if row["round"] == number] for told in trainings]
-        every = [row for told in of for row in told]
-        row = [str(number + 1)]
-        for what in ("accuracy", "reason"):
-            values = [[each[what]["value"] for each in told] for told in of]
-            row.append(f"{np.mean(values):.3f} ± {np.mean([np.std(each) for each in values]):.3f}")
-        row += [f"{np.mean([each[name] for each in every]):.3f}" for name in ("detection_entropy", "reason_entropy")]
-        rows.append([*row, f"{len(every)} × {every[0]['accuracy']['count']}"])
-    return [
-        "## Table 3: rounds, seen tasks",
-        "",
-        "The best answer after each round: mean, ± the standard deviation over the inference seeds of a training (as "
-        "the paper's), averaged over trainings; entropies in nats, of the round's surest.",
-        "",
-        *pages.grid(head, rows),
-        "",
-    ]
-
-
 def _trainings(results: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
@@ -340,3 +355,7 @@ def _difference(ours: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, 
     found = mean(values[0] - values[1], draws=DRAWS)
     text = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
     return f"**{text}**" if found.low > 0 or found.high < 0 else text
+
+
+if __name__ == "__main__":
+    pages.run(main, "detector_page.py")

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "--out {tmp}/hunch",
     "detector_labelled": "--pool {tmp}/faults/train-sparse.json --data {tmp}/faults/test-seen.json --counts 2 "
     "--draws 2 --answered 2 --answers 1 --out {tmp}/labelled",
+    "detector_page": "docs/results/detector-rounds.json --out {tmp}/rounds",
     "detector_passes": "--data {tmp}/faults --videos 2 --out {tmp}/passes",
     "detector_sight": "--data {tmp}/faults --out {tmp}/sight",
     "determinism": "benchmarks/quick.yaml {tmp}/study --kills 1 --longest 4 --out {tmp}/determinism.json",

@@ -39,6 +39,7 @@ from faultfield.study.before_after import Comparing
 from faultfield.study.repair import plan_of, repair
 from faultfield.study.rounds import workers_of
 from faultfield.study.seeds import CHECKED, REPAIR_SEED
+from faultfield.variations import Variation
 from pages import machine, positive, tell
 from pages import run as run_program
 from table import TruthTable
@@ -59,11 +60,10 @@ PAPER = {
 
 
 def run(
-    study: Study, options: argparse.Namespace, work: Path, original: Path | None, modes: Sequence[str]
+    study: Study, options: argparse.Namespace, work: Path, original: Path | None, on: tuple[Variation, ...] | None
 ) -> dict[str, list[Repair]]:
-    """The repairs of each mode, one a seed."""
-    table = options.on and TruthTable.read(options.on, study.space).belongs_to(study.identity, options.on)
-    on = tuple(table.variations) if table else None
+    """The repairs of each mode, one a seed, compared on some variations or on what was diagnosed."""
+    modes = options.modes
     recipes = {(seed, mode): _recipe(options, mode, seed) for seed in range(options.seeds) for mode in modes}
     for recipe in recipes.values():
         # A mode that there is not, or a budget that is too small, is told before the first is mended.
@@ -83,6 +83,13 @@ def run(
             made.setdefault(mode, []).append(found)
             tell(f"{mode}, seed {seed}: {found.measures_after.accuracy:.1%} ({time.time() - started:.0f} s)")
     return made
+
+
+def rows_of(study: Study, table: Path | None) -> tuple[Variation, ...] | None:
+    """The variations of a truth table of the study's policy, if one is given."""
+    if table is None:
+        return None
+    return tuple(TruthTable.read(table, study.space).belongs_to(study.identity, table).variations)
 
 
 def _recipe(options: argparse.Namespace, mode: str, seed: int) -> Recipe:
@@ -314,12 +321,14 @@ def main() -> None:
             raise StudyError(ELSEWHERE)
         if original is None and options.share and "checkpoint" not in study.policy_spec.arguments:
             raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
+        # Before hours of demonstrations: a table of another policy is refused.
+        on = rows_of(study, options.on)
         if original is None and options.share:
             original = work / "original.npz"
             gather_again(original, study.policy_spec.arguments["checkpoint"], workers=workers_of(study))
         if original is not None:
             check_original(original, study.env_spec)
-        _report(study, run(study, options, work, original, options.modes), options)
+        _report(study, run(study, options, work, original, on), options)
 
 
 def quick(options: argparse.Namespace, folder: Path) -> tuple[Study, dict[str, list[Repair]]]:
@@ -331,7 +340,7 @@ def quick(options: argparse.Namespace, folder: Path) -> tuple[Study, dict[str, l
     options.episodes, options.nominal, options.elsewhere, options.seeds = 4, 10, 10, 1
     demos = toy.demonstrations(folder / "original.npz", 25)
     study = toy.study(folder / "study", toy.taught(folder / "checkpoint", demos, steps=200))
-    return study, run(study, options, folder / "repairs", demos, options.modes)
+    return study, run(study, options, folder / "repairs", demos, rows_of(study, options.on))
 
 
 def _report(study: Study, made: Mapping[str, Sequence[Repair]], options: argparse.Namespace) -> None:

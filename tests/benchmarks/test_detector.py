@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import detector as bench
 import detector_hunch
 import detector_page
+import detector_rounds
 import detector_sight
 from detector_lent import Lent
 from faultfield.detector import checkpoint
@@ -277,6 +278,45 @@ def test_the_spread_of_a_round_is_that_of_one_trainings_inference_seeds() -> Non
     assert "| 1 | 0.650 ± 0.050 | 0.650 ± 0.050 | 0.100 | 0.200 | 4 × 5 |" in text
 
 
+def test_the_figure_of_rounds_shows_means_and_spreads_of_each_trainings_entropies(tmp_path: Path) -> None:
+    entropies = {0: [[0.5, 0.3], [0.4, 0.6], [0.9, 0.1]], 1: [[0.2, 0.4], [0.1, 0.1], [0.3, 0.2]]}
+    number = {"value": 0.5, "count": 5}
+    results = [
+        {
+            **_result("armor", training, "1 1"),
+            "rounds": [
+                {"seed": seed, "round": at, "accuracy": number, "reason": number, "detection_entropy": value,
+                 "reason_entropy": 2 * value}
+                for at, values in enumerate(told) for seed, value in enumerate(values)
+            ],
+        }
+        for training, told in entropies.items()
+    ]  # fmt: skip
+    made = detector_rounds.drawn(results)
+    assert made is not None
+    for axes, times in zip(made.axes, (1, 2), strict=True):
+        assert axes.get_ylim()[0] == 0
+        assert len(axes.containers) == 2
+        for told, bars in zip(entropies.values(), axes.containers, strict=True):
+            means, ends = bars.lines[0].get_ydata(), [each[:, 1] for each in bars.lines[2][0].get_segments()]
+            for values, mean, (low, high) in zip(told, means, ends, strict=True):
+                first, second = (times * value for value in values)
+                assert mean == pytest.approx((first + second) / 2)
+                # Of two values the standard deviation is half of what lies between them.
+                assert high - low == pytest.approx(abs(first - second))
+    report = {"results": results, "splits": {}, "command": "c", "date": "d", "machine": "m"}
+    (tmp_path / "page.json").write_text(json.dumps(report))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["detector_page.py", str(tmp_path / "page.json")])
+        detector_page.main()
+    assert "](page.png)" in (tmp_path / "page.md").read_text()
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "page.json").read_text()) == report
+    detector_page.write(tmp_path / "none", {**report, "results": [_result("armor", 0, "1 1")]})
+    assert "png" not in (tmp_path / "none.md").read_text()
+    assert not (tmp_path / "none.png").exists()
+
+
 def test_what_never_followed_the_format_has_no_auroc() -> None:
     never = _result("zero-shot", 0, "0 0 0 0")
     for auroc in (None, {"value": 0.0}):
@@ -287,6 +327,13 @@ def test_what_never_followed_the_format_has_no_auroc() -> None:
         assert any(line.startswith("| zero-shot | 0 | 0.000 [0.000, 0.000] | – | 0.000") for line in lines)
 
 
+def untaught(values: int, flags: int) -> Gaze:
+    """Eyes of the same random weights whatever ran before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Gaze(3, 8, (2, 2), pockets.SHAPE.hidden, 8, values, flags)
+
+
 def test_what_eyes_read_is_judged_beside_what_the_simulator_knew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,7 +342,7 @@ def test_what_eyes_read_is_judged_beside_what_the_simulator_knew(
     model = pockets.model(view=Viewer(frames=8, cell=28))
     checkpoint.save(model, tmp_path / "blind")
     numbers = len(VALUES), len(FLAGS)
-    assert model.take(Gaze(3, 8, (2, 2), pockets.SHAPE.hidden, 8, *numbers))
+    assert model.take(untaught(*numbers))
     checkpoint.save(model, tmp_path / "eyes")
     words = ["detector_sight.py", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "page"), "--eyes"]
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "eyes")])
@@ -322,7 +369,7 @@ def test_tasks_that_are_left_out_are_judged_by_what_knows_the_others(
     tasks = ("tests.faults.toy:pick", "tests.faults.toy:unseen")
     generate(Recipe(tasks, 160, 80, test=12, cell=28), tmp_path / "data")
     model = pockets.model(view=Viewer(frames=8, cell=28))
-    assert model.take(Gaze(3, 8, (2, 2), pockets.SHAPE.hidden, 8, len(VALUES), len(FLAGS)))
+    assert model.take(untaught(len(VALUES), len(FLAGS)))
     checkpoint.save(model, tmp_path / "eyes")
     data = str(tmp_path / "data")
     taught = read_split(data, "train-sparse", "train-dense")

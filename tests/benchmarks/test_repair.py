@@ -12,6 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import repair as bench
 from faultfield.repair.result import DataSet
+from surfaces import surface
+from tests.benchmarks.programs import refusal
+from tests.repair import toy
 from tests.report.test_repair import example
 
 OURS, OTHER = example(gain=1.0), example(gain=0.4)
@@ -74,3 +77,15 @@ def test_goals_and_page() -> None:
     assert "further looks 3" in page
     assert "can solve (the rows of `lift-robust.parquet`, diagnosed or not)" in page
     assert "above random with intervals apart: yes" in page
+
+
+def test_a_truth_table_of_another_policy_is_refused_before_anything_is_gathered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = toy.study(tmp_path / "study", toy.untaught(tmp_path / "checkpoint"))
+    table = tmp_path / "table.parquet"
+    surface(study.space, rows=20, episodes=5).write(table)
+    told = refusal("repair.py", [study.directory, "--on", table, "--out", tmp_path / "page"], capsys)
+    assert told.startswith(f"The truth table {table} is of another policy (made-up, the study's is ")
+    assert not (study.directory / "repairs").exists()
+    assert not list(tmp_path.glob("page*"))

@@ -25,6 +25,7 @@ from replay import Shuffled, Snapped, TableViews, curve, false_claims, replay
 from search_pages import markdown, summary
 from surfaces import dense, made_up_space, surface
 from table import TruthTable
+from tests.benchmarks.programs import refusal
 from tests.study.test_hunt import TEXT
 from truth_table import build, collected, failed_of, read_counts, topped_up
 
@@ -52,19 +53,23 @@ def test_a_table_of_another_policy_is_refused(tmp_path: Path) -> None:
         TruthTable.read(tmp_path / "text.parquet", SPACE)
 
 
-def test_the_command_refuses_it_with_exit_code_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import runpy
-
-    study = tmp_path / "study.yaml"
+@pytest.mark.parametrize("program", ["search.py", "truth_table.py"])
+def test_the_programs_refuse_it_in_one_sentence_with_exit_code_2(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study, table, out = tmp_path / "study.yaml", tmp_path / "table.parquet", tmp_path / "more.parquet"
     study.write_text(TEXT)
-    space = Study(StudyConfig.read(study), tmp_path / "study").space
-    surface(space, rows=20, episodes=5).write(tmp_path / "table.parquet")
-    monkeypatch.setattr(
-        sys, "argv", ["search.py", str(study), str(tmp_path / "table.parquet"), "--cache", str(tmp_path)]
-    )
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(search.__file__, run_name="__main__")
-    assert ended.value.code == 2
+    surface(Study(StudyConfig.read(study), tmp_path / "study").space, rows=20, episodes=5).write(table)
+    arguments: dict[str, list[str | Path]] = {
+        "search.py": [study, table, "--cache", tmp_path, "--out", out],
+        "truth_table.py": [study, "--top-up", table, "--out", out],
+    }
+    assert f"The truth table {table} is of another policy (made-up, " in refusal(program, arguments[program], capsys)
+    assert not list(tmp_path.glob("more*"))
+    # A truth table of nothing is told likewise.
+    table.write_text("no")
+    assert f"{table} is not a truth table" in refusal(program, arguments[program], capsys)
 
 
 @pytest.mark.parametrize(("word", "says"), [("--only nonsense", "no strategy 'nonsense'"), ("--seeds 0", "from 1 on")])

@@ -171,7 +171,8 @@ def evaluate(
     else:
         for number in ("accuracy", "precision", "recall", "auroc", "rouge_l", "reason"):
             out.print(f"{number:10} {getattr(scores, number)}", markup=False)
-        out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {aha.rouge_l.value:.3f}", markup=False)
+        alike = f"{aha.rouge_l.value:.3f}" if aha.rouge_l.count else "–"
+        out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {alike}", markup=False)
     if gone is not None:
         raise gone
 

@@ -26,6 +26,7 @@ class AhaScores:
     Attributes:
         accuracy: Share of questions whose yes or no is right.
         rouge_l: 1 where both say yes; ROUGE-L F1 of the two reasons where both say no; 0 otherwise; the mean.
+            Undefined where no failure has a reason: it would only count the successes that were found.
         fuzzy: A judge's score of the whole answers, 0–1, the mean; undefined without a judge.
         missing: Questions without an answer; each counts as wrong.
     """
@@ -90,6 +91,7 @@ def score(
     if not conversations:
         raise DetectorError("There are no questions to score.")
     right, rouges, fuzzy, missing = 0, [], [], 0
+    unexplained: list[bool] = []
     for index, entry in enumerate(conversations):
         truth = _truth(entry, index)
         key = str(entry.get("id", index))
@@ -106,7 +108,9 @@ def score(
         answer = answer or ""
         right += verdict_of(answer) == verdict_of(truth) and verdict_of(truth) in ("yes", "no")
         rouges.append(question_rouge(answer, truth))
-    return AhaScores(share(right, len(rouges)), mean(np.array(rouges)), mean(np.array(fuzzy)), missing)
+        unexplained += [not reason_of(truth)] if verdict_of(truth) == "no" else []
+    alike = UNDEFINED if unexplained and all(unexplained) else mean(np.array(rouges))
+    return AhaScores(share(right, len(rouges)), alike, mean(np.array(fuzzy)), missing)
 
 
 def write_answers(path: str | Path, answers: Iterable[tuple[str, str]]) -> None:

@@ -128,8 +128,11 @@ class LocalTeller:
         from safetensors import SafetensorError
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
+        from faultfield.detector.checkpoint import quiet
+
         try:
-            model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, use_safetensors=True)
+            with quiet():
+                model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, use_safetensors=True)
             processor = AutoProcessor.from_pretrained(name)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
             raise CheckpointError(f"'{name}' is no image-text model that transformers can load.") from error

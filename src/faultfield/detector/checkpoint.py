@@ -49,7 +49,7 @@ def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> Non
     # What is written last makes the folder a detector: a save that was cut short is none.
     for old in (SETTINGS, GAZE):
         (folder / old).unlink(missing_ok=True)
-    with _quiet():
+    with quiet():
         model.core.save_pretrained(folder)
     model.processor.save_pretrained(folder)
     settings: dict[str, Any] = {"version": _VERSION, "head": model.head.settings, "viewer": model.viewer.to_json()}
@@ -228,7 +228,7 @@ def wrap(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' progress bars: what is loaded here takes a moment."""
     from transformers.utils import logging as notes
 
@@ -254,7 +254,7 @@ def _backbone(name: str, dtype: str) -> Any:
         raise CheckpointError(f"The model '{name}' is a {config.model_type}; the detector takes a Qwen2.5-VL.")
     try:
         # Masks of our own shape need this attention; the flash kernels take none.
-        with _quiet():
+        with quiet():
             loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
                 name, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, output_loading_info=True
             )

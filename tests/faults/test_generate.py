@@ -20,18 +20,20 @@ from faultfield.faults.claims import Claim, parse
 from faultfield.faults.collage import split
 from faultfield.faults.fault import Fault
 from faultfield.faults.generate import conversation, generate, read_lines
-from faultfield.faults.injection import inject
+from faultfield.faults.injection import Faulty, inject
 from faultfield.faults.metaworld_tasks import METAWORLD
 from faultfield.faults.pictures import read_picture
 from faultfield.faults.recipe import SPLITS, Recipe, file_name, plans
 from faultfield.faults.record import take
+from faultfield.faults.sample import Line
 from faultfield.faults.tasks import task_named
 from faultfield.rollouts import Ledger
 from faultfield.rollouts.clip import clips
 from faultfield.rollouts.video import read
-from tests.faults.toy import PickAndPlace, pick
+from faultfield.variations import color_rgb
+from tests.faults.toy import PickAndPlace, losing, pick
 
-PICK, UNSEEN = "tests.faults.toy:pick", "tests.faults.toy:unseen"
+PICK, UNSEEN, LOSING = (f"tests.faults.toy:{name}" for name in ("pick", "unseen", "losing"))
 RECIPE = Recipe((PICK,), 46, 24, (UNSEEN,), test=6, cell=32)
 ROOT = Path(__file__).parents[2]
 
@@ -243,6 +245,37 @@ def test_one_wording_where_one_is_wanted(tmp_path: Path) -> None:
 def test_an_expert_that_fails_on_its_own(tmp_path: Path) -> None:
     with pytest.raises(FaultError, match="nothing wrong"):
         generate(Recipe(("tests.faults.toy:unsolved",), 2, 0, test=0), tmp_path)
+
+
+def test_a_failure_is_of_a_fault_only_if_that_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe((LOSING,), 48, 0, test=0, cell=32)
+    generate(recipe, tmp_path / "data")
+    monkeypatch.setattr(Faulty, "happened", True)
+    generate(recipe, tmp_path / "credulous")
+
+    def began(line: Line) -> bool:
+        fault = Fault.from_json(line["fault"])
+        policy = inject(losing(), fault)
+        return fault.kind == "wrong_sequence" or fault.phase in take(PickAndPlace(), policy, line["seed"]).phases
+
+    lines, others = read_lines(tmp_path / "data"), read_lines(tmp_path / "credulous")
+    assert sum(line["failed"] for line in lines) > 20
+    assert all(began(line) for line in lines if line["failed"])
+    wrong = [line["id"] for line in others if line["failed"] and not began(line)]
+    assert wrong, "the expert never failed before its fault"
+    # All the others are what they were.
+    assert [line for line in lines if line["id"] not in wrong] == [line for line in others if line["id"] not in wrong]
+
+
+def test_a_fault_that_never_fails_is_kept_as_it_was_though_the_expert_failed_later(tmp_path: Path) -> None:
+    recipe = Recipe(
+        (LOSING,), 24, 0, test=0, cell=32, kinds=("translation_x",), phases=("move",), strength=0.01, vary=1.0
+    )
+    generate(recipe, tmp_path)
+    for line in read_lines(tmp_path):
+        assert not line["failed"]
+        table = 255 * np.array(color_rgb(line["variation"]["table_color"]))
+        np.testing.assert_array_equal(read_picture(tmp_path / line["image"])[-1, 0], table.astype(np.uint8))
 
 
 def test_a_directory_of_other_settings_is_left_alone(made: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class Maker:
         """Make a sample and write its files, on one thread: then it does not depend on where it was made.
 
         Raises:
-            FaultError: The expert fails again and again with nothing wrong.
+            FaultError: The expert fails again and again with nothing wrong, or before anything goes wrong.
             FaultfieldError: Whatever the environment and the expert raise.
         """
         task, env = self._built(plan.task)
@@ -115,24 +115,29 @@ class Maker:
     def _attempts(self, plan: Plan, recipe: Recipe, task: FaultTask, env: VariableEnv) -> _Attempt:
         """Try until the episode is the success or the failure that it is meant to be.
 
-        A fault that succeeds every time is kept: that is what it did. An expert that fails on its own is not: nobody
-        could say why.
+        A fault that succeeds every time is kept: that is what it did. A failure of the expert's own is not, be it with
+        no fault or before the fault began: nobody could say why.
         """
+        solved: _Attempt | None = None
         for number in range(ATTEMPTS):
             rng = plan.random(recipe.seed, number)
             fault = _fault(plan, recipe, task, rng, number)
             variation = _variation(recipe, task, env, fault, rng)
             seed = plan.episode_seed(rng)
-            attempt = _Attempt(
-                fault, seed, variation, take(env, inject(task, fault), seed, variation, round(task.rate * STILL))
-            )
-            if attempt.taken.success != plan.failure:
+            policy = inject(task, fault)
+            attempt = _Attempt(fault, seed, variation, take(env, policy, seed, variation, round(task.rate * STILL)))
+            if attempt.taken.success:
+                solved = attempt
+            if attempt.taken.success != plan.failure and (attempt.taken.success or policy.happened):
                 return attempt
-        if attempt.fault is None:
+        if solved is None:
             raise FaultError(
                 f"The expert of '{task.name}' failed {ATTEMPTS} times with nothing wrong; nobody could say why."
             )
-        return attempt
+        if solved is not attempt:
+            # Episodes are pictured under the variation that the environment was last reset with.
+            env.reset(seed=solved.seed, options={"variation": solved.variation})
+        return solved
 
 
 def _fault(plan: Plan, recipe: Recipe, task: FaultTask, rng: np.random.Generator, number: int) -> Fault | None:

@@ -24,7 +24,7 @@ from faultfield.faults.injection import Faulty, inject
 from faultfield.faults.metaworld_tasks import METAWORLD
 from faultfield.faults.pictures import read_picture
 from faultfield.faults.recipe import SPLITS, Recipe, file_name, plans
-from faultfield.faults.record import take
+from faultfield.faults.record import Take, take
 from faultfield.faults.sample import Line
 from faultfield.faults.tasks import task_named
 from faultfield.rollouts import Ledger
@@ -198,6 +198,31 @@ def test_videos_and_a_ledger(tmp_path: Path) -> None:
     ]
     assert item.video is not None
     assert item.video.samefile(tmp_path / "data" / lines[0]["video"])
+
+
+@pytest.mark.parametrize("columns", [8, "phases"])
+def test_the_ledger_has_the_beginning_of_an_episode(tmp_path: Path, columns: Any) -> None:
+    generate(Recipe((PICK,), 4, 4, test=0, cell=32, columns=columns), tmp_path / "data", ledger=tmp_path / "ledger")
+    with Ledger(tmp_path / "ledger") as ledger:
+        episodes = ledger.episodes(stage="fault", load="all")
+    env = PickAndPlace()
+    for episode in episodes:
+        env.reset(seed=episode.seed, options={"variation": episode.variation})
+        for camera, name in pick().cameras.items():
+            np.testing.assert_array_equal(episode.initial[camera], env.pictures([name], 32)[name])
+
+
+@pytest.mark.parametrize("fps", [0.1, 3.0, 7.0, 10.0, 20.0, 90.0])
+def test_a_film_ends_as_the_episode_does(fps: float) -> None:
+    env, task = PickAndPlace(), pick()
+    whole = take(env, inject(task, None), 0)
+    recipe = Recipe((PICK,), 1, 1, fps=fps, video_size=32)
+    for steps in range(10, whole.steps + 1):
+        taken = Take(True, whole.snapshots[: steps + 1], whole.phases[:steps])
+        film = sample._film(env, task, taken, recipe)
+        assert abs((len(film) - 1) / fps - steps / task.rate) <= 0.501 / fps or len(film) == 2
+        for frame, snapshot in ((film[0], taken.snapshots[0]), (film[-1], taken.snapshots[-1])):
+            np.testing.assert_array_equal(frame, env.pictures(["back"], 32, snapshot)["back"])
 
 
 def test_columns_at_the_ends_of_phases(tmp_path: Path) -> None:

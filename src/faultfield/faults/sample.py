@@ -212,19 +212,23 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
         "shown": list(shown),
         "states": states(env, task, taken, shown, attempt.variation),
     }
-    return Made(line, _episode(task, attempt, frames, film) if setting.keep else None)
+    if not setting.keep:
+        return Made(line)
+    # With the ends of phases, the first moment that is shown is not that at which the episode begins.
+    first = frames if shown[0] == 0 else photograph(env, taken, (0,), task.cameras, recipe.cell)
+    return Made(line, _episode(task, attempt, {camera: pictures[0] for camera, pictures in first.items()}, film))
 
 
 def _film(env: CanPicture, task: FaultTask, taken: Take, recipe: Recipe) -> NDArray[np.uint8]:
-    """The front camera at so many frames a second, the last state among them."""
+    """The front camera at so many frames a second; the last one, at most half a frame off, is of the end."""
     count = max(2, round(taken.steps / task.rate * recipe.fps) + 1)
-    steps = [min(round(frame * task.rate / recipe.fps), taken.steps) for frame in range(count)]
+    steps = [*(min(round(frame * task.rate / recipe.fps), taken.steps) for frame in range(count - 1)), taken.steps]
     front = {CAMERAS[0]: task.cameras[CAMERAS[0]]}
     return photograph(env, taken, steps, front, recipe.video_size)[CAMERAS[0]]
 
 
 def _episode(
-    task: FaultTask, attempt: _Attempt, frames: Mapping[str, NDArray[np.uint8]], film: NDArray[np.uint8]
+    task: FaultTask, attempt: _Attempt, initial: Mapping[str, NDArray[np.uint8]], film: NDArray[np.uint8]
 ) -> Episode:
     fault = None if attempt.fault is None else attempt.fault.to_json()
     return Episode(
@@ -235,7 +239,7 @@ def _episode(
         policy=PolicySpec("faultfield.faults.injection:faulty", {"task": task.name, "fault": fault}).fingerprint,
         environment=task.environment.fingerprint,
         stage="fault",
-        initial={camera: pictures[0] for camera, pictures in frames.items()},
+        initial=initial,
         initial_snapshot=attempt.taken.snapshots[0],
         video=film,
         versions=versions(),

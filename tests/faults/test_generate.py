@@ -29,11 +29,12 @@ from faultfield.faults.sample import Line
 from faultfield.faults.tasks import task_named
 from faultfield.rollouts import Ledger
 from faultfield.rollouts.clip import clips
+from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.video import read
 from faultfield.variations import color_rgb
 from tests.faults.toy import PickAndPlace, losing, pick
 
-PICK, UNSEEN, LOSING = (f"tests.faults.toy:{name}" for name in ("pick", "unseen", "losing"))
+PICK, UNSEEN, LOSING, NAMESAKE = (f"tests.faults.toy:{name}" for name in ("pick", "unseen", "losing", "namesake"))
 RECIPE = Recipe((PICK,), 46, 24, (UNSEEN,), test=6, cell=32)
 ROOT = Path(__file__).parents[2]
 
@@ -223,6 +224,32 @@ def test_a_film_ends_as_the_episode_does(fps: float) -> None:
         assert abs((len(film) - 1) / fps - steps / task.rate) <= 0.501 / fps or len(film) == 2
         for frame, snapshot in ((film[0], taken.snapshots[0]), (film[-1], taken.snapshots[-1])):
             np.testing.assert_array_equal(frame, env.pictures(["back"], 32, snapshot)["back"])
+
+
+def test_a_task_is_known_by_the_name_that_it_was_asked_for_by(tmp_path: Path) -> None:
+    recipe = Recipe((PICK, NAMESAKE), 8, 0, test=0, cell=32, kinds=("no_grasp",))
+    generate(recipe, tmp_path / "data", ledger=tmp_path / "ledger")
+    with Ledger(tmp_path / "ledger") as ledger:
+        episodes = ledger.episodes(stage="fault")
+    tasks = [line["task"] for line in read_lines(tmp_path / "data")]
+    assert tasks == [PICK] * 4 + [NAMESAKE] * 4
+    assert [episode.environment for episode in episodes] == [task_named(t).environment.fingerprint for t in tasks]
+    expected = [PolicySpec("faultfield.faults.injection:faulty", {"task": t, "fault": line["fault"]}).fingerprint
+                for t, line in zip(tasks, read_lines(tmp_path / "data"), strict=True)]  # fmt: skip
+    assert [episode.policy for episode in episodes] == expected
+
+
+def test_a_simulator_is_built_once_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    begin = PickAndPlace.__init__
+
+    def counted(self: PickAndPlace, horizon: int = 60) -> None:
+        built.append(f"of {horizon} steps")
+        begin(self, horizon)
+
+    monkeypatch.setattr(PickAndPlace, "__init__", counted)
+    generate(Recipe((PICK, NAMESAKE), 8, 0, test=0, cell=32), tmp_path)
+    assert built == ["of 60 steps", "of 58 steps"]
 
 
 def test_columns_at_the_ends_of_phases(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ it is turned by more than `SKEW`. The red cube must come to rest within `CLOSE` 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,11 @@ def unsolved() -> FaultTask:
 def losing() -> FaultTask:
     """A task whose expert, in one of four episodes, fails before it comes to the second phase."""
     return pick(lost=-0.22, name="tests.faults.toy:losing")
+
+
+def namesake() -> FaultTask:
+    """A task under the name of another one, and with shorter episodes."""
+    return replace(pick(), environment=EnvSpec("tests.faults.toy:PickAndPlace", {"horizon": 58}))
 
 
 def unseen() -> FaultTask:

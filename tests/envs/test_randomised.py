@@ -43,6 +43,34 @@ def test_the_seed_draws_the_variation_and_the_episode_is_the_inner_ones() -> Non
         assert env.variation == first
 
 
+def test_the_start_tells_nothing_of_the_variation() -> None:
+    env = Randomised(TOY, share=0.5, most=1, factors=["wind"])
+    varied, winds, starts = [], [], []
+    for seed in range(300):
+        env.reset(seed=seed)
+        place = env.snapshot()["point"]
+        varied.append((not env.variation.is_nominal, *place))
+        if "wind" in env.variation:
+            winds.append(env.variation["wind"])
+            starts.append(place)
+    # Of 300 independent pairs the correlation is below 0.17 but once in 300 times, of 150 below 0.24.
+    assert np.abs(np.corrcoef(np.array(varied, float), rowvar=False)[0, 1:]).max() < 0.17
+    assert np.abs(np.corrcoef(np.column_stack([winds, starts]), rowvar=False)[0, 1:]).max() < 0.24
+
+
+def test_without_a_seed_it_goes_on_from_the_last_one() -> None:
+    def three(env: Randomised) -> list:
+        found = []
+        for seed in (5, None, None):
+            env.reset(seed=seed)
+            found.append(env.variation)
+        return found
+
+    first = three(Randomised(TOY, share=1.0))
+    assert first == three(Randomised(TOY, share=1.0))
+    assert len(set(first)) == 3
+
+
 def test_a_variation_that_is_told_is_kept() -> None:
     env = Randomised(TOY, share=1.0)
     env.reset(seed=0, options={"variation": NOMINAL})
@@ -52,6 +80,9 @@ def test_a_variation_that_is_told_is_kept() -> None:
 def test_what_is_wrong_is_said() -> None:
     with pytest.raises(EnvError, match="share in 0–1"):
         Randomised(TOY, share=1.5)
+    with pytest.raises(EnvError, match=r"no factor of tests\.toy:PointReach to vary"):
+        Randomised(TOY, factors=[])
+    assert drawn(Randomised(TOY, share=0.0, factors=[]), 2) == [NOMINAL, NOMINAL]
     with pytest.raises(VariationError, match="no factor 'brightnes'"):
         Randomised(TOY, factors=["brightnes"])
 

@@ -173,6 +173,18 @@ def test_the_cube_is_seen_where_a_pinhole_camera_would_see_it(lift: Robosuite, v
     np.testing.assert_allclose(cube_pixels(observation[IMAGE]).mean(axis=0), expected, atol=1.5)
 
 
+@pytest.mark.parametrize(("camera", "fov"), [("agentview", 45.0), ("front", 27.0), ("wrist", 75.0)])
+def test_the_nominal_field_of_view_is_the_cameras_own(camera: str, fov: float) -> None:
+    env = Robosuite(camera=camera, images=False)
+    space, seen = env.variation_space, env._model.camera(env._find_camera(camera)).fovy[0]
+    assert space.factor("camera_fov").nominal == seen == fov
+    # All else is the same whatever the camera.
+    assert [f for f in space.factors.values() if f.name != "camera_fov"] == [
+        f for f in SPACE.factors.values() if f.name != "camera_fov"
+    ]
+    env.close()
+
+
 def test_the_visual_size_changes_only_what_is_seen(lift: Robosuite) -> None:
     small = len(cube_pixels(begin(lift, cube_color="blue")[IMAGE]))
     large = len(cube_pixels(begin(lift, cube_color="blue", cube_visual_size=2.0)[IMAGE]))

@@ -20,18 +20,21 @@ from faultfield.faults.claims import Claim, parse
 from faultfield.faults.collage import split
 from faultfield.faults.fault import Fault
 from faultfield.faults.generate import conversation, generate, read_lines
-from faultfield.faults.injection import inject
+from faultfield.faults.injection import Faulty, inject
 from faultfield.faults.metaworld_tasks import METAWORLD
 from faultfield.faults.pictures import read_picture
 from faultfield.faults.recipe import SPLITS, Recipe, file_name, plans
-from faultfield.faults.record import take
+from faultfield.faults.record import Take, take
+from faultfield.faults.sample import Line
 from faultfield.faults.tasks import task_named
 from faultfield.rollouts import Ledger
 from faultfield.rollouts.clip import clips
+from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.video import read
-from tests.faults.toy import PickAndPlace, pick
+from faultfield.variations import color_rgb
+from tests.faults.toy import PickAndPlace, losing, pick
 
-PICK, UNSEEN = "tests.faults.toy:pick", "tests.faults.toy:unseen"
+PICK, UNSEEN, LOSING, NAMESAKE = (f"tests.faults.toy:{name}" for name in ("pick", "unseen", "losing", "namesake"))
 RECIPE = Recipe((PICK,), 46, 24, (UNSEEN,), test=6, cell=32)
 ROOT = Path(__file__).parents[2]
 
@@ -198,6 +201,57 @@ def test_videos_and_a_ledger(tmp_path: Path) -> None:
     assert item.video.samefile(tmp_path / "data" / lines[0]["video"])
 
 
+@pytest.mark.parametrize("columns", [8, "phases"])
+def test_the_ledger_has_the_beginning_of_an_episode(tmp_path: Path, columns: Any) -> None:
+    generate(Recipe((PICK,), 4, 4, test=0, cell=32, columns=columns), tmp_path / "data", ledger=tmp_path / "ledger")
+    with Ledger(tmp_path / "ledger") as ledger:
+        episodes = ledger.episodes(stage="fault", load="all")
+    env = PickAndPlace()
+    for episode in episodes:
+        env.reset(seed=episode.seed, options={"variation": episode.variation})
+        for camera, name in pick().cameras.items():
+            np.testing.assert_array_equal(episode.initial[camera], env.pictures([name], 32)[name])
+
+
+@pytest.mark.parametrize("fps", [0.1, 3.0, 7.0, 10.0, 20.0, 90.0])
+def test_a_film_ends_as_the_episode_does(fps: float) -> None:
+    env, task = PickAndPlace(), pick()
+    whole = take(env, inject(task, None), 0)
+    recipe = Recipe((PICK,), 1, 1, fps=fps, video_size=32)
+    for steps in range(10, whole.steps + 1):
+        taken = Take(True, whole.snapshots[: steps + 1], whole.phases[:steps])
+        film = sample._film(env, task, taken, recipe)
+        assert abs((len(film) - 1) / fps - steps / task.rate) <= 0.501 / fps or len(film) == 2
+        for frame, snapshot in ((film[0], taken.snapshots[0]), (film[-1], taken.snapshots[-1])):
+            np.testing.assert_array_equal(frame, env.pictures(["back"], 32, snapshot)["back"])
+
+
+def test_a_task_is_known_by_the_name_that_it_was_asked_for_by(tmp_path: Path) -> None:
+    recipe = Recipe((PICK, NAMESAKE), 8, 0, test=0, cell=32, kinds=("no_grasp",))
+    generate(recipe, tmp_path / "data", ledger=tmp_path / "ledger")
+    with Ledger(tmp_path / "ledger") as ledger:
+        episodes = ledger.episodes(stage="fault")
+    tasks = [line["task"] for line in read_lines(tmp_path / "data")]
+    assert tasks == [PICK] * 4 + [NAMESAKE] * 4
+    assert [episode.environment for episode in episodes] == [task_named(t).environment.fingerprint for t in tasks]
+    expected = [PolicySpec("faultfield.faults.injection:faulty", {"task": t, "fault": line["fault"]}).fingerprint
+                for t, line in zip(tasks, read_lines(tmp_path / "data"), strict=True)]  # fmt: skip
+    assert [episode.policy for episode in episodes] == expected
+
+
+def test_a_simulator_is_built_once_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    begin = PickAndPlace.__init__
+
+    def counted(self: PickAndPlace, horizon: int = 60) -> None:
+        built.append(f"of {horizon} steps")
+        begin(self, horizon)
+
+    monkeypatch.setattr(PickAndPlace, "__init__", counted)
+    generate(Recipe((PICK, NAMESAKE), 8, 0, test=0, cell=32), tmp_path)
+    assert built == ["of 60 steps", "of 58 steps"]
+
+
 def test_columns_at_the_ends_of_phases(tmp_path: Path) -> None:
     generate(Recipe((PICK,), 24, 24, test=0, cell=32, columns="phases"), tmp_path)
     shorter = 0
@@ -243,6 +297,37 @@ def test_one_wording_where_one_is_wanted(tmp_path: Path) -> None:
 def test_an_expert_that_fails_on_its_own(tmp_path: Path) -> None:
     with pytest.raises(FaultError, match="nothing wrong"):
         generate(Recipe(("tests.faults.toy:unsolved",), 2, 0, test=0), tmp_path)
+
+
+def test_a_failure_is_of_a_fault_only_if_that_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe((LOSING,), 48, 0, test=0, cell=32)
+    generate(recipe, tmp_path / "data")
+    monkeypatch.setattr(Faulty, "happened", True)
+    generate(recipe, tmp_path / "credulous")
+
+    def began(line: Line) -> bool:
+        fault = Fault.from_json(line["fault"])
+        policy = inject(losing(), fault)
+        return fault.kind == "wrong_sequence" or fault.phase in take(PickAndPlace(), policy, line["seed"]).phases
+
+    lines, others = read_lines(tmp_path / "data"), read_lines(tmp_path / "credulous")
+    assert sum(line["failed"] for line in lines) > 20
+    assert all(began(line) for line in lines if line["failed"])
+    wrong = [line["id"] for line in others if line["failed"] and not began(line)]
+    assert wrong, "the expert never failed before its fault"
+    # All the others are what they were.
+    assert [line for line in lines if line["id"] not in wrong] == [line for line in others if line["id"] not in wrong]
+
+
+def test_a_fault_that_never_fails_is_kept_as_it_was_though_the_expert_failed_later(tmp_path: Path) -> None:
+    recipe = Recipe(
+        (LOSING,), 24, 0, test=0, cell=32, kinds=("translation_x",), phases=("move",), strength=0.01, vary=1.0
+    )
+    generate(recipe, tmp_path)
+    for line in read_lines(tmp_path):
+        assert not line["failed"]
+        table = 255 * np.array(color_rgb(line["variation"]["table_color"]))
+        np.testing.assert_array_equal(read_picture(tmp_path / line["image"])[-1, 0], table.astype(np.uint8))
 
 
 def test_a_directory_of_other_settings_is_left_alone(made: Path, tmp_path: Path) -> None:

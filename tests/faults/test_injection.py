@@ -91,6 +91,27 @@ def test_it_slips_when_told(delay: int) -> None:
     assert not taken.success
 
 
+@pytest.mark.parametrize(
+    ("fault", "horizon", "happened"),
+    [
+        (None, 60, False),
+        (Fault("slip", "move", "red cube"), 60, True),
+        # The episode is over before the phase, or before the delay.
+        (Fault("slip", "move", "red cube"), 8, False),
+        (Fault("slip", "lift", "red cube", delay=40), 60, False),
+        (Fault("translation_x", "approach", "red cube", "x", 1, 0.1), 1, True),
+        (Fault("wrong_sequence", "lift", "red cube"), 1, True),
+    ],
+)
+def test_whether_it_happened(fault: Fault | None, horizon: int, happened: bool) -> None:
+    policy = inject(TASK, fault)
+    assert policy.happened == (fault is not None and fault.kind == "wrong_sequence")
+    take(PickAndPlace(horizon), policy, 0)
+    assert policy.happened == happened
+    policy.reset()
+    assert policy.happened == (fault is not None and fault.kind == "wrong_sequence")
+
+
 @pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_it_turns_as_far_as_told_and_no_further(axis: str, sign: int) -> None:

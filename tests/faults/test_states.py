@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from faultfield.faults.captions import captions
 from faultfield.faults.injection import inject
 from faultfield.faults.record import Take, take
 from faultfield.faults.states import FLAGS, VALUES, states
@@ -67,6 +68,44 @@ def test_a_simulators_hand(name: str) -> None:
         )
         # The expert lines its fingers up with the sides before it lifts.
         assert (turns[-1] or 0) > 0.9
+
+
+def last(name: str, seed: int = 1) -> tuple[dict[str, float | None], str]:
+    """What is known of the end of an episode that succeeds, and the captions of it as one text."""
+    task = task_named(name)
+    env = task.environment.build()
+    taken = take(env, inject(task, None), seed)
+    (row,) = states(env, task, taken, (taken.steps,), NOMINAL)
+    env.close()
+    assert taken.success
+    return named(row), " ".join(answer for _, answer in captions(row, 1, task.handled))
+
+
+def test_the_thing_of_a_reach_is_its_mark() -> None:
+    pytest.importorskip("metaworld")
+    row, text = last("reach-v3")
+    # Success is within 5 cm of the mark.
+    assert all(abs(row[f"thing {way} of hand"] or 0) < 0.05 for way in ("forward", "left", "up"))
+    assert row["thing up"] == row["moved"] == row["raised"] == 0.0
+    assert row["next thing up of thing"] is None
+    assert "Not raised, not moved." in text
+
+
+@pytest.mark.parametrize("name", ["assembly-v3", "peg-insert-side-v3", "window-open-v3", "drawer-close-v3"])
+def test_where_it_belongs_is_not_told_of_another_point(name: str) -> None:
+    pytest.importorskip("metaworld")
+    row, text = last(name)
+    assert row["thing up of hand"] is not None
+    assert {row[f"next thing {way} of thing"] for way in ("forward", "left", "up")} == {None}
+    assert "belongs" not in text
+
+
+def test_where_it_belongs_is_told_of_what_comes_there() -> None:
+    pytest.importorskip("metaworld")
+    row, text = last("pick-place-v3")
+    # Success is within 7 cm of the mark.
+    assert np.linalg.norm([row[f"next thing {way} of thing"] or 1 for way in ("forward", "left", "up")]) < 0.08
+    assert "belongs" in text
 
 
 def test_a_take_of_no_steps() -> None:

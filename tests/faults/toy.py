@@ -5,6 +5,7 @@ it is turned by more than `SKEW`. The red cube must come to rest within `CLOSE` 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ class Expert:
 
     Args:
         stubborn: Never succeeds.
+        lost: Never leaves its first phase where the red cube lies behind this, metres along x.
 
     Attributes:
         order: The phases that it goes through.
@@ -132,8 +134,8 @@ class Expert:
     phases = ("approach", "grasp", "lift", "move", "place")
     objects = ("red cube", "green cube")
 
-    def __init__(self, stubborn: bool = False) -> None:
-        self.stubborn, self.order = stubborn, self.phases
+    def __init__(self, stubborn: bool = False, lost: float = -1.0) -> None:
+        self.stubborn, self.lost, self.order = stubborn, lost, self.phases
         self.reset()
 
     def reset(self) -> None:
@@ -159,6 +161,7 @@ class Expert:
             np.linalg.norm(hand - wanted) < 0.02
             and self.phase != "place"
             and (self.phase != "grasp" or self._steps > 3)
+            and (self.phase != "approach" or cube[0] > self.lost)
         )
         if done and len(self._todo) > 1:
             self._todo.pop(0)
@@ -177,12 +180,12 @@ def _moved(phase: str, *things: str) -> tuple[Option, ...]:
                  for axis, signs in (("x", (-1, 1)), ("y", (-1, 1)), ("z", (1,))))  # fmt: skip
 
 
-def pick(stubborn: bool = False, name: str = "tests.faults.toy:pick") -> FaultTask:
+def pick(stubborn: bool = False, lost: float = -1.0, name: str = "tests.faults.toy:pick") -> FaultTask:
     """The task with every fault that it allows."""
     return FaultTask(
         name=name,
         environment=EnvSpec("tests.faults.toy:PickAndPlace"),
-        expert=PolicySpec("tests.faults.toy:Expert", {"stubborn": stubborn}),
+        expert=PolicySpec("tests.faults.toy:Expert", {"stubborn": stubborn, "lost": lost}),
         cameras={"front": "back", "wrist": "side", "overhead": "top"},
         phases=Expert.phases,
         things={"red cube": 0, "green cube": 3, "goal": 6},
@@ -203,6 +206,16 @@ def pick(stubborn: bool = False, name: str = "tests.faults.toy:pick") -> FaultTa
 def unsolved() -> FaultTask:
     """A task whose expert never succeeds."""
     return pick(stubborn=True, name="tests.faults.toy:unsolved")
+
+
+def losing() -> FaultTask:
+    """A task whose expert, in one of four episodes, fails before it comes to the second phase."""
+    return pick(lost=-0.22, name="tests.faults.toy:losing")
+
+
+def namesake() -> FaultTask:
+    """A task under the name of another one, and with shorter episodes."""
+    return replace(pick(), environment=EnvSpec("tests.faults.toy:PickAndPlace", {"horizon": 58}))
 
 
 def unseen() -> FaultTask:

@@ -15,6 +15,8 @@ from faultfield.variations import NOMINAL, Variation
 class Randomised(VariableEnv):
     """Draws a variation for every episode that is not told one; the same seed draws the same.
 
+    Variations have a stream of their own: which one is drawn tells nothing of how the episode starts.
+
     `faultfield policy demos --environment faultfield.envs.randomised:Randomised --env-args '{type: …}'` gathers
     demonstrations under all kinds of variations. Those that the expert cannot solve are discarded there.
 
@@ -30,7 +32,7 @@ class Randomised(VariableEnv):
         factors: Names of those that vary.
 
     Raises:
-        EnvError: `share` or `most` is out of range.
+        EnvError: `share` or `most` is out of range, or there is nothing to vary.
         VariationError: The environment has no factor of such a name.
     """
 
@@ -45,15 +47,21 @@ class Randomised(VariableEnv):
         self.action_space, self.observation_space = self.inner.action_space, self.inner.observation_space
         self.variation = NOMINAL
         names = list(self.variation_space.factors) if factors is None else list(factors)
+        if share > 0 and not names:
+            raise EnvError(f"Randomised was given no factor of {type} to vary: name one, or set the share to 0.")
         self.factors = tuple(names)
         self._factors = [self.variation_space.factor(name) for name in names]
         self._share, self._most = share, min(most, len(names))
+        self._draws = np.random.default_rng()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Begin an episode under the variation in `options`, or under one that is drawn from the seed."""
         super().reset(seed=seed)
+        if seed is not None:
+            # The seed alone is the inner environment's, whose start would then go with the variation.
+            self._draws = np.random.default_rng([seed, 1])
         told = (options or {}).get("variation")
         self.variation = self._draw() if told is None else told
         return self.inner.reset(seed=seed, options={**(options or {}), "variation": self.variation})
@@ -81,7 +89,7 @@ class Randomised(VariableEnv):
         self.inner.close()
 
     def _draw(self) -> Variation:
-        rng: np.random.Generator = self.np_random
+        rng = self._draws
         if rng.random() >= self._share:
             return NOMINAL
         count = int(rng.integers(1, self._most + 1))

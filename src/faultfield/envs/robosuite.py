@@ -90,7 +90,6 @@ class Robosuite(MujocoEnv):
                 f"The placement must be from {self.task.nearest:g} to {self.task.reach:g} m in {task}, not {placement}."
             )
         self.instruction, self.objects = self.task.instruction, self.task.objects
-        self.variation_space = VariationSpace(self.task.factors)
         self._placement = placement
         self._robosuite = build(self.task, robot)
         self._model, self._data = self._robosuite.sim.model._model, self._robosuite.sim.data._data
@@ -98,6 +97,7 @@ class Robosuite(MujocoEnv):
         self._find_references()
         self._control = ControlLoop(self._robosuite)
         observed = self._find_camera(camera)
+        self.variation_space = VariationSpace(self.task.factors_for(float(self._model.camera(observed).fovy[0])))
         self._variations = ModelVariations(self._model, self.task, self.variation_space, observed)
         self._simplified = False
         self._declare_spaces(actions=7, state=9, truth=self.task.truth_dim)

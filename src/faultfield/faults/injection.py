@@ -71,6 +71,7 @@ class Faulty:
             raise FaultError(f"A fault needs an expert with a 'phase', which {type(expert).__name__} has not.")
         self._expert, self._fault, self._task = expert, fault, task
         self._since: int | None = None
+        self._acted = False
         self._option = option_of(task, fault) if fault is not None else None
         self._led = fault is not None and self._lead(fault)
 
@@ -78,6 +79,11 @@ class Faulty:
     def phase(self) -> str:
         """The expert's phase."""
         return self._expert.phase
+
+    @property
+    def happened(self) -> bool:
+        """Whether the fault began since the last reset; of a phase that is left out that is always so."""
+        return self._acted or (self._fault is not None and self._fault.kind == "wrong_sequence")
 
     def seed(self, seed: int) -> None:
         """Hand the seed to an expert that draws random numbers."""
@@ -88,7 +94,7 @@ class Faulty:
     def reset(self) -> None:
         """Forget the last episode."""
         self._expert.reset()
-        self._since = None
+        self._since, self._acted = None, False
 
     def infer(self, observation: Observation) -> Actions:
         """What the expert does on what it believes, with what goes wrong on the way to the motors."""
@@ -155,6 +161,7 @@ class Faulty:
         begun, fault, turn = self._begun, self._fault, self._task.rotation
         if begun is None or fault is None:
             return actions
+        self._acted = True
         if fault.kind in ("no_grasp", "slip"):
             actions[:, -1] = OPEN
         if turn is not None and not self._led and (fault.kind == "no_rotation" or fault.kind.startswith("rotation")):

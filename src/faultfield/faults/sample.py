@@ -90,7 +90,7 @@ class Maker:
         """Make a sample and write its files, on one thread: then it does not depend on where it was made.
 
         Raises:
-            FaultError: The expert fails again and again with nothing wrong.
+            FaultError: The expert fails again and again with nothing wrong, or before anything goes wrong.
             FaultfieldError: Whatever the environment and the expert raise.
         """
         task, env = self._built(plan.task)
@@ -115,24 +115,29 @@ class Maker:
     def _attempts(self, plan: Plan, recipe: Recipe, task: FaultTask, env: VariableEnv) -> _Attempt:
         """Try until the episode is the success or the failure that it is meant to be.
 
-        A fault that succeeds every time is kept: that is what it did. An expert that fails on its own is not: nobody
-        could say why.
+        A fault that succeeds every time is kept: that is what it did. A failure of the expert's own is not, be it with
+        no fault or before the fault began: nobody could say why.
         """
+        solved: _Attempt | None = None
         for number in range(ATTEMPTS):
             rng = plan.random(recipe.seed, number)
             fault = _fault(plan, recipe, task, rng, number)
             variation = _variation(recipe, task, env, fault, rng)
             seed = plan.episode_seed(rng)
-            attempt = _Attempt(
-                fault, seed, variation, take(env, inject(task, fault), seed, variation, round(task.rate * STILL))
-            )
-            if attempt.taken.success != plan.failure:
+            policy = inject(task, fault)
+            attempt = _Attempt(fault, seed, variation, take(env, policy, seed, variation, round(task.rate * STILL)))
+            if attempt.taken.success:
+                solved = attempt
+            if attempt.taken.success != plan.failure and (attempt.taken.success or policy.happened):
                 return attempt
-        if attempt.fault is None:
+        if solved is None:
             raise FaultError(
                 f"The expert of '{task.name}' failed {ATTEMPTS} times with nothing wrong; nobody could say why."
             )
-        return attempt
+        if solved is not attempt:
+            # Episodes are pictured under the variation that the environment was last reset with.
+            env.reset(seed=solved.seed, options={"variation": solved.variation})
+        return solved
 
 
 def _fault(plan: Plan, recipe: Recipe, task: FaultTask, rng: np.random.Generator, number: int) -> Fault | None:
@@ -207,19 +212,23 @@ def _finish(plan: Plan, setting: Setting, task: FaultTask, env: VariableEnv, att
         "shown": list(shown),
         "states": states(env, task, taken, shown, attempt.variation),
     }
-    return Made(line, _episode(task, attempt, frames, film) if setting.keep else None)
+    if not setting.keep:
+        return Made(line)
+    # With the ends of phases, the first moment that is shown is not that at which the episode begins.
+    first = frames if shown[0] == 0 else photograph(env, taken, (0,), task.cameras, recipe.cell)
+    return Made(line, _episode(task, attempt, {camera: pictures[0] for camera, pictures in first.items()}, film))
 
 
 def _film(env: CanPicture, task: FaultTask, taken: Take, recipe: Recipe) -> NDArray[np.uint8]:
-    """The front camera at so many frames a second, the last state among them."""
+    """The front camera at so many frames a second; the last one, at most half a frame off, is of the end."""
     count = max(2, round(taken.steps / task.rate * recipe.fps) + 1)
-    steps = [min(round(frame * task.rate / recipe.fps), taken.steps) for frame in range(count)]
+    steps = [*(min(round(frame * task.rate / recipe.fps), taken.steps) for frame in range(count - 1)), taken.steps]
     front = {CAMERAS[0]: task.cameras[CAMERAS[0]]}
     return photograph(env, taken, steps, front, recipe.video_size)[CAMERAS[0]]
 
 
 def _episode(
-    task: FaultTask, attempt: _Attempt, frames: Mapping[str, NDArray[np.uint8]], film: NDArray[np.uint8]
+    task: FaultTask, attempt: _Attempt, initial: Mapping[str, NDArray[np.uint8]], film: NDArray[np.uint8]
 ) -> Episode:
     fault = None if attempt.fault is None else attempt.fault.to_json()
     return Episode(
@@ -230,7 +239,7 @@ def _episode(
         policy=PolicySpec("faultfield.faults.injection:faulty", {"task": task.name, "fault": fault}).fingerprint,
         environment=task.environment.fingerprint,
         stage="fault",
-        initial={camera: pictures[0] for camera, pictures in frames.items()},
+        initial=initial,
         initial_snapshot=attempt.taken.snapshots[0],
         video=film,
         versions=versions(),

@@ -60,7 +60,7 @@ def _known(
     thing, *others = _things(task, truth)
     hand = state[:3]
     reach, moved = frame @ (thing - hand), frame @ (thing - start)
-    beyond = frame @ (others[0] - thing) if others else np.full(3, np.nan)
+    beyond = frame @ (others[0] - thing) if others and task.aimed else np.full(3, np.nan)
     tilt, turn = _turns(task, state, truth)
     values = (*(frame @ (hand - start)), *reach, *beyond, moved[2], _opening(task, state), *tilt, *turn)
     flags = (moved[2] > 0.02, np.hypot(*moved[:2]) > 0.02, np.linalg.norm(reach) < 0.035)

@@ -88,7 +88,8 @@ class FaultTask:
         expert: A scripted policy with `phase`, the phase of its last action.
         cameras: The environment's camera for each row of a collage.
         phases: The expert's phases in their order.
-        things: Where in `observation.environment_state` a position (three numbers) begins, by the name of its thing.
+        things: Where in `observation.environment_state` a position (three numbers) begins, by the name of its thing:
+            first what is handled, then, if anywhere, where it goes.
         options: What can go wrong.
         frame: Forward, left and up as seen from the robot, each in the simulator's coordinates.
         rate: Control steps a second.
@@ -99,6 +100,8 @@ class FaultTask:
         hand: What the state tells of the hand; None where that is its place alone.
         sides: Equal sides of the first thing, seen from above, whose pose has a quaternion behind its position; 0 where
             its turn does not matter.
+        aimed: Whether the first thing's position shall come to the second's; not where what shall come there is another
+            point of it.
     """
 
     name: str
@@ -116,6 +119,7 @@ class FaultTask:
     varied: tuple[str, ...] = ()
     hand: Hand | None = None
     sides: int = 0
+    aimed: bool = True
 
     @property
     def handled(self) -> str:

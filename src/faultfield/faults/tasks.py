@@ -1,5 +1,7 @@
 """The tasks that faults can be injected into, by name."""
 
+from dataclasses import replace
+
 from faultfield import plugins
 from faultfield.errors import FaultError
 from faultfield.faults.robosuite_tasks import ROBOSUITE
@@ -7,7 +9,7 @@ from faultfield.faults.task import FaultTask
 
 
 def task_named(name: str) -> FaultTask:
-    """A task: one of ours by its name, or what a function `module:function` of anybody's returns.
+    """A task: one of ours by its name, or what a function `module:function` of anybody's returns, named so.
 
     Raises:
         FaultError: There is none of that name, or the function returns something else.
@@ -18,7 +20,8 @@ def task_named(name: str) -> FaultTask:
         task = plugins.load(name, what="task")()
         if not isinstance(task, FaultTask):
             raise FaultError(f"'{name}' gives a {type(task).__name__}; it must give a FaultTask.")
-        return task
+        # By its own name, which may be that of another task, nobody would find it again.
+        return replace(task, name=name)
     if name in ROBOSUITE:
         return ROBOSUITE[name]()
     from faultfield.faults.metaworld_tasks import METAWORLD, metaworld_task

@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.envs._robosuite_effects import Effect
 from faultfield.envs._robosuite_world import World
-from faultfield.variations import Factor
+from faultfield.variations import Continuous, Factor
 
 Array = NDArray[np.float64]
 Offer = tuple[Factor, Effect]
@@ -72,8 +72,15 @@ class Task(ABC):
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """What may change."""
+        """What may change, seen by a camera as wide as `agentview`."""
         return tuple(factor for factor, _ in self.offers)
+
+    def factors_for(self, fov: float) -> tuple[Factor, ...]:
+        """What may change, for a camera of that vertical field of view in degrees."""
+        return tuple(
+            replace(factor, nominal=fov) if factor.name == "camera_fov" and isinstance(factor, Continuous) else factor
+            for factor in self.factors
+        )
 
     @property
     def views(self) -> Mapping[str, str]:

@@ -34,7 +34,7 @@ class Lent:
     def __init__(self, tuned: ArmorModel, judges: ArmorModel) -> None:
         if judges.gaze is None or judges.gaze.hunch is None:
             raise DetectorError("The eyes of this detector do not judge.")
-        if _seeing(tuned) != _seeing(judges):
+        if not _alike(tuned, judges):
             raise DetectorError("The two models do not see alike, so the one's eyes say nothing of what the other saw.")
         self._model, self._hunch = tuned.eval(), judges.gaze.hunch.eval()
         self._scribe = PlainScribe(tuned.processor, tuned.core)
@@ -67,9 +67,13 @@ def _verdict(chance: float, reason: str) -> Verdict:
     return Verdict(chance, reason, nan, nan, (Round(chance, reason, nan, nan),))
 
 
-def _seeing(model: ArmorModel) -> bytes:
-    """All that decides what its eyes read."""
-    parts = [model.core.model.visual, *([] if model.gaze is None else [model.gaze.readout])]
-    return b"".join(
-        value.detach().float().cpu().numpy().tobytes() for part in parts for value in part.state_dict().values()
+def _alike(one: ArmorModel, other: ArmorModel) -> bool:
+    """Whether all that decides what their eyes read is the same, but for half precision, in which detectors ship."""
+    if one.gaze is None or other.gaze is None:
+        return False
+    parts = (one.core.model.visual, other.core.model.visual), (one.gaze.readout, other.gaze.readout)
+    return all(
+        a.shape == b.shape and torch.allclose(a.float(), b.float(), rtol=2**-10, atol=1e-6)
+        for pair in parts
+        for a, b in zip(*(part.state_dict().values() for part in pair), strict=True)
     )

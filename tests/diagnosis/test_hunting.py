@@ -14,7 +14,7 @@ from tests.search.spaces import SPACE, episode
 
 def told(failures, episodes):
     count = len(failures)
-    variations = tuple(SPACE.grid(3, ["light"])[:count])
+    variations = tuple(SPACE.grid(max(count, 3), ["light"])[:count])
     return Told(variations, np.zeros((count, 1)), np.array(failures, float), np.array(episodes, float))
 
 
@@ -68,6 +68,20 @@ def test_the_correction_is_the_mode_of_the_posterior():
     gain = np.linalg.solve(covariance[:3, :3] + noise, covariance[:3])
     expected = np.diag(covariance) - np.einsum("ij,ij->j", covariance[:3], gain)
     np.testing.assert_allclose(deviation**2, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("prior", "failures", "episodes"),
+    [([-5.3], [10], [10]), ([-2.9], [20], [20]), ([-5.3] * 12, [2] * 12, [2] * 12), ([4.0, -6.0], [0, 9], [30, 9])],
+)
+def test_what_nobody_expected_is_believed_as_far_as_it_goes(prior, failures, episodes):
+    """Where whole Newton steps go to and fro: the mode's condition holds, which is that nothing pulls any more."""
+    count = len(prior)
+    covariance = 2.25 * (0.3 + 0.7 * np.eye(count))
+    prior, counts = np.array(prior), told(failures, episodes)
+    mean, _ = corrected(prior, covariance, np.diag(covariance), counts)
+    gradient = counts.failures - counts.episodes * expit(mean)
+    np.testing.assert_allclose(mean - prior, covariance @ gradient, atol=1e-4)
 
 
 def test_without_rollouts_the_prior_stands():
@@ -153,7 +167,7 @@ def test_what_nobody_can_do_sends_it_elsewhere_and_teaches_the_estimator_nothing
     made = []
 
     def make():
-        made.append(Fixed(lambda v: 0.98 if "light" in v else 0.02))
+        made.append(Fixed(lambda v: 0.98 if "light" in v else 0.05))
         return made[-1]
 
     shares = {}

@@ -107,6 +107,8 @@ class Hunt(PoolSearch):
         failed = np.array([self._counts.get(v, (0, 0))[0] - self._before.get(v, (0, 0))[0] for v in candidates])
         chance = expit(mean[m:] + OPTIMISM * deviation[m:]) ** np.maximum(self._wanted - failed, 1)
         found = np.where(told.failures >= self._wanted, told.failures / told.episodes, 0.0)
+        # What nobody can do is found as well: what is like it is hardly worth a look.
+        found[[v in self._hopeless for v in told.variations]] = 1.0
         likeness = alike(seen, asked) * found[:, None]
         # The likest one alone: a product over all would bury a factor under its first few failures.
         score = chance * (1.0 - likeness.max(axis=0, initial=0.0))
@@ -172,22 +174,42 @@ def corrected(prior: Floats, covariance: Floats, variance: Floats, told: Told) -
     m = len(told.variations)
     if m == 0:
         return prior, np.sqrt(variance)
-    inner, latent = covariance[:, :m], np.zeros(m)
-    for _ in range(50):
-        weight, gradient = _curvature(prior[:m] + latent, told)
-        root = np.sqrt(weight)
-        system = np.eye(m) + root[:, None] * inner * root
-        target = weight * latent + gradient
-        new = inner @ (target - root * np.linalg.solve(system, root * (inner @ target)))
-        moved, latent = float(np.abs(new - latent).max()), new
-        if moved < 1e-8:
-            break
-    weight, gradient = _curvature(prior[:m] + latent, told)
+    inner = covariance[:, :m]
+    pull = _mode(prior[:m], inner, told)
+    weight, _ = _curvature(prior[:m] + inner @ pull, told)
     cross = np.sqrt(weight)[:, None] * covariance
     system = np.eye(m) + cross[:, :m] * np.sqrt(weight)
     half = np.linalg.solve(np.linalg.cholesky(system), cross)
     left = variance - np.einsum("ij,ij->j", half, half)
-    return prior + gradient @ covariance, np.sqrt(np.maximum(left, 0.0))
+    return prior + pull @ covariance, np.sqrt(np.maximum(left, 0.0))
+
+
+def _mode(prior: Floats, covariance: Floats, told: Told) -> Floats:
+    """The posterior's mode is `prior + covariance @ this`, float64 (m,), by Newton steps none of which is for worse.
+
+    Where the prior holds failure for all but impossible and all failed, whole steps would jump to where nothing is
+    curved, and back, for ever.
+    """
+
+    def fit(pull: Floats) -> float:
+        latent = covariance @ pull
+        logits = prior + latent
+        return float(told.failures @ logits - told.episodes @ np.logaddexp(0.0, logits) - 0.5 * pull @ latent)
+
+    pull, reached = np.zeros(len(prior)), fit(np.zeros(len(prior)))
+    for _ in range(100):
+        latent = covariance @ pull
+        weight, gradient = _curvature(prior + latent, told)
+        root = np.sqrt(weight)
+        system = np.eye(len(prior)) + root[:, None] * covariance * root
+        target = weight * latent + gradient
+        step = target - root * np.linalg.solve(system, root * (covariance @ target)) - pull
+        while (better := fit(pull + step)) < reached and np.abs(step).max() > 1e-10:
+            step = step / 2
+        pull, gained, reached = pull + step, better - reached, better
+        if gained < 1e-12 * max(1.0, abs(reached)):
+            break
+    return np.asarray(pull)
 
 
 def alike(a: _Points, b: _Points) -> Floats:

@@ -30,6 +30,10 @@ class Policy(Protocol):
         ...
 
 
+_LONG_READ = {".safetensors", ".json", ".pth", ".pt"}
+"""Of a directory with these alone the fingerprint is that of their bytes, whatever their names."""
+
+
 class CallablePolicy:
     """Any function `observation -> actions` of shape (action_dim,) or (horizon, action_dim), as a policy."""
 
@@ -96,7 +100,10 @@ def load_policy(type: str, **arguments: Any) -> Policy:
 
 
 def fingerprint(type: str, **arguments: Any) -> str:
-    """Sixteen hexadecimal digits that change with the policy's name, settings, files and, if not ours, its source."""
+    """Sixteen hexadecimal digits that change with the policy's name, settings, files and, if not ours, its source.
+
+    Of a setting that is a directory, every file below counts but cards (`*.md`) and what is hidden.
+    """
     digest = hashlib.sha256(type.encode())
     found = plugins.load(type, what="policy")
     # An object that can be called is a policy of its class.
@@ -115,12 +122,27 @@ def _content(value: Any) -> bytes:
     path = Path(value) if isinstance(value, str | Path) else None
     if path is None or not path.exists():
         return repr(value).encode()
-    files = (
-        [path]
-        if path.is_file()
-        else sorted(p for p in path.rglob("*") if p.suffix in {".safetensors", ".json", ".pth", ".pt"})
-    )
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).digest()
+    found = _parts(path)
     digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
+    # What was fingerprinted before names were looked at keeps the fingerprint that its ledgers have.
+    named = any(file.suffix not in _LONG_READ for file in found)
+    for file in found:
+        if named:
+            # The length ends the name's file: no two directories run together to the same bytes.
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            hashlib.file_digest(stream, lambda: digest)
     return digest.digest()
+
+
+def _parts(directory: Path) -> list[Path]:
+    """The files that a checkpoint's directory is made of: no cards, nothing hidden, nothing that Python left there."""
+    return sorted(
+        file
+        for file in directory.rglob("*")
+        if file.is_file()
+        and file.suffix.lower() != ".md"
+        and not any(name.startswith(".") or name == "__pycache__" for name in file.relative_to(directory).parts)
+    )

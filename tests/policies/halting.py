@@ -1,4 +1,4 @@
-"""Experts of the toy that give up on some episodes, or on all; importable by worker processes."""
+"""Experts of the toy that give up on some episodes, or on all, or that draw; importable by worker processes."""
 
 import numpy as np
 
@@ -21,3 +21,15 @@ class Never(GripExpert):
 
     def infer(self, observation: Observation) -> Actions:
         return {"actions": np.zeros((1, 4), np.float32)}
+
+
+class Wavering(GripExpert):
+    """Draws how firmly it grips."""
+
+    def seed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def infer(self, observation: Observation) -> Actions:
+        actions = super().infer(observation)["actions"]
+        actions[:, 2] = self._rng.uniform(-1, 1)
+        return {"actions": actions}

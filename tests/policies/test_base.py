@@ -3,9 +3,11 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from faultfield.policies.base import fingerprint
+from faultfield.envs.base import Observation
+from faultfield.policies.base import Actions, fingerprint, infer_batch
 
 VISUAL = "faultfield.policies.bc:VisualBC"
 
@@ -54,3 +56,26 @@ def test_a_checkpoint_of_the_usual_files_keeps_the_fingerprint_that_ledgers_have
     whole = hashlib.sha256(b"".join(content.values())).digest()
     wanted = hashlib.sha256(VISUAL.encode() + b"\0checkpoint\0" + whole).hexdigest()[:16]
     assert fingerprint(VISUAL, checkpoint=str(tmp_path)) == wanted
+
+
+class Drawing:
+    """A policy that answers what it sees plus what it draws."""
+
+    def seed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def reset(self) -> None:
+        """It remembers nothing but its generator."""
+
+    def infer(self, observation: Observation) -> Actions:
+        return {"actions": (observation["at"] + self._rng.normal(size=(1, 2))).astype(np.float32)}
+
+
+def test_answers_of_a_policy_that_draws_differ_only_where_observations_do() -> None:
+    seen = [{"at": np.full(2, at)} for at in (0.0, 0.0, 3.0)]
+    first, same, other = infer_batch(Drawing(), seen)
+    np.testing.assert_array_equal(first, same)
+    np.testing.assert_allclose(other - first, 3.0, atol=1e-6)
+    policy = Drawing()
+    backwards = [infer_batch(policy, [each])[0] for each in reversed(seen)]
+    np.testing.assert_array_equal(backwards[::-1], [first, same, other])

@@ -234,6 +234,16 @@ def test_as_many_under_each_variation_as_were_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "x.npz.attempts").exists()
 
 
+def test_what_an_expert_draws_depends_on_the_attempt_alone(tmp_path: Path) -> None:
+    how = {"expert": "tests.policies.halting:Wavering", "environment": f"{TOY}:GripReach", "camera": "top", "seed": 3}
+    made = [gather(tmp_path / f"{n}.npz", episodes=4, workers=n, **how) for n in (1, 2)]  # type: ignore[arg-type]
+    assert same(*made)
+    again = gather(tmp_path / "again.npz", episodes=1, **how)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again.actions, made[0].actions[made[0].episodes == 0])
+    firsts = [made[0].actions[made[0].episodes == number][0, 2] for number in range(4)]
+    assert len(set(firsts)) == 4
+
+
 def test_a_demonstration_is_pictured_under_other_looks_and_stays_the_same(tmp_path: Path) -> None:
     env = PointReach()
     space = env.variation_space

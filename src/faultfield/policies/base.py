@@ -48,14 +48,25 @@ class CallablePolicy:
         return {"actions": np.atleast_2d(np.asarray(self._function(observation), dtype=np.float32))}
 
 
+def begin(policy: Policy, seed: int) -> None:
+    """Begin an episode: seed a policy that draws and so offers `seed(int)`, then reset it."""
+    reseed = getattr(policy, "seed", None)
+    if callable(reseed):
+        reseed(seed)
+    policy.reset()
+
+
 def infer_batch(policy: Policy, observations: Sequence[Observation]) -> NDArray[np.float32]:
-    """First actions on many observations, shape (count, action_dim); one batch where the policy has `infer_batch`."""
+    """First actions on many observations, shape (count, action_dim); one batch where the policy has `infer_batch`.
+
+    A policy that draws draws the same numbers for each: its answers differ where the observations do.
+    """
     batched = getattr(policy, "infer_batch", None)
     if batched is not None:
         return np.asarray(batched(observations), dtype=np.float32)
     actions = []
     for observation in observations:
-        policy.reset()
+        begin(policy, 0)
         actions.append(check_actions(policy.infer(observation))[0])
     return np.stack(actions)
 

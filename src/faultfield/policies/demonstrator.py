@@ -23,7 +23,7 @@ from faultfield.envs.base import (
 )
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore, no_looks
-from faultfield.policies.base import Policy, check_actions, load_policy
+from faultfield.policies.base import Policy, begin, check_actions, load_policy
 from faultfield.variations import NOMINAL
 
 FIRST_SEED = 2**30
@@ -62,9 +62,10 @@ class Demonstrator:
         rng = np.random.default_rng([self._seed, index])
         # An environment that is told no variation may draw one of its own.
         options = {"variation": self._under[index // STRIDE]} if self._under else None
-        observation, info = self._env.reset(seed=FIRST_SEED + int(rng.integers(FIRST_SEED)), options=options)
+        seed = FIRST_SEED + int(rng.integers(FIRST_SEED))
+        observation, info = self._env.reset(seed=seed, options=options)
         picture = self._find_picture(observation)
-        self._expert.reset()
+        begin(self._expert, seed)
         pictures, states, actions, truths, snapshots = [], [], [], [], []
         over = False
         for command in self._push(rng):

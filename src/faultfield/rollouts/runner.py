@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faultfield.envs.base import CanObserve, Observation, Snapshot, VariableEnv, images_of
 from faultfield.errors import EnvError, FaultfieldError, PolicyError
-from faultfield.policies.base import Policy, check_actions
+from faultfield.policies.base import Policy, begin, check_actions
 from faultfield.rollouts.episode import Episode, Trajectory
 from faultfield.rollouts.specs import brief
 from faultfield.variations import Variation
@@ -67,7 +67,7 @@ def rollout(
     with place.blaming_env():
         observation, _ = env.reset(seed=seed, options={"variation": variation})
     with place.blaming_policy():
-        _begin(policy, seed)
+        begin(policy, seed)
     record = _Record(observation, _copy(env.snapshot()) if isinstance(env, CanObserve) else None)
     success = done = False
     while not done:
@@ -166,13 +166,6 @@ class _Record:
 
     def add_frame(self, observation: Observation) -> None:
         self.frames.extend(picture.copy() for picture in list(images_of(observation).values())[:1])
-
-
-def _begin(policy: Policy, seed: int) -> None:
-    reseed = getattr(policy, "seed", None)
-    if callable(reseed):
-        reseed(seed)
-    policy.reset()
 
 
 def _copy(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -6,7 +6,7 @@ from faultfield.errors import StudyError
 from faultfield.search import GridSearch, RandomSearch, Strategy
 from faultfield.search.campaign import Campaign
 from faultfield.search.verification import Verification
-from faultfield.variations import Variation
+from faultfield.variations import Categorical, Variation, VariationSpace
 from tests.search.spaces import SPACE, episode
 
 RULE = Verification(bound=0.1, failures=2, patience=1)
@@ -88,3 +88,47 @@ def test_a_strategy_may_come_back_but_no_variation_gets_more_than_its_share():
     while trials := campaign.next():
         campaign.tell([episode(t.variation, False, t.index) for t in trials])
     assert campaign.spent == 7
+
+
+class Listed(Strategy):
+    """Asks for the variations of a list again and again, whatever came of them."""
+
+    def __init__(self, wanted: list[Variation]) -> None:
+        super().__init__(SPACE)
+        self._wanted, self.asked = wanted, 0
+
+    def ask(self, count: int) -> list[Variation]:
+        start, self.asked = self.asked, self.asked + count
+        return [self._wanted[i % len(self._wanted)] for i in range(start, self.asked)]
+
+    def tell(self, episodes) -> None:
+        pass
+
+
+def test_a_verified_failure_is_found_once_and_never_rolled_out_again():
+    often, never = SPACE.variation({"light": 1.5}), SPACE.variation({"light": 0.5})
+    # Failures, then a success that takes the rate below the bound, then failures that lift it above once more.
+    outcomes = {often: [True, True, False, True, True, True, True], never: [False] * 7}
+    campaign = Campaign(Listed([often, never]), Verification(bound=0.25, failures=2, most=7), 100, 1)
+    assert not campaign.rule.verified(2, 3), "the third episode would take it back"
+    while trials := campaign.next():
+        campaign.tell([episode(t.variation, outcomes[t.variation][t.index], t.index) for t in trials])
+    assert [(f.variation, f.failures, f.episodes) for f in campaign.finds] == [(often, 2, 2)]
+    assert campaign.counts == {often: (2, 2), never: (0, 7)}, "the other gets its whole share, and then it ends"
+
+
+def test_further_episodes_of_a_verified_failure_make_no_other_find_of_it():
+    failing = SPACE.variation({"light": 1.5})
+    campaign = Campaign(Listed([failing]), Verification(bound=0.25, failures=2), 100)
+    campaign.tell([episode(failing, failed, i) for i, failed in enumerate([True, True, False, True, True])])
+    assert [(f.failures, f.episodes) for f in campaign.finds] == [(2, 2)]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_space_smaller_than_the_budget_ends_with_all_of_it_found(batch):
+    space = VariationSpace([Categorical("cup", "Use a {} cup.", choices=("red", "blue", "green"))])
+    campaign = Campaign(RandomSearch(space, 0), RULE, 1000, batch)
+    while trials := campaign.next():
+        campaign.tell([episode(t.variation, True, t.index) for t in trials])
+    assert {find.variation for find in campaign.finds} == set(space.grid(3))
+    assert campaign.spent == 2 * len(campaign.finds) == 6

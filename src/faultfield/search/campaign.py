@@ -9,6 +9,9 @@ from faultfield.search.base import Strategy
 from faultfield.search.verification import Verification
 from faultfield.variations import Variation
 
+_PATIENCE = 20
+"""A strategy that has nothing left but what is done with may say so by asking for that as many times in a row."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -42,6 +45,8 @@ class Find:
 class Campaign:
     """Spends a budget of rollouts. What a strategy asks for is rolled out until it is verified or left.
 
+    What is verified is never rolled out again, whoever asks for it, and is found once.
+
     Every strategy is judged and served by the same rule, so that they differ in where they look and in nothing else.
     Variations begun come first; the rest of a batch is asked for anew.
 
@@ -67,6 +72,7 @@ class Campaign:
         self.spent = 0
         self.finds: list[Find] = []
         self.counts: dict[Variation, tuple[int, int]] = {}
+        self._verified: set[Variation] = set()
 
     def next(self) -> list[Trial]:
         """The next batch; empty once the budget is spent, or once the strategy has nothing more to propose.
@@ -75,26 +81,37 @@ class Campaign:
             StudyError: The strategy asks for no variation, or for one outside its space.
         """
         count = min(self.batch, self.budget - self.spent)
-        begun = [v for v, counted in self.counts.items() if self.rule.verdict(*counted) == "open"][:count]
+        begun = [v for v in self.counts if self._goes_on(v) and self.rule.verdict(*self.counts[v]) == "open"][:count]
         chosen = dict.fromkeys(begun)
         if len(chosen) < count:
-            for variation in map(self._inside, self._asked(count - len(chosen))):
-                # A strategy may come back to what was left, but no variation gets more than its share.
-                if self.counts.get(variation, (0, 0))[1] < self.rule.most:
-                    chosen.setdefault(variation)
+            chosen |= dict.fromkeys(self._further(count - len(chosen), 1 if begun else _PATIENCE))
         return [Trial(v, self.counts.get(v, (0, 0))[1]) for v in list(chosen)[:count]]
 
     def tell(self, episodes: Sequence[Episode]) -> None:
         """Count the episodes of a batch and pass them on to the strategy."""
         for episode in episodes:
             failures, total = self.counts.get(episode.variation, (0, 0))
-            before = self.rule.verified(failures, total)
             failures, total = failures + (not episode.success), total + 1
             self.counts[episode.variation] = failures, total
             self.spent += 1
-            if self.rule.verified(failures, total) and not before:
+            # Told of more, its rate may fall below the bound and rise above it again.
+            if self.rule.verified(failures, total) and episode.variation not in self._verified:
+                self._verified.add(episode.variation)
                 self.finds.append(Find(episode.variation, failures, total, self.spent))
         self.strategy.tell(episodes)
+
+    def _further(self, count: int, times: int) -> list[Variation]:
+        """What the strategy asks for and may be rolled out; it is asked again where that is nothing."""
+        for _ in range(times):
+            asked = [self._inside(variation) for variation in self._asked(count)]
+            wanted = [variation for variation in asked if self._goes_on(variation)]
+            if wanted or not asked:
+                return wanted
+        return []
+
+    def _goes_on(self, variation: Variation) -> bool:
+        # A strategy may come back to what was left, but no variation gets more than its share.
+        return variation not in self._verified and self.counts.get(variation, (0, 0))[1] < self.rule.most
 
     def _asked(self, count: int) -> Sequence[Variation]:
         asked: object = self.strategy.ask(count)

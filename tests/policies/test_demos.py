@@ -166,6 +166,21 @@ def test_joining_counts_episodes_on(gathered: tuple[Path, Demonstrations, list[t
         Demonstrations.join([])
 
 
+def rows_of(camera: str | None, size: int = 4) -> Demonstrations:
+    """Two rows of one demonstration that do not matter."""
+    pictures, numbers = np.zeros((2, size, size, 3), np.uint8), np.zeros((2, 3), np.float32)
+    return Demonstrations(pictures, numbers, numbers, np.zeros(2, np.int64), ({"camera": camera, "episodes": 1},))
+
+
+def test_demonstrations_of_different_kinds_are_not_joined() -> None:
+    top, side, unnamed = rows_of("top"), rows_of("side"), rows_of(None)
+    assert len(Demonstrations.join([top, unnamed, top])) == 6
+    mixed = dataclasses.replace(top, recipe=(*top.recipe, *side.recipe))
+    for wrong in ([top, side], [top, unnamed, side], [mixed], [top, rows_of("top", 8)]):
+        with pytest.raises(PolicyError, match="differ in camera, picture size, state or action"):
+            Demonstrations.join(wrong)
+
+
 def test_states_are_what_the_robot_feels(gathered: tuple[Path, Demonstrations, list[tuple[int, int]]]) -> None:
     # Fingers lie symmetrically and within the gripper's stroke; the cube's true pose is not among the nine numbers.
     states = gathered[1].states

@@ -92,13 +92,18 @@ class Demonstrations:
         """All rows of several, with episodes counted on.
 
         Raises:
-            PolicyError: There are none, or their pictures, states or actions differ in shape.
+            PolicyError: There are none, their pictures, states or actions differ in shape, or they name different
+                cameras.
         """
         if not parts:
             raise PolicyError("Training needs at least one file of demonstrations.")
         shapes = {(p.pictures.shape[1:], p.states.shape[1:], p.actions.shape[1:]) for p in parts}
-        if len(shapes) > 1:
-            raise PolicyError("The files of demonstrations differ in picture size, state or action; train on one kind.")
+        # Where an environment has but one camera, a recipe need not name it.
+        cameras = {entry.get("camera") for p in parts for entry in p.recipe} - {None}
+        if len(shapes) > 1 or len(cameras) > 1:
+            raise PolicyError(
+                "The files of demonstrations differ in camera, picture size, state or action; train on one kind."
+            )
         counts = [int(p.episodes.max()) + 1 for p in parts]
         truths = [p.truths for p in parts if p.truths is not None]
         told = len(truths) == len(parts) and len({t.shape[1] for t in truths}) == 1

@@ -12,6 +12,7 @@ from faultfield.policies.base import Actions
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
 from faultfield.policies.experts import LiftExpert
+from tests.repair.toy import untaught
 from tests.toy import PointReach
 
 SMALL = {"size": 32}
@@ -312,3 +313,44 @@ def test_a_file_is_not_gathered_again_and_written_over_only_where_that_is_meant(
     with pytest.raises(PolicyError, match="damaged"):
         gather(path, seed=8, **how)  # type: ignore[arg-type]
     assert path.read_bytes() == b"no demonstrations"
+
+
+def test_a_file_of_an_expert_that_was_changed_since_is_gathered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "own_expert.py"
+    source.write_text(f"from {TOY} import GripExpert as Own\n\n\nclass Expert(Own):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path, calls = tmp_path / "demos.npz", []
+    how = {"episodes": 1, "environment": f"{TOY}:GripReach", "expert": "own_expert:Expert"}
+    first = gather(path, **how)  # type: ignore[arg-type]
+
+    def again(over: bool = True) -> int:
+        calls.clear()
+        gather(path, over=over, on_progress=lambda *done: calls.append(done), **how)  # type: ignore[arg-type]
+        return len(calls)
+
+    assert again() == 0
+    source.write_text(source.read_text() + "\n# Another expert.\n")
+    with pytest.raises(PolicyError, match="holds other demonstrations already"):
+        again(over=False)
+    assert (again(), again(over=False)) == (1, 0)
+    (entry,) = first.recipe
+    dataclasses.replace(first, recipe=({k: v for k, v in entry.items() if k != "who"},)).save(path)
+    assert again(over=False) == 0, "a file from before this was told is taken as it is"
+
+
+def test_a_learners_demonstrations_are_kept_as_long_as_it_is_the_same(tmp_path: Path) -> None:
+    learner = untaught(tmp_path / "learner")
+    how = {"episodes": 1, "environment": f"{TOY}:GripReach", "expert": f"{TOY}:GripExpert", "learner": learner}
+    path = tmp_path / "demos.npz"
+    first = gather(path, camera="top", over=False, **how)  # type: ignore[arg-type]
+    assert gather(path, camera="top", over=False, **how).recipe == first.recipe  # type: ignore[arg-type]
+    (entry,) = first.recipe
+    dataclasses.replace(first, recipe=({k: v for k, v in entry.items() if k != "who"},)).save(path)
+    with pytest.raises(PolicyError, match="does not say what the learner was"):
+        gather(path, camera="top", over=False, **how)  # type: ignore[arg-type]
+    first.save(path)
+    (learner / "config.json").write_text((learner / "config.json").read_text() + " ")
+    with pytest.raises(PolicyError, match="holds other demonstrations already"):
+        gather(path, camera="top", over=False, **how)  # type: ignore[arg-type]

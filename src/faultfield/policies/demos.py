@@ -66,8 +66,8 @@ def gather(
         camera: Whose pictures to keep; the one that the environment observes with where it is None.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
-        over: Whether a file of other demonstrations is written over; one of these is never gathered again. With a
-            learner nobody knows which they are: what it was then the file does not say.
+        over: Whether a file of other demonstrations is written over, or of an expert or learner that was changed since;
+            one of these is never gathered again.
         on_progress: Called with (demonstrations kept, demonstrations wanted).
 
     Returns:
@@ -116,7 +116,8 @@ def gather(
         # A kill right after it was written left them.
         shutil.rmtree(f"{path}.attempts", ignore_errors=True)
         return there
-    store = AttemptStore(f"{path}.attempts", recipe | {"who": _fingerprints(recipe)})
+    who = _fingerprints(recipe)
+    store = AttemptStore(f"{path}.attempts", recipe | {"who": who})
     try:
         with Demonstrators(recipe, workers, store) as crew:
             kept, tried = _kept(recipe, wanted, crew, on_progress)
@@ -129,7 +130,7 @@ def gather(
         np.concatenate([a.states for _, a in takes]),
         np.concatenate([a.actions for _, a in takes]),
         np.repeat(np.arange(len(takes)), [len(a.actions) for _, a in takes]),
-        ({**recipe, "episodes": len(kept), "attempts": tried, "takes": len(takes)},),
+        ({**recipe, "who": who, "episodes": len(kept), "attempts": tried, "takes": len(takes)},),
         np.concatenate([a.truths for _, a in takes]) if kept[0].truths.shape[1] else None,
     )
     demos.save(path)
@@ -147,17 +148,20 @@ def _gathered(path: Path, recipe: Mapping[str, Any], wanted: int, over: bool) ->
             return None
         raise
     how = json.loads(json.dumps({**recipe, "episodes": wanted}))
-    # Of a learner the file tells where it lay, and not what it was then.
-    whole = len(there.recipe) == 1 and recipe["learner"] is None
-    if whole and {k: v for k, v in there.recipe[0].items() if k not in ("attempts", "takes")} == how:
-        return there
+    entry = dict(there.recipe[0]) if len(there.recipe) == 1 else {}
+    who = entry.pop("who", None)
+    if {k: v for k, v in entry.items() if k not in ("attempts", "takes")} == how:
+        # Files from before this was told do not say who it was: an expert seldom changes, a learner does all along.
+        same = recipe["learner"] is None if who is None else who == _fingerprints(recipe)
+        if same:
+            return there
+        if who is None and not over:
+            raise PolicyError(
+                f"'{path}' is there already, and does not say what the learner was when it was gathered; name another "
+                "file, or delete it."
+            )
     if over:
         return None
-    if recipe["learner"] is not None:
-        raise PolicyError(
-            f"'{path}' is there already, and does not say what the learner was when it was gathered; name another "
-            "file, or delete it."
-        )
     raise PolicyError(f"'{path}' holds other demonstrations already; name another file, or delete it.")
 
 

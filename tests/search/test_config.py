@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from faultfield.errors import StudyError
 from faultfield.search.config import A2cSettings, PpoSettings, SacSettings, SearchConfig
+from faultfield.search.diagnostic import train_diagnostic
 
 
 def test_the_papers_hyperparameters():
@@ -27,8 +29,19 @@ def test_width_is_the_algorithms_unless_said():
         ({"discount": 1.1}, "0–1"),
         ({"failure_reward": 0.0}, "positive"),
         ({"margin": -0.1}, "margin must not be negative"),
+        ({"envs": 1, "ppo": PpoSettings(rollout=1)}, "envs and ppo's rollout must not both be 1"),
+        ({"ppo": PpoSettings(envs=1, rollout=1)}, "envs and ppo's rollout must not both be 1"),
     ],
 )
 def test_values_out_of_range_are_refused(values, says):
     with pytest.raises(StudyError, match=says):
         SearchConfig(**values)
+
+
+def test_two_steps_between_updates_are_enough_and_only_ppo_needs_them():
+    known = np.array([[0.0, 1.0], [1.0, 0.0]])
+    for envs, rollout in ((2, 1), (1, 2)):
+        small = SearchConfig(steps=2, envs=envs, ppo=PpoSettings(rollout=rollout, batch=2, net=(4,)))
+        proposed = train_diagnostic(known, np.array([0.0, 1.0]), small, 0).propose(3, np.random.default_rng(0))
+        assert np.isfinite(proposed).all()
+    assert SearchConfig(algorithm="a2c", envs=1, ppo=PpoSettings(rollout=1)).width == 1

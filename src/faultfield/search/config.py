@@ -149,6 +149,10 @@ class SearchConfig:
                 least = {"batch": 2, "envs": 1, "rollout": 1, "epochs": 1, "buffer": 1}.get(name)
                 if least is not None and value < least:
                     raise StudyError(f"The search's {name} must be at least {least}, not {value}.")
+        if self.algorithm == "ppo" and self.width * self.ppo.rollout < 2:
+            raise StudyError(
+                "The search's envs and ppo's rollout must not both be 1: advantages of one step have no scale."
+            )
         if not 0.0 <= self.discount <= 1.0:
             raise StudyError(f"The search's discount must lie in 0–1, not {self.discount:g}.")
         if self.failure_reward <= 0.0:

@@ -253,6 +253,7 @@ def test_support_is_one_at_the_known_and_falls_with_distance() -> None:
     known = np.array([[0.0], [1.0], [2.0]])
     support = nearest_support(known, np.array([[1.0], [2.5], [4.0]]))
     np.testing.assert_allclose(support, np.exp([-0.0, -0.5, -2.0]))
+    assert nearest_support(known[:0], known).tolist() == [0.0, 0.0, 0.0], "nothing is near where nothing is known"
 
 
 def test_the_density_is_highest_where_failures_lie() -> None:

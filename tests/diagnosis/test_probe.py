@@ -92,3 +92,17 @@ def test_risks_join_as_independent_causes(toy: ToyStudy, windy: list[Episode]) -
     look_risk, nominal_risk, wind_risk, both_risk = expit(scorer.score([look, NOMINAL, wind, both]).logit)
     hidden_risk = 1 - (1 - wind_risk) / (1 - nominal_risk)
     assert both_risk == pytest.approx(1 - (1 - look_risk) * (1 - hidden_risk), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", [ProbeLine, ProbeLogistic])
+def test_what_was_seen_of_hidden_factors_alone_leaves_the_prior_and_no_support(
+    kind: type, toy: ToyStudy, windy: list[Episode]
+) -> None:
+    winds = [e for e in windy if "wind" in e.variation]
+    storm = toy.views.space.variation({"wind": 1.7})
+    estimates = kind(toy.views).fit(winds).estimate([*toy.unseen, storm])
+    assert (estimates.support == 0.0).all()
+    assert ((estimates.low <= estimates.mean) & (estimates.mean <= estimates.high)).all()
+    # No picture was learned from, so they are ranked as the probe's prior ranks them.
+    prior = ProbePrior(toy.views).estimate(toy.unseen)
+    assert spearman(estimates.mean[:-1].round(6), prior.mean.round(6)) == pytest.approx(1.0)

@@ -72,9 +72,11 @@ def nearest_support(known: NDArray[np.float64], rows: NDArray[np.float64]) -> ND
     as known variations are from each other" in whatever space the rows live.
 
     Args:
-        known: Known rows, float64 (m, d).
+        known: Known rows, float64 (m, d); where there are none, nothing is near.
         rows: Candidates' rows, float64 (n, d).
     """
+    if not len(known):
+        return np.zeros(len(rows))
     between = np.linalg.norm(known[:, None] - known[None], axis=2)
     np.fill_diagonal(between, np.inf)
     nearest = between.min(axis=1)

@@ -4,16 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from faultfield.diagnosis.base import Estimates
 from faultfield.diagnosis.selection import select
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
 from faultfield.study import Silent, Study, StudyConfig, stages
 from faultfield.study.ask import roll_out
+from faultfield.study.assemble import _caveats
 from faultfield.study.candidates import candidates
 from faultfield.study.diagnose import _verify, diagnose
-from faultfield.study.ranking import _scores
+from faultfield.study.ranking import Ranking, _scores
 from faultfield.study.seeds import VERIFY_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.diagnosis.test_calibration import Always
@@ -154,3 +157,13 @@ def test_what_was_verified_stays_verified_when_others_rank_higher(tmp_path: Path
 def candidates_of(study: Study) -> list[Variation]:
     study.ledger.append(rolled(study, NOMINAL, "known"))
     return candidates(study)
+
+
+@pytest.mark.parametrize(("known", "told"), [(4, True), (9, True), (10, False)])
+def test_intervals_from_few_known_variations_are_said_to_be_too_narrow(known: int, told: bool, tmp_path: Path) -> None:
+    nothing = Estimates(*(np.empty(0) for _ in range(4)))
+    held_out = {str(number): 0.1 for number in range(known)}
+    lines = _caveats(Ranking([], nothing, [], "probe", "", {}, held_out), {}, opened(tmp_path), 0)
+    narrow = [line for line in lines if "too narrow" in line]
+    assert len(narrow) == told
+    assert all(f"calibrated on {known} known variations" in line for line in narrow)

@@ -20,6 +20,11 @@ from faultfield.variations import Variation
 class Calibration:
     """Score to failure probability: sigmoid(slope · score + offset + spread · z), z standard normal.
 
+    The three numbers are plugged in as if they were certain, so with few known variations intervals are too narrow. In
+    simulations with scores around −2 those of 90 % held 0.83 of the fresh rates with 4 known variations, 0.88 with 8
+    and 0.90 with 20 where scores erred little (by less than half a logit), and 0.76, 0.80 and 0.85 where they erred by
+    one.
+
     Attributes:
         slope: Positive, so that the map keeps the order.
         offset: On the logit scale.
@@ -60,6 +65,8 @@ class Calibration:
 
     def estimates(self, scores: Scores, episodes: int | NDArray[np.float64] = 30) -> Estimates:
         """Probabilities, and intervals (90 %) of the rate over `episodes` fresh episodes; support goes through.
+
+        Intervals hold less where the calibration was learned from few variations (see the class).
 
         Of fewer episodes a rate varies more, so an interval is to be compared with a rate over as many: one number, or
         one for each row, shape (n,).

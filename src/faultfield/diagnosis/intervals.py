@@ -84,7 +84,8 @@ def predictive_interval(
         logits: Predicted failure logits, shape (n,).
         sigma: Latent spread on the logit scale: one number, or one a candidate, shape (n,).
         episodes: How many fresh episodes the rate will be taken over.
-        level: Probability that the interval holds the rate; as counts are whole, it holds it at least that often.
+        level: Probability that the interval holds the rate, were logit and spread right; as counts are whole, it then
+            holds it at least that often. Learned from few variations they are not (`calibration.Calibration`).
 
     Returns:
         `(low, high)`, rates in 0–1, float64 (n,) each.

@@ -21,6 +21,9 @@ from faultfield.study.ranking import Ranking
 
 _PACKAGES = ("faultfield", "gymnasium", "mujoco", "numpy", "robosuite", "stable-baselines3", "torch")
 
+FEW_KNOWN = 10
+"""Known variations below which the intervals of predictions hold clearly less than they say (`Calibration`)."""
+
 Counts = tuple[int, int]
 """(failures, episodes)."""
 
@@ -200,4 +203,11 @@ def _caveats(ranking: Ranking, feasible: Mapping[str, Feasibility], study: Study
         lines.append(f"Feasibility rests on {episodes} expert episodes a variation; near one half it is uncertain.")
     fresh = study.config.diagnosis.episodes
     lines.append(f"Intervals of predictions (90 %) are for the failure rate of {fresh} fresh episodes.")
+    known = len(ranking.held_out)
+    if known < FEW_KNOWN:
+        lines.append(
+            f"Predictions are calibrated on {known} known variations, which say little of how wrong they are: their "
+            "intervals are too narrow. In simulations, 76–83 % of the rates lay inside with four known variations, "
+            "80–88 % with eight."
+        )
     return lines

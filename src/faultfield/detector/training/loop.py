@@ -19,7 +19,7 @@ from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import Lesson, Script, asks, lesson
 from faultfield.detector.training.replies import Answer, Sampling, answer_rounds
 from faultfield.detector.training.schedule import ONLINE, Phase, optimizer, phase_at, phases, rate
-from faultfield.detector.training.sharding import is_sharded
+from faultfield.detector.training.sharding import check_shares, is_sharded
 from faultfield.errors import DetectorError
 
 
@@ -78,6 +78,9 @@ class Loop:
         on_step: Told of every gradient step.
         kept: Picture tokens by row that the same tower encoded before; added to where the tower stays as it is.
         begun: What else a checkpoint must agree in, as JSON can hold it.
+
+    Raises:
+        DetectorError: A batch that processes which share out the weights cannot pass through equally often.
     """
 
     def __init__(
@@ -97,9 +100,11 @@ class Loop:
         self.plan = phases([course.label(row) for row in range(len(course))], dense, config)
         self._tell, self._on_step = on_progress or (lambda *_: None), on_step or (lambda _: None)
         self._core = learner
-        self._wrapped, self._optimizer = accelerator.prepare(learner, optimizer(learner, config))
         # FSDP's processes must all call every layer; of the others each may run ahead on its own.
         self._sharded = is_sharded(accelerator)
+        if self._sharded:
+            check_shares(config.batch, config.micro_batch, accelerator.num_processes)
+        self._wrapped, self._optimizer = accelerator.prepare(learner, optimizer(learner, config))
         learner.whole_blocks = self._sharded or config.checkpointing
         frozen = not any(p.requires_grad for p in learner.model.core.model.visual.parameters())
         self._frozen = frozen

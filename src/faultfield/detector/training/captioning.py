@@ -74,6 +74,7 @@ def caption(
     out: str | Path | None = None,
     on_progress: Progress | None = None,
     begun: Mapping[str, Any] | None = None,
+    room: int | None = None,
 ) -> int:
     """Train a model's language on captions, in place, its vision tower as it is; the number of gradient steps.
 
@@ -87,6 +88,7 @@ def caption(
         out: Directory for checkpoints and TensorBoard's events; None keeps nothing.
         on_progress: Told what is done.
         begun: What else a checkpoint must agree in, as JSON can hold it.
+        room: Bytes of main memory for the tower's tokens, as `Loop` takes it.
 
     Raises:
         DetectorError: The loss is no longer finite.
@@ -101,7 +103,7 @@ def caption(
     for part in still:
         part.requires_grad_(False)
     course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])
-    loop = Loop(Learner(model), course, config, accelerator, out, on_progress, begun=begun)
+    loop = Loop(Learner(model), course, config, accelerator, out, on_progress, begun=begun, room=room)
     steps = loop.run()
     loop.clear()
     accelerator.free_memory()

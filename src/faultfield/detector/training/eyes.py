@@ -30,6 +30,7 @@ def open_eyes(
     accelerator: Any,
     work: str | Path | None = None,
     on_progress: Progress | None = None,
+    room: int | None = None,
 ) -> Mapping[str, float]:
     """Teach a model to see, in place; or take another detector's vision tower.
 
@@ -45,6 +46,7 @@ def open_eyes(
         work: Directory for checkpoints; what was measured is left there as `sight.json`, with what it was measured of,
             and the model, which has learned nothing else, as the detector `eyes`, which other trainings can begin with.
         on_progress: Told what is done.
+        room: Bytes of main memory for the tower's tokens while captions are learned, as `Loop` takes it.
 
     Returns:
         What `sight.pretrain` measured; nothing where the tower was taken.
@@ -76,7 +78,7 @@ def open_eyes(
     model.take(gaze)
     if told:
         out = None if work is None else Path(work) / "captions"
-        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress, {"of": of})
+        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress, {"of": of}, room)
     if work is not None and accelerator.is_main_process:
         # What is written last says of what these eyes are: until then, of nothing.
         (Path(work) / SIGHT).unlink(missing_ok=True)

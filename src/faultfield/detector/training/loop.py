@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faultfield.detector.training import memory
 from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.features import FeatureCache, Pictures
@@ -78,6 +79,8 @@ class Loop:
         on_step: Told of every gradient step.
         kept: Picture tokens by row that the same tower encoded before; added to where the tower stays as it is.
         begun: What else a checkpoint must agree in, as JSON can hold it.
+        room: Bytes of main memory for the tokens of a frozen tower, in this process; a quarter of what is free, shared
+            among the processes, when None. What finds no room is encoded each time, which changes only the time taken.
 
     Raises:
         DetectorError: A batch that processes which share out the weights cannot pass through equally often.
@@ -94,6 +97,7 @@ class Loop:
         on_step: Callable[[Step], None] | None = None,
         kept: dict[int, Tensor] | None = None,
         begun: Mapping[str, Any] | None = None,
+        room: int | None = None,
     ) -> None:
         self._course, self._config, self._accelerator = course, config, accelerator
         dense = [course.annotated(row) is not None for row in range(len(course))]
@@ -108,7 +112,8 @@ class Loop:
         learner.whole_blocks = self._sharded or config.checkpointing
         frozen = not any(p.requires_grad for p in learner.model.core.model.visual.parameters())
         self._frozen = frozen
-        self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept)
+        room = memory.room(accelerator.num_processes) if room is None else room
+        self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept, room)
         # How often it is saved does not change what is learned; how a batch is cut up decides what a part of it draws.
         decisive = {k: v for k, v in config.to_json().items() if k != "save_every"}
         run = {"config": decisive, "samples": _digest(course), **(begun or {})}

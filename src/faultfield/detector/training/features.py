@@ -82,6 +82,11 @@ class FeatureCache:
                 break
             on_progress(min(start + _AT_ONCE, len(missing)))
 
+    def in_parts(self, rows: Sequence[int], device: torch.device) -> Tensor:
+        """As `of`, encoding what is missing in such parts as `fill` does."""
+        parts = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+        return torch.cat([self.of(part, device) for part in parts])
+
     def _encoded(self, rows: Sequence[int], device: torch.device) -> dict[int, Tensor]:
         with large_given_back():
             pixels, grid = self.pixels(rows, device)

@@ -140,6 +140,18 @@ class Loop:
         """The learner's weights, whole, on every process that writes."""
         return dict(self._accelerator.get_state_dict(self._wrapped))
 
+    def look(self, rows: Sequence[int]) -> Tensor:
+        """Picture tokens of several rows as this training saw them, float (tokens, width), on the CPU.
+
+        Not where processes share out the weights. The tower is where it was left, and moved only to be used.
+        """
+        tower = self._core.model.core.model.visual
+        home = next(tower.parameters()).device
+        tower.to(self._accelerator.device)
+        tokens = self._features.in_parts(rows, self._accelerator.device).cpu()
+        tower.to(home)
+        return tokens
+
     def clear(self) -> None:
         """Remove the checkpoints of a training that is over; TensorBoard's events stay."""
         if self._checkpoints:

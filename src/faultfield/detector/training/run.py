@@ -117,7 +117,8 @@ def train(
         model.reasons, model.plain = _commonest(samples), config.method != "armor"
         model.to("cpu").eval()
         if not model.plain:
-            judge_by_sight(model, samples, config.seed, kept if config.freeze_vision else None, on_progress)
+            look = loop.look if config.freeze_vision and whole is learner else None
+            judge_by_sight(model, samples, config.seed, look, on_progress)
         checkpoint.save(model, out, store)
         about |= {"steps": steps, "last": vars(last[0]) if last else None}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")

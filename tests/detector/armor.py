@@ -1,5 +1,6 @@
 """A random pocket detector that answers with some confidence, things to show it, and refinement the naive way."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -52,6 +53,34 @@ def words(instruction: str, said: Said, task: prompts.Task, is_video: bool) -> s
     return prompts.question(instruction, is_video) + prompts.conditioning(said) + prompts.request(task)
 
 
+def places(model: ArmorModel, read: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Positions (3, 1, s) of what a processor made, by Qwen2.5-VL's own rule.
+
+    Text counts on by one; a picture or video begins at the next number, its time going in ticks; what follows it
+    begins one after the largest number in it.
+    """
+    vision, ids, seconds = model.core.config.vision_config, read["input_ids"][0].tolist(), 0.0
+    placeholder, grid = model.core.config.image_token_id, read.get("image_grid_thw")
+    if grid is None:
+        placeholder, grid = model.core.config.video_token_id, read["video_grid_thw"]
+        seconds = float(read["second_per_grid_ts"][0])
+    time, height, width = (int(each) for each in grid[0])
+    out: list[tuple[int, int, int]] = []
+    while len(out) < len(ids):
+        # A picture's last token has the largest number on each axis.
+        begin = max(out[-1]) + 1 if out else 0
+        if ids[len(out)] != placeholder:
+            out.append((begin, begin, begin))
+            continue
+        out += [
+            (begin + int(t * seconds * vision.tokens_per_second), begin + y, begin + x)
+            for t in range(time)
+            for y in range(height // vision.spatial_merge_size)
+            for x in range(width // vision.spatial_merge_size)
+        ]
+    return torch.tensor(out).T[:, None]
+
+
 def stock(model: ArmorModel, view: View, text: str, answer: tuple[int, ...] = ()) -> tuple[torch.Tensor, torch.Tensor]:
     """A whole prompt through the stock processor and the stock forward pass: early features and logits, each (s, …)."""
     is_video = isinstance(view, Video)
@@ -70,9 +99,8 @@ def stock(model: ArmorModel, view: View, text: str, answer: tuple[int, ...] = ()
         read["input_ids"] = torch.cat([read["input_ids"], more], dim=1)
         read["attention_mask"] = torch.ones_like(read["input_ids"])
         read["mm_token_type_ids"] = torch.cat([read["mm_token_type_ids"], torch.zeros_like(more)], dim=1)
-    model.core.model.rope_deltas = None
     with torch.no_grad():
-        out = model.core(**read, output_hidden_states=True, use_cache=False)
+        out = model.core(**read, position_ids=places(model, read), output_hidden_states=True, use_cache=False)
     # hidden_states[k] is the output of layer k, the embeddings being 0.
     return torch.stack(out.hidden_states[1:5]).mean(dim=0)[0], out.logits[0]
 

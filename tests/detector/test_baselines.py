@@ -12,7 +12,7 @@ from PIL import Image
 from faultfield.detector import checkpoint
 from faultfield.detector.baselines import EndpointTeller, FineTuned, LocalTeller, Prompted, load_baseline
 from faultfield.detector.endpoint import Endpoint
-from faultfield.detector.evaluation import score
+from faultfield.detector.evaluation import judge, score
 from faultfield.detector.prompts import Example
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError, DetectorError
@@ -56,6 +56,23 @@ def test_a_video_is_sent_as_its_pictures() -> None:
     shown = _pictures(seen[0]["body"])
     assert [picture.shape for picture in shown] == [(14, 14, 3)] * 2
     assert np.array_equal(shown[1], pockets.clip(0, True).frames["front"][1])
+
+
+def test_a_bad_answer_costs_no_other_and_nothing_is_asked_twice() -> None:
+    asked: list[int] = []
+
+    def answer(body: dict[str, Any]) -> str | int:
+        asked.append(1)
+        return 400 if len(asked) == 8 else _sees_red(body)
+
+    done: list[int] = []
+    with served(answer) as (url, seen):
+        prompted = Prompted(EndpointTeller(Endpoint(url, "m", retries=0)), pockets.VIEW)
+        judged = judge(prompted, pockets.samples(8), batch=8, on_progress=done.append)
+    assert list(judged.verdicts) == [f"s{k}" for k in range(7)]
+    assert [problem.id for problem in judged.problems] == ["s7"]
+    assert len(seen) == 8
+    assert done == list(range(1, 9))
 
 
 def test_worked_examples_come_before_the_question() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from faultfield.cli import judging
 from faultfield.detector import checkpoint
+from faultfield.detector.training import run
 from faultfield.faults.pictures import write_picture
 from faultfield.rollouts.video import write as write_video
 from tests.detector import pockets
@@ -228,6 +229,22 @@ def test_train_makes_a_detector_that_eval_can_read(shell: Shell, data: Path, tmp
     assert (code, "YAML mapping" in err) == (2, True)
     code, _, err = shell(*common, settings, "--model", out)
     assert (code, "leave --view out" in err) == (2, True)
+
+
+def test_how_much_of_the_pictures_is_kept_can_be_said(
+    shell: Shell, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms: list[int | None] = []
+
+    def train(*_: object, room: int | None, **__: object) -> dict[str, object]:
+        rooms.append(room)
+        return {"last": None, "steps": 0, "samples": 4, "dense": 2}
+
+    monkeypatch.setattr(run, "train", train)
+    for said in ((), ("--keep", "0"), ("--keep", "4000")):
+        how = ("--out", tmp_path / "out", "--view", "{frames: 2, cell: 42}", *said)
+        assert shell("detector", "train", "--data", data, *how)[0] == 0
+    assert rooms == [None, 0, 4_000_000_000]
 
 
 def test_a_plainly_fine_tuned_model_is_asked_as_it_was_trained(shell: Shell, data: Path, tmp_path: Path) -> None:

@@ -25,6 +25,35 @@ def test_it_speaks_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+def test_a_key_is_sent_without_the_line_break_of_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", " abc\r\n")
+    with served(lambda body: "yes") as (url, seen):
+        assert Endpoint(url, "m", key_variable="SOME_KEY").complete([]) == "yes"
+    assert seen[0]["key"] == "Bearer abc"
+
+
+@pytest.mark.parametrize("key", ["secret\rpart", "secret\npart", "secret\x1bpart", "secret\u2026part"])
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", key)
+    with served(lambda body: "yes") as (url, seen):
+        endpoint = Endpoint(url, "m", key_variable="SOME_KEY", retries=1, wait=60.0)
+        for ask in (lambda: endpoint.complete([]), endpoint.check):
+            with pytest.raises(DetectorError, match="The key in SOME_KEY has characters") as caught:
+                ask()
+            assert "secret" not in str(caught.value)
+            assert caught.value.__cause__ is caught.value.__context__ is None
+    assert not seen
+
+
+def test_what_an_error_quotes_of_a_request_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(request: urllib.request.Request, timeout: float) -> None:
+        raise ValueError("Invalid header value b'Bearer secret'")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(DetectorError, match=r"broke off \(ValueError\) after 1 attempts"):
+        Endpoint("http://127.0.0.1/v1", "m", retries=0).complete([])
+
+
 def test_a_busy_server_is_asked_again_and_no_key_is_sent_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     answers = iter([503, 429, "at last"])

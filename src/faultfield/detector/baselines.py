@@ -51,6 +51,9 @@ class Prompted:
         examples: Worked examples in words, shown before the question; none is zero-shot.
     """
 
+    alone = True
+    """Each clip is a question of its own; `evaluation.judge` asks them so."""
+
     def __init__(self, teller: _Tells, viewer: Viewer | None = None, examples: Sequence[Example] = ()) -> None:
         self._teller, self._viewer, self._examples = teller, viewer or Viewer(), tuple(examples)
 

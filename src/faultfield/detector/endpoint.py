@@ -30,7 +30,8 @@ class Endpoint:
     Attributes:
         url: The base, such as `http://127.0.0.1:8000/v1`; `/chat/completions` is added.
         model: Its name on that server.
-        key_variable: Environment variable that holds the key; none is sent where it is unset or empty.
+        key_variable: Environment variable that holds the key, spaces and line breaks around it left out; none is sent
+            where it is unset or empty.
         timeout: Seconds that one request may take.
         retries: Further attempts after a busy, silent or broken answer.
         wait: Seconds before the first further attempt; doubled each time.
@@ -52,7 +53,7 @@ class Endpoint:
             temperature: Of sampling; 0 takes the likeliest.
 
         Raises:
-            DetectorError: The server refuses, falls silent, or answers with something else.
+            DetectorError: The server refuses, falls silent, or answers with something else; or the key cannot be sent.
             UnreachableError: Nothing answers there.
         """
         body = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": temperature}
@@ -67,7 +68,7 @@ class Endpoint:
         """See whether anything answers there, whatever it says: better now than hours later.
 
         Raises:
-            DetectorError: The address is none.
+            DetectorError: The address is none, or the key cannot be sent.
             UnreachableError: Nothing answers there.
         """
         request = self._request("models")
@@ -83,7 +84,14 @@ class Endpoint:
 
     def _request(self, path: str, body: bytes | None = None) -> urllib.request.Request:
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.key_variable, ""):
+        # A key that was read from a file often ends with the file's last line break.
+        if key := os.environ.get(self.key_variable, "").strip():
+            if not (key.isascii() and key.isprintable()):
+                # It would be http's error, whose text has the key in it.
+                raise DetectorError(
+                    f"The key in {self.key_variable} has characters that no header can have, such as a line break; set "
+                    "it anew."
+                )
             headers["Authorization"] = f"Bearer {key}"
         try:
             request = urllib.request.Request(f"{self.url.rstrip('/')}/{path}", data=body, headers=headers)
@@ -114,7 +122,9 @@ class Endpoint:
                         raise self._unreachable(error) from error
                     # A large request that is slow to send ends alike: a small one says whether anyone is there.
                     self.check()
-                reason = f"broke off ({getattr(error, 'reason', error)})"
+                # A ValueError is of what was to be sent, and may quote it.
+                kind = type(error).__name__
+                reason = f"broke off ({kind if isinstance(error, ValueError) else getattr(error, 'reason', error)})"
             if attempt < self.retries:
                 time.sleep(self.wait * 2**attempt)
         raise DetectorError(f"The endpoint {self.url} {reason} after {attempt + 1} attempts.")

@@ -17,7 +17,7 @@ from faultfield.rollouts.verdict import Verdict
 
 
 class Detector(Protocol):
-    """Anything that judges clips."""
+    """Anything that judges clips; one whose `alone` is true gains nothing from several at once, and gets one."""
 
     def judge(self, clips: Sequence[Clip]) -> list[Verdict]:
         """One verdict a clip, in their order."""
@@ -74,7 +74,8 @@ def judge(
     Args:
         detector: What judges.
         samples: Whose pictures are read when they are needed.
-        batch: Clips at once.
+        batch: Clips at once, but one for a detector that judges `alone`: its answers were paid for one by one, and a
+            bad one must not cost the others'.
         on_progress: Told how many samples are done.
         cameras: By which they are judged, where they have them.
 
@@ -90,8 +91,9 @@ def judge(
         order = {sample.id: verdicts[sample.id] for sample in samples if sample.id in verdicts}
         return Judged(order, tuple(problems))
 
+    size = 1 if getattr(detector, "alone", False) else batch
     try:
-        for clips in batches(samples, batch, cameras, problems):
+        for clips in batches(samples, size, cameras, problems):
             verdicts |= _judged(detector, clips, problems)
             if on_progress is not None:
                 on_progress(len(verdicts) + len(problems))

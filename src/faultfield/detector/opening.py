@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from faultfield.detector import prompts
@@ -34,11 +35,7 @@ class Opening:
 
     @property
     def next(self) -> int:
-        """Position of the token that follows, on all three axes.
-
-        One more than the last token's, which is text. The largest of all positions may be a picture's and lie beyond
-        it in a long video, where transformers' `generate` goes wrong by it.
-        """
+        """Position of the token that follows, on all three axes: one more than the last token's, which is text."""
         return int(self.positions[0, -1]) + 1
 
 
@@ -112,7 +109,8 @@ class Scribe:
         pixels = read["pixel_values_videos" if video else "pixel_values"]
         config = self._core.config
         placeholder = config.video_token_id if video else config.image_token_id
-        return Opening(read["input_ids"][0], positions[:, 0], pixels, grid, placeholder)
+        ids = read["input_ids"][0]
+        return Opening(ids, _text_behind(positions[:, 0], ids == placeholder), pixels, grid, placeholder)
 
     def ending(self, task: Task, said: Said = prompts.NOTHING) -> tuple[int, ...]:
         """Token ids of what follows an opening: conditioning, request, and the start of the model's turn."""
@@ -155,3 +153,14 @@ class Scribe:
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
+
+
+def _text_behind(positions: Tensor, shown: Tensor) -> Tensor:
+    """Positions (3, p) with the text behind what is `shown`, bool (p,), one place after the largest of that.
+
+    So Qwen2.5-VL learned it. transformers 5.3 and later let the text begin where the picture's height or width ends,
+    and so inside any video that lasts longer than that (its issue 45381).
+    """
+    start = int(shown.nonzero()[-1]) + 1
+    behind = max(0, int(positions[:, :start].max()) + 1 - int(positions[0, start]))
+    return torch.cat([positions[:, :start], positions[:, start:] + behind], dim=1)

@@ -24,7 +24,7 @@ def read_settings(kind: type[T], values: Mapping[str, Any], what: str) -> T:
         DetectorError: An unknown setting, or one of another type or with a value that it cannot have.
     """
     known = sorted(field.name for field in fields(kind))  # type: ignore[arg-type]  # any dataclass
-    if unknown := sorted(set(values) - set(known)):
+    if unknown := sorted(set(values) - set(known), key=str):
         raise DetectorError(f"There is no {what} '{unknown[0]}'; there are {', '.join(known)}.")
     try:
         return TypeAdapter(kind).validate_json(json.dumps(dict(values)), strict=True)

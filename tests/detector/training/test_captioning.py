@@ -3,20 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from faultfield.detector import pocket
 from faultfield.detector.model import ArmorModel
-from faultfield.detector.training import captioning
+from faultfield.detector.training import captioning, eyes
 from faultfield.detector.training.captioning import Scene, caption
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.course import CAPTIONS_AT_ONCE, SampleCourse
 from faultfield.detector.training.eyes import open_eyes
 from faultfield.detector.training.learner import Learner
+from faultfield.detector.training.loop import Progress
 from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import lesson
 from faultfield.detector.training.run import make_accelerator
 from faultfield.detector.training.sight import SightConfig
+from faultfield.detector.training.sight_data import SightData
 from faultfield.detector.views import Viewer
 from faultfield.errors import CheckpointError
 from faultfield.faults.captions import captions
@@ -107,6 +111,46 @@ def test_a_data_set_says_what_the_simulator_knew(tmp_path: Path) -> None:
         assert "red cube" not in name
         assert now.captions[0][1] == was.captions[0][1].replace("red cube", name)
     assert captioning.scenes(tmp_path / "sight.npz") == captioning.scenes(None) == ()
+
+
+@pytest.mark.parametrize("stage", ["sight", "captions"])
+def test_killed_eyes_go_on_from_the_same_beginning_alone(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(seed: int = 0, said: str = "Up and down.") -> ArmorModel:
+        """So few tokens that any words fill them: weights do not tell tokenizers apart."""
+        return pocket.build([said] * 99, pockets.SHAPE, seed, pockets.VIEW, size=300)
+
+    class Killed(Exception):
+        pass
+
+    def kill(name: str, done: int, total: int) -> None:
+        if (name, done) == (stage, 2):
+            raise Killed
+
+    config = SightConfig(epochs=3, batch=4, hidden=8, save_every=1)
+    monkeypatch.setattr(captioning, "scenes", lambda *_: _scenes(4))
+    monkeypatch.setattr(eyes, "_captioning", lambda _: replace(CONFIG, warm_up_epochs=3))
+    rng = np.random.default_rng(0)
+    pictures, known = rng.integers(0, 255, (8, 28, 28, 3), np.uint8), rng.random((8, 2, 1)).astype(np.float32)
+    SightData(pictures, known, known.round(), ("x",), ("red",), rows=2).save(tmp_path / "sight.npz")
+
+    def opened(model: ArmorModel, work: Path, tell: Progress | None = None) -> dict[str, torch.Tensor]:
+        open_eyes(model, tmp_path / "sight.npz", config, make_accelerator(CONFIG, cpu=True), work, tell)
+        return dict(model.core.state_dict())
+
+    with pytest.raises(Killed):
+        opened(begun(), tmp_path / "work", kill)
+    one, other = (model.core.state_dict() for model in (begun(), begun(said="Open the drawer!")))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    for beginning in (begun(said="Open the drawer!"), begun(seed=1)):
+        with pytest.raises(CheckpointError, match="other settings or samples"):
+            opened(beginning, tmp_path / "work")
+    whole, resumed = opened(begun(), tmp_path / "whole"), opened(begun(), tmp_path / "work")
+    assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+    # What is done is in nobody's way.
+    fresh, after = opened(begun(seed=1), tmp_path / "fresh"), opened(begun(seed=1), tmp_path / "work")
+    assert [name for name in fresh if not torch.equal(fresh[name], after[name])] == []
 
 
 @pytest.mark.slow

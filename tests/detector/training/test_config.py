@@ -1,3 +1,6 @@
+import math
+from typing import Any
+
 import pytest
 
 from faultfield.detector.training.config import LoraConfig, TrainingConfig
@@ -31,6 +34,10 @@ def test_settings_survive_json_and_are_changed_by_name() -> None:
     ({"lora": True}, "'lora' cannot be True"),
     ({"batch": 0}, "whole numbers from 1 on"),
     ({"warm_up_epochs": 0, "conditioned_epochs": 0, "online_epochs": 0}, "a phase of more than 0 epochs"),
+    ({"warm_up_epochs": math.inf}, "none of less or without end"),
+    ({"online_epochs": math.nan}, "none of less or without end"),
+    ({1: 2, "a": 3}, "no training setting '1'"),
+    ({"lora": {1: 2, "a": 3}}, "no setting of adapters '1'"),
     ({"dense_share": 1.5}, "share of dense samples"),
     ({"lora": {"size": 3}}, "no setting of adapters 'size'"),
     ({"lr": -1.0}, "numbers above 0, not -1.0"),
@@ -42,6 +49,6 @@ def test_settings_survive_json_and_are_changed_by_name() -> None:
     ({"lora": {"targets": []}}, "layers to adapt"),
     ({"lora": {"rank": "a"}}, "setting of adapters 'rank' cannot be 'a'"),
 ])  # fmt: skip
-def test_wrong_settings_are_said_in_one_sentence(values: dict[str, object], sentence: str) -> None:
+def test_wrong_settings_are_said_in_one_sentence(values: dict[Any, object], sentence: str) -> None:
     with pytest.raises(DetectorError, match=sentence):
         TrainingConfig().updated(values)

@@ -1,3 +1,4 @@
+import math
 import shutil
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 from faultfield.detector.training.config import TrainingConfig
+from faultfield.detector.training.features import FeatureCache
 from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.loop import Loop, Step
 from faultfield.errors import CheckpointError
@@ -94,6 +96,40 @@ def test_a_frozen_tower_encodes_each_sample_once_and_stays_as_it_is() -> None:
     after = _weights(learner)
     assert all(torch.equal(before[name], after[name]) for name in before if ".visual." in name)
     assert not torch.equal(before["model.backbone.lm_head.weight"], after["model.backbone.lm_head.weight"])
+
+
+def test_what_finds_no_room_is_encoded_each_time_and_teaches_the_same() -> None:
+    from dataclasses import replace
+
+    config, weights, encoded = replace(SHORT, freeze_vision=True), [], []
+    # Tokens of a row: four of 32 numbers in float32.
+    for room in (None, 0, 9 * 4 * 32 * 4):
+        learner, course = tiny.learner(0, dropout=0.2), ToyCourse()
+        learner.model.core.model.visual.requires_grad_(False)
+        kept: dict[int, torch.Tensor] = {}
+        Loop(learner, course, config, _accelerator(), kept=kept, room=room).run()
+        assert sum(tokens.nbytes for tokens in kept.values()) <= (math.inf if room is None else room)
+        weights.append(_weights(learner))
+        encoded.append((len(kept), len(course.seen)))
+    assert encoded[0] == (12, 12)
+    assert encoded[1][0] == 0
+    # Of twelve rows eight are kept together, and then one more where it comes alone.
+    assert encoded[2][0] in (8, 9)
+    assert 12 < encoded[2][1] < encoded[1][1]
+    for other in weights[1:]:
+        assert [name for name, value in weights[0].items() if not torch.equal(value, other[name])] == []
+
+
+def test_what_was_kept_before_takes_its_room() -> None:
+    course, model = ToyCourse(), tiny.learner(0)
+    device, size = torch.device("cpu"), 4 * 32 * 4
+    kept = {0: torch.zeros(4, 32), 1: torch.zeros(4, 32)}
+    with torch.no_grad():
+        cache = FeatureCache(course, lambda call: call(model), True, kept, room=3 * size)
+        cache.of([2, 3], device)
+        assert sorted(kept) == [0, 1]
+        cache.of([0, 3], device)
+    assert sorted(kept) == [0, 1, 3]
 
 
 def test_checkpointing_of_activations_changes_nothing() -> None:

@@ -1,7 +1,11 @@
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from faultfield.detector.training import memory
 
 KEEPS = """
 import sys
@@ -30,6 +34,21 @@ def _kept_megabytes(how: str) -> float:
         pytest.skip("another C library than glibc")
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
+
+
+def test_room_is_a_quarter_of_what_is_free_for_all_processes_of_a_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=8000))
+    monkeypatch.setattr(memory, "_LIMITS", (str(tmp_path / "none"), str(tmp_path / "limit")))
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert (memory.room(1), memory.room(4)) == (2000, 500)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert memory.room(16) == 1000
+    (tmp_path / "limit").write_text("max\n")
+    assert memory.room(16) == 1000
+    (tmp_path / "limit").write_text("4000\n")
+    assert memory.room(16) == 500
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")

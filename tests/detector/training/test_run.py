@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from faultfield.detector.training.schedule import phases
 from faultfield.detector.trajectories import Refinement
 from faultfield.errors import CheckpointError, DetectorError
 from tests.detector import oracle, pockets
+from tests.detector.training.two import beginning
 
 QUICK = TrainingConfig(
     warm_up_epochs=1, conditioned_epochs=1, online_epochs=1, rounds=2, batch=4, max_reason=4, freeze_vision=False,
@@ -141,6 +143,38 @@ def test_what_a_frozen_tower_saw_serves_another_training(tmp_path: Path, monkeyp
     learning: dict[str, torch.Tensor] = {}
     train(pockets.model(), pockets.samples(), QUICK, tmp_path / "c", accelerator=_cpu(QUICK), seen=learning)
     assert not learning
+
+
+def test_eyes_of_a_killed_training_judge_as_those_of_one_that_was_not(tmp_path: Path) -> None:
+    """In bfloat16, with less than a pass left, or with no room to keep what the tower saw."""
+    config = replace(QUICK, freeze_vision=True, bf16=True, online_epochs=0)
+
+    class Killed(Exception):
+        pass
+
+    def kill(step: Step) -> None:
+        if step.step > 2:
+            raise Killed
+
+    def judging(name: str, **how: Any) -> dict[str, torch.Tensor]:
+        train(beginning(), pockets.samples(), config, tmp_path / name, accelerator=_cpu(config), **how)
+        made = checkpoint.load(tmp_path / name).state_dict()
+        assert any(".hunch." in each for each in made)
+        return made
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        whole, cramped = judging("whole"), judging("cramped", room=0)
+        with pytest.raises(Killed):
+            judging("killed", on_step=kill)
+        left: list[int] = []
+        resumed = judging("killed", on_step=lambda step: left.append(step.step))
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert left, "or nothing was left to do"
+    assert len(left) * config.batch < 12
+    for other in (cramped, resumed):
+        assert [name for name, value in whole.items() if not torch.equal(value, other[name])] == []
 
 
 @pytest.mark.slow

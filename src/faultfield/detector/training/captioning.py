@@ -1,6 +1,6 @@
 """Teaching a small language model that its words are about what is seen: captions of what the simulator knew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,8 @@ def caption(
     accelerator: Any,
     out: str | Path | None = None,
     on_progress: Progress | None = None,
+    begun: Mapping[str, Any] | None = None,
+    room: int | None = None,
 ) -> int:
     """Train a model's language on captions, in place, its vision tower as it is; the number of gradient steps.
 
@@ -85,6 +87,8 @@ def caption(
         accelerator: `accelerate.Accelerator`.
         out: Directory for checkpoints and TensorBoard's events; None keeps nothing.
         on_progress: Told what is done.
+        begun: What else a checkpoint must agree in, as JSON can hold it.
+        room: Bytes of main memory for the tower's tokens, as `Loop` takes it.
 
     Raises:
         DetectorError: The loss is no longer finite.
@@ -99,7 +103,7 @@ def caption(
     for part in still:
         part.requires_grad_(False)
     course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])
-    loop = Loop(Learner(model), course, config, accelerator, out, on_progress)
+    loop = Loop(Learner(model), course, config, accelerator, out, on_progress, begun=begun, room=room)
     steps = loop.run()
     loop.clear()
     accelerator.free_memory()

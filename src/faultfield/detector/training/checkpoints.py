@@ -62,9 +62,9 @@ class Checkpoints:
             step = int(about.pop("step"))
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
-        # Trainings of before did not tell of the pictures that they were on.
-        if "pictures" in self._run:
-            about.setdefault("pictures", self._run["pictures"])
+        # Trainings of before did not tell of the pictures that they were on, nor of what eyes were made of.
+        for name in {"pictures", "of"} & self._run.keys():
+            about.setdefault(name, self._run[name])
         if about != self._run:
             raise CheckpointError(
                 f"'{newest}' is of a training with other settings or samples; delete it or choose another directory."

@@ -136,8 +136,8 @@ class TrainingConfig:
             raise DetectorError("The share of warm-up is at most 1, and a reason may have one token or more.")
         if self.batch < 1 or self.rounds < 1 or (self.micro_batch or 1) < 1 or self.save_every < 1:
             raise DetectorError("Batches, rounds and the steps between checkpoints are whole numbers from 1 on.")
-        if min(self.epochs) < 0 or max(self.epochs) == 0:
-            raise DetectorError("Training needs a phase of more than 0 epochs, and none of less.")
+        if not all(0 <= each < math.inf for each in self.epochs) or max(self.epochs) == 0:
+            raise DetectorError("Training needs a phase of more than 0 epochs, and none of less or without end.")
         if not 0 <= self.rename <= 1:
             raise DetectorError(f"The share of renamed samples is 0 to 1, not {self.rename}.")
         if not 0 < self.online_rate <= 1:

@@ -12,6 +12,7 @@ from faultfield.detector import checkpoint
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.training import captioning
 from faultfield.detector.training.attention import attend
+from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.loop import Progress
 from faultfield.detector.training.sight import SightConfig, gaze_for, pretrain
@@ -29,6 +30,7 @@ def open_eyes(
     accelerator: Any,
     work: str | Path | None = None,
     on_progress: Progress | None = None,
+    room: int | None = None,
 ) -> Mapping[str, float]:
     """Teach a model to see, in place; or take another detector's vision tower.
 
@@ -44,13 +46,14 @@ def open_eyes(
         work: Directory for checkpoints; what was measured is left there as `sight.json`, with what it was measured of,
             and the model, which has learned nothing else, as the detector `eyes`, which other trainings can begin with.
         on_progress: Told what is done.
+        room: Bytes of main memory for the tower's tokens while captions are learned, as `Loop` takes it.
 
     Returns:
         What `sight.pretrain` measured; nothing where the tower was taken.
 
     Raises:
         DetectorError: Pictures that cannot be learned from.
-        CheckpointError: A damaged checkpoint, or a tower of another shape.
+        CheckpointError: A checkpoint that is damaged or of another beginning, or a tower of another shape.
     """
     tower = model.core.model.visual
     if (Path(sight) / checkpoint.SETTINGS).is_file():
@@ -71,17 +74,19 @@ def open_eyes(
             return found
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
     gaze = gaze_for(data, patches, width, config.hidden, config.seed)
-    measured = pretrain(tower, patches, gaze, data, config, accelerator, work, on_progress)
+    measured = pretrain(tower, patches, gaze, data, config, accelerator, work, on_progress, {"of": of})
     model.take(gaze)
     if told:
         out = None if work is None else Path(work) / "captions"
-        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress)
+        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress, {"of": of}, room)
     if work is not None and accelerator.is_main_process:
         # What is written last says of what these eyes are: until then, of nothing.
         (Path(work) / SIGHT).unlink(missing_ok=True)
         checkpoint.save(model, Path(work) / EYES)
         about = {"of": of, "measured": measured}
         files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
+        # Eyes of another beginning may be made here next.
+        Checkpoints(Path(work), accelerator, {}).clear()
     return measured
 
 
@@ -90,9 +95,13 @@ _METHOD = "story"
 
 
 def _taught(model: ArmorModel, data: SightData, told: Sequence[captioning.Scene], settings: Any) -> str:
-    """Sixteen hexadecimal digits of all that eyes are made of: the model before, pictures, captions and settings."""
+    """Sixteen hexadecimal digits of all that eyes are made of: the model before, pictures, captions and settings.
+
+    A pocket's tokenizer is made of all samples' words, and its weights do not tell which it has.
+    """
+    known = sorted(model.processor.tokenizer.get_vocab().items())
     lessons = [(scene.sample.id, scene.sample.instruction, scene.captions) for scene in told]
-    digest = hashlib.sha256(repr((settings, data.digest, lessons, _METHOD)).encode())
+    digest = hashlib.sha256(repr((settings, data.digest, lessons, known, _METHOD)).encode())
     for name, value in sorted(model.core.state_dict().items()):
         digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -1,5 +1,10 @@
-"""Picture tokens for training: computed in the same pass where the vision tower learns, once where it is frozen."""
+"""Picture tokens for training: computed in the same pass where the vision tower learns, once where it is frozen.
 
+Once as far as there is room for them: at 7B those of an episode take 3.5 to 11 MB, and of ten thousand episodes more
+than most machines have.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -23,13 +28,14 @@ class Pictures(Protocol):
 
 
 class FeatureCache:
-    """Picture tokens by row; each row is encoded once and kept in main memory.
+    """Picture tokens by row; each row is encoded once and kept in main memory, or each time where there is no room.
 
     Args:
         pictures: Where patches come from.
         run: Calls a function with the learner, under the wrapper that shards it.
         keep: Whether to keep what was encoded: only with a frozen tower.
         kept: What the same tower encoded before, float (tokens, width) by row; added to where `keep` says so.
+        room: Bytes that all tokens which are kept may take, those of before among them; None for as many as it takes.
     """
 
     def __init__(
@@ -38,9 +44,11 @@ class FeatureCache:
         run: Callable[[Callable[[Learner], Any]], Any],
         keep: bool,
         kept: dict[int, Tensor] | None = None,
+        room: int | None = None,
     ) -> None:
         self._pictures, self._run, self._keep = pictures, run, keep
         self._kept: dict[int, Tensor] = {} if kept is None or not keep else kept
+        self._room = math.inf if room is None else room - sum(tokens.nbytes for tokens in self._kept.values())
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -51,20 +59,33 @@ class FeatureCache:
         missing = list(dict.fromkeys(row for row in rows if row not in self._kept))
         fresh = self._encoded(missing, device) if missing else {}
         out = torch.cat([fresh[row] if row in fresh else self._kept[row].to(device) for row in rows])
-        if self._keep:
+        # All of them or none: each is a part of one tensor, which is kept whole.
+        size = sum(tokens.nbytes for tokens in fresh.values())
+        if self._keep and size <= self._room:
+            self._room -= size
             self._kept.update({row: tokens.cpu() for row, tokens in fresh.items()})
         return out
 
     def fill(self, rows: Sequence[int], device: torch.device, on_progress: Callable[[int], None]) -> None:
         """Encode what is missing of these rows, some at a time, where it is kept; `on_progress` is told how many are.
 
+        It ends where there is no more room.
+
         Before a training rather than in the midst of it: the few kilobytes that are kept of each row would come to lie
         between the large tensors of the steps, which then need new memory each time (12 GB after 2000 rows).
         """
         missing = [row for row in rows if row not in self._kept] if self._keep else []
         for start in range(0, len(missing), _AT_ONCE):
+            before = len(self)
             self.of(missing[start : start + _AT_ONCE], device)
+            if len(self) == before:
+                break
             on_progress(min(start + _AT_ONCE, len(missing)))
+
+    def in_parts(self, rows: Sequence[int], device: torch.device) -> Tensor:
+        """As `of`, encoding what is missing in such parts as `fill` does."""
+        parts = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+        return torch.cat([self.of(part, device) for part in parts])
 
     def _encoded(self, rows: Sequence[int], device: torch.device) -> dict[int, Tensor]:
         with large_given_back():

@@ -4,7 +4,7 @@ Blur and hiding were chosen by leaving tasks out, 25 in eight groups (docs/resul
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -56,7 +56,7 @@ def judge_by_sight(
     model: ArmorModel,
     samples: Sequence[Sample],
     seed: int,
-    seen: Mapping[int, Tensor] | None = None,
+    look: Callable[[Sequence[int]], Tensor] | None = None,
     on_progress: Progress | None = None,
 ) -> None:
     """Teach a model's eyes to judge, in place, where it has a gaze and reasons name faults.
@@ -65,7 +65,7 @@ def judge_by_sight(
         model: Trained, on the CPU.
         samples: All with a verdict.
         seed: Of the networks.
-        seen: Picture tokens of its tower by row of the samples, where they are known.
+        look: Gives the picture tokens of some rows of the samples as a training saw them; the model looks when None.
         on_progress: Told what is done.
     """
     if model.gaze is None:
@@ -74,16 +74,14 @@ def judge_by_sight(
     for start in range(0, len(samples), _AT_ONCE):
         rows = range(start, min(start + _AT_ONCE, len(samples)))
         with torch.no_grad():
-            read.append(model.gaze.read(_tokens(model, samples, rows, seen or {}).float()))
+            read.append(model.gaze.read((look(rows) if look else _tokens(model, samples, rows)).float()))
         if on_progress is not None:
             on_progress("Looking", rows.stop, len(samples))
     told = None if on_progress is None else partial(on_progress, "Judging by sight")
     model.gaze.hunch = learn(model.gaze, torch.cat(read), samples, seed, told)
 
 
-def _tokens(model: ArmorModel, samples: Sequence[Sample], rows: range, seen: Mapping[int, Tensor]) -> Tensor:
-    if all(row in seen for row in rows):
-        return torch.cat([seen[row] for row in rows])
+def _tokens(model: ArmorModel, samples: Sequence[Sample], rows: range) -> Tensor:
     some = [samples[row] for row in rows]
     return model.see(model.open([model.viewer(each.clip()) for each in some], [each.instruction for each in some]))
 

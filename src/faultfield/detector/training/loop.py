@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faultfield.detector.training import memory
 from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.features import FeatureCache, Pictures
@@ -19,7 +20,7 @@ from faultfield.detector.training.packing import pack
 from faultfield.detector.training.prompting import Lesson, Script, asks, lesson
 from faultfield.detector.training.replies import Answer, Sampling, answer_rounds
 from faultfield.detector.training.schedule import ONLINE, Phase, optimizer, phase_at, phases, rate
-from faultfield.detector.training.sharding import is_sharded
+from faultfield.detector.training.sharding import check_shares, is_sharded
 from faultfield.errors import DetectorError
 
 
@@ -78,6 +79,11 @@ class Loop:
         on_step: Told of every gradient step.
         kept: Picture tokens by row that the same tower encoded before; added to where the tower stays as it is.
         begun: What else a checkpoint must agree in, as JSON can hold it.
+        room: Bytes of main memory for the tokens of a frozen tower, in this process; a quarter of what is free, shared
+            among the processes, when None. What finds no room is encoded each time, which changes only the time taken.
+
+    Raises:
+        DetectorError: A batch that processes which share out the weights cannot pass through equally often.
     """
 
     def __init__(
@@ -91,19 +97,23 @@ class Loop:
         on_step: Callable[[Step], None] | None = None,
         kept: dict[int, Tensor] | None = None,
         begun: Mapping[str, Any] | None = None,
+        room: int | None = None,
     ) -> None:
         self._course, self._config, self._accelerator = course, config, accelerator
         dense = [course.annotated(row) is not None for row in range(len(course))]
         self.plan = phases([course.label(row) for row in range(len(course))], dense, config)
         self._tell, self._on_step = on_progress or (lambda *_: None), on_step or (lambda _: None)
         self._core = learner
-        self._wrapped, self._optimizer = accelerator.prepare(learner, optimizer(learner, config))
         # FSDP's processes must all call every layer; of the others each may run ahead on its own.
         self._sharded = is_sharded(accelerator)
+        if self._sharded:
+            check_shares(config.batch, config.micro_batch, accelerator.num_processes)
+        self._wrapped, self._optimizer = accelerator.prepare(learner, optimizer(learner, config))
         learner.whole_blocks = self._sharded or config.checkpointing
         frozen = not any(p.requires_grad for p in learner.model.core.model.visual.parameters())
         self._frozen = frozen
-        self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept)
+        room = memory.room(accelerator.num_processes) if room is None else room
+        self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept, room)
         # How often it is saved does not change what is learned; how a batch is cut up decides what a part of it draws.
         decisive = {k: v for k, v in config.to_json().items() if k != "save_every"}
         run = {"config": decisive, "samples": _digest(course), **(begun or {})}
@@ -129,6 +139,18 @@ class Loop:
     def state(self) -> dict[str, Tensor]:
         """The learner's weights, whole, on every process that writes."""
         return dict(self._accelerator.get_state_dict(self._wrapped))
+
+    def look(self, rows: Sequence[int]) -> Tensor:
+        """Picture tokens of several rows as this training saw them, float (tokens, width), on the CPU.
+
+        Not where processes share out the weights. The tower is where it was left, and moved only to be used.
+        """
+        tower = self._core.model.core.model.visual
+        home = next(tower.parameters()).device
+        tower.to(self._accelerator.device)
+        tokens = self._features.in_parts(rows, self._accelerator.device).cpu()
+        tower.to(home)
+        return tokens
 
     def clear(self) -> None:
         """Remove the checkpoints of a training that is over; TensorBoard's events stay."""

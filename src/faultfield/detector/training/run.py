@@ -50,6 +50,7 @@ def train(
     on_step: Callable[[Step], None] | None = None,
     seen: dict[str, Any] | None = None,
     origin: Mapping[str, str | None] | None = None,
+    room: int | None = None,
 ) -> Mapping[str, Any]:
     """Train a detector and write it; killed and called again, it goes on where it was.
 
@@ -64,6 +65,7 @@ def train(
         on_step: Told of every gradient step.
         seen: Picture tokens by sample id, of an earlier training with the same frozen tower; what is encoded is added.
         origin: What the model was made from, in the caller's words: a training that began elsewhere is another one.
+        room: Bytes of main memory for the tokens of a frozen tower, as `Loop` takes it; the same is learned with any.
 
     Returns:
         What `training.json` holds: the settings, how many samples and steps, and the last step's losses.
@@ -104,7 +106,7 @@ def train(
     seen = {} if seen is None else seen
     kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
     begun = {name: about[name] for name in ("digest", "pictures", "origin")}
-    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept, begun)
+    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept, begun, room)
     steps = loop.run()
     seen.update({samples[row].id: tokens for row, tokens in kept.items()})
     state = loop.state()
@@ -115,7 +117,8 @@ def train(
         model.reasons, model.plain = _commonest(samples), config.method != "armor"
         model.to("cpu").eval()
         if not model.plain:
-            judge_by_sight(model, samples, config.seed, kept if config.freeze_vision else None, on_progress)
+            look = loop.look if config.freeze_vision and whole is learner else None
+            judge_by_sight(model, samples, config.seed, look, on_progress)
         checkpoint.save(model, out, store)
         about |= {"steps": steps, "last": vars(last[0]) if last else None}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")

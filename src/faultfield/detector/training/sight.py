@@ -123,6 +123,7 @@ def pretrain(
     accelerator: Any,
     out: str | Path | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    begun: Mapping[str, Any] | None = None,
 ) -> Mapping[str, float]:
     """Pretrain a vision tower and a gaze in place; killed and called again, it goes on where it was.
 
@@ -135,6 +136,7 @@ def pretrain(
         accelerator: `accelerate.Accelerator`.
         out: Directory for checkpoints and TensorBoard's events; None keeps nothing.
         on_progress: Told what is done.
+        begun: What else a checkpoint must agree in, as JSON can hold it.
 
     Returns:
         On held-out pictures, by name: the share of variance explained (R²) of each value, the AUROC of each flag.
@@ -156,7 +158,7 @@ def pretrain(
     standard = (data.values - middle) / scale
     gaze.calibrate(standard[rows])
     wanted = np.concatenate([standard, data.flags], axis=2).astype(np.float32)
-    run = {"sight": asdict(config), "data": data.digest}
+    run = {"sight": asdict(config), "data": data.digest, **(begun or {})}
     checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
     done = checkpoints.resume() if checkpoints else 0
     events = checkpoints.events(done) if checkpoints else None

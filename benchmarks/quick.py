@@ -28,6 +28,7 @@ LONGEST = 300.0
 """Seconds that one program may take."""
 
 COMMANDS: Mapping[str, str] = {
+    "coverage": "--known 4 --errors 0.5 --repeats 3 --out {tmp}/coverage",
     "detector": "--data {tmp}/faults --eyes {tmp}/faults --runs {tmp}/detectors --out {tmp}/detector --seeds 0 "
     '--variants sft-d --settings {"batch":4,"warm_up_epochs":1}',
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "

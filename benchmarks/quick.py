@@ -28,7 +28,6 @@ LONGEST = 300.0
 """Seconds that one program may take."""
 
 COMMANDS: Mapping[str, str] = {
-    "coverage": "--known 4 --errors 0.5 --repeats 3 --out {tmp}/coverage",
     "detector": "--data {tmp}/faults --eyes {tmp}/faults --runs {tmp}/detectors --out {tmp}/detector --seeds 0 "
     '--variants sft-d --settings {"batch":4,"warm_up_epochs":1}',
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
@@ -47,6 +46,7 @@ COMMANDS: Mapping[str, str] = {
     "env_speed": "--steps 5 --repeats 1 --out {tmp}/speed.json",
     "figure5": "{tmp}/study --quick --out {tmp}/figure5 --cache {tmp}/cache",
     "figure7": "{tmp}/study --out {tmp}/figure7",
+    "interval_coverage": "--known 4 --errors 0.5 --repeats 3 --out {tmp}/coverage",
     "known": "{tmp}/study --episodes 1 --roles policy --workers 1 --out {tmp}/known",
     "paper_tables": "{tmp}/made/page --out {tmp}/joined",
     "probe_speed": "--candidates 2 --repeats 1",

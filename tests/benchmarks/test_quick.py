@@ -1,7 +1,9 @@
 """The small size of every program: none is forgotten, and a failure is seen."""
 
+import re
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,18 @@ def test_a_new_program_without_a_small_size_is_refused(tmp_path: Path) -> None:
     (tmp_path / "known.py").unlink()
     with pytest.raises(LookupError, match="no program any more: known"):
         quick.steps(tmp_path)
+
+
+def test_no_program_stands_in_for_a_library() -> None:
+    """A program's folder comes first on the path: numba took `coverage.py` for the package it can do without."""
+    named = {
+        re.split(r"[^\w.-]", asked)[0].replace("-", "_").lower()
+        for installed in metadata.distributions()
+        for asked in (installed.metadata["Name"], *(installed.requires or ()))
+    }
+    taken = named | set(metadata.packages_distributions()) | set(sys.stdlib_module_names)
+    assert "coverage" in taken
+    assert not taken & {file.stem for file in quick.HERE.glob("*.py")}
 
 
 def test_what_others_need_is_made_first() -> None:

@@ -4,8 +4,8 @@ Simulated, as only there the truth is known: failure logits are normal, a scorer
 variations are rolled out a few times, and `Calibration` learns from their scores and counts. Then as many fresh
 episodes as an interval is for say whether it held.
 
-    python benchmarks/coverage.py [--known 4 8 20] [--errors 0.2 0.5 1] [--mean -2] [--spread 1.5] [--episodes 10]
-        [--fresh 10] [--repeats 200] [--seed 0] [--out docs/results/coverage]
+    python benchmarks/interval_coverage.py [--known 4 8 20] [--errors 0.2 0.5 1] [--mean -2] [--spread 1.5]
+        [--episodes 10] [--fresh 10] [--repeats 200] [--seed 0] [--out docs/results/coverage]
 """
 
 import argparse
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    pages.run(main, "coverage")
+    pages.run(main, "interval_coverage")

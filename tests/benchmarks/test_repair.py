@@ -57,6 +57,7 @@ def test_goals_and_page() -> None:
         rounds=2,
         looks=3,
         broad=0.0,
+        corrections=False,
         on=Path("lift-robust.parquet"),
     )
     study = SimpleNamespace(name="demo", identity={"policy": "p", "environment": "e"})

@@ -11,7 +11,7 @@ from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Actions
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
-from faultfield.policies.experts import LiftExpert
+from faultfield.policies.experts import LiftExpert, PatientLift
 from tests.repair.toy import untaught
 from tests.toy import PointReach
 
@@ -190,13 +190,14 @@ def test_states_are_what_the_robot_feels(gathered: tuple[Path, Demonstrations, l
     assert np.abs(states[:, 7:]).max() < 0.05
 
 
-class Mortal(LiftExpert):
+class Mortal(PatientLift):
     """An expert that dies in its third attempt, once."""
 
     died = False
     resets = 0
 
     def reset(self) -> None:
+        super().reset()
         Mortal.resets += 1
         if Mortal.resets == 3 and not Mortal.died:
             Mortal.died = True

@@ -5,7 +5,7 @@ from faultfield.envs.base import PRIVILEGED, STATE
 from faultfield.envs.robosuite import Robosuite
 from faultfield.errors import PolicyError
 from faultfield.policies.base import check_actions
-from faultfield.policies.experts import LiftExpert
+from faultfield.policies.experts import LiftExpert, PatientLift
 from tests.policies.episodes import succeeds
 
 
@@ -64,3 +64,41 @@ def test_what_it_does_by_where_the_cube_is() -> None:
 def test_needs_the_truth() -> None:
     with pytest.raises(PolicyError, match=r"observation\.environment_state.*missing"):
         LiftExpert().infer({STATE: np.zeros(9, np.float32)})
+
+
+def lifted(env: Robosuite, expert: LiftExpert, seeds: range, **changed: float) -> tuple[int, float]:
+    """How many cubes it lifted, and in how many steps on average."""
+    variation, done, steps = env.variation_space.variation(changed), 0, 0
+    for seed in seeds:
+        observation, info = env.reset(seed=seed, options={"variation": variation})
+        expert.reset()
+        over = False
+        while not over:
+            observation, _, terminated, truncated, info = env.step(expert.infer(observation)["actions"][0])
+            over, steps = terminated or truncated, steps + 1
+        done += info["success"]
+    return done, steps / len(seeds)
+
+
+def test_who_waits_for_the_fingers_lifts_any_cube_at_once(unseen_lift: Robosuite) -> None:
+    assert [succeeds(unseen_lift, PatientLift(), seed, noise=0.3) for seed in range(100, 106)] == [True] * 6
+    seeds = range(1000, 1006)
+    hasty, patient = (lifted(unseen_lift, who(), seeds, cube_size=0.5) for who in (LiftExpert, PatientLift))
+    assert patient[0] == 6
+    assert patient[1] < 0.8 * hasty[1]
+    hasty, patient = (lifted(unseen_lift, who(), seeds, cube_size=1.3) for who in (LiftExpert, PatientLift))
+    assert patient[0] >= hasty[0]
+    assert patient[1] < hasty[1] - 2
+
+
+def test_fingers_that_still_close_or_have_not_begun_hold_nothing() -> None:
+    expert = PatientLift()
+
+    def rise(opening: float) -> float:
+        return float(expert.infer(seen((0, 0, 0.82), (0, 0, 0.82), opening))["actions"][0][2])
+
+    # At first, while they close on a small cube, and at rest: on a small one, on a large one, and wide open.
+    assert [rise(opening) for opening in (0.043, 0.043, 0.03, 0.021, 0.0205)] == pytest.approx([0, 0.7, 0, 0, 0.7])
+    assert [rise(opening) for opening in (0.06, 0.0595, 0.079, 0.079)] == pytest.approx([0.7, 0.7, 0, 0])
+    expert.reset()
+    assert rise(0.0205) == pytest.approx(0)

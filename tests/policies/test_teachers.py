@@ -19,7 +19,7 @@ def test_every_metaworld_task_has_metaworlds_own() -> None:
 
 
 def test_lift_is_meant_where_no_task_is_named() -> None:
-    assert teacher(ROBOSUITE, {}).type == "faultfield.policies.experts:LiftExpert"
+    assert teacher(ROBOSUITE, {}).type == "faultfield.policies.experts:PatientLift"
 
 
 @pytest.mark.parametrize(

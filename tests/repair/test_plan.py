@@ -31,7 +31,7 @@ def test_what_was_settled_is_read_back_and_may_be_settled_again(tmp_path: Path) 
 
 def test_an_older_plan_is_gone_on_with_where_the_same_is_demonstrated(tmp_path: Path) -> None:
     told = PLAN.to_json() | {"diagnosis": "digested otherwise"}
-    del told["original"], told["expert"], told["recipe"]["broad"]
+    del told["original"], told["expert"], told["recipe"]["broad"], told["recipe"]["corrections"]
     told["targets"][0]["failure"] = 0.9
     (tmp_path / PLAN_FILE).write_text(json.dumps(told))
     replace(PLAN, original="of this file", expert="me").settle(tmp_path)
@@ -40,6 +40,15 @@ def test_an_older_plan_is_gone_on_with_where_the_same_is_demonstrated(tmp_path: 
     (tmp_path / PLAN_FILE).write_text(json.dumps(told))
     with pytest.raises(StudyError, match="holds another repair"):
         PLAN.settle(tmp_path)
+
+
+def test_a_plan_of_before_corrections_is_gone_on_with(tmp_path: Path) -> None:
+    told = PLAN.to_json()
+    del told["recipe"]["corrections"]
+    (tmp_path / PLAN_FILE).write_text(json.dumps(told))
+    PLAN.settle(tmp_path)
+    with pytest.raises(StudyError, match=r"another repair \(corrections False, now True\)"):
+        replace(PLAN, recipe=replace(PLAN.recipe, corrections=True)).settle(tmp_path)
 
 
 def test_another_plan_is_refused_and_says_what_differs(tmp_path: Path) -> None:

@@ -109,6 +109,31 @@ def test_looks_may_be_drawn_from_the_whole_space_too(demos: Path, study: Study) 
         replace(SHORT, broad=2)
 
 
+def test_the_policy_itself_may_begin_and_is_corrected(
+    demos: Path, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # After so short a training nothing that was shown would be shown again.
+    monkeypatch.setattr("faultfield.study.rounds.learnable", lambda left, shown: left)
+    checkpoint = study.policy_spec.arguments["checkpoint"]
+    mended(study, replace(SHORT, budget=8, rounds=2, corrections=True), original=demos)
+    there = place(study, SHORT).with_name("targeted-8")
+    first, second = (Demonstrations.load(there / f"round-{number}" / DEMONSTRATIONS).recipe[0] for number in (1, 2))
+    # Of two rounds, the second corrects what the first made of it.
+    assert first["learner"] == str(checkpoint)
+    assert second["learner"] == str(there / "round-1" / CHECKPOINT)
+    assert 2 <= first["handover"] == second["handover"] < 10, "as long as the expert takes"
+    card = (there / CHECKPOINT / "README.md").read_text()
+    assert "begun by the policy itself" in card
+    assert "--corrections" in card
+
+
+def test_only_a_network_of_ours_is_corrected(tmp_path: Path) -> None:
+    study = toy.study(tmp_path / "study")
+    with pytest.raises(StudyError, match="no --corrections"):
+        repair(study, replace(SHORT, corrections=True), Silent())
+    assert not place(study, SHORT).exists()
+
+
 @pytest.mark.slow
 def test_what_was_shown_is_mended_and_the_rest_is_not_forgotten(demos: Path, tmp_path: Path) -> None:
     checkpoint = toy.taught(tmp_path / "before", demos, steps=300)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 _OF_MENDING = (
-    "--per-variation", "--steps", "--learning-rate", "--share", "--rounds", "--looks", "--broad", "--original",
-    "--weights", "--format",
+    "--per-variation", "--steps", "--learning-rate", "--share", "--rounds", "--looks", "--broad",
+    "--corrections", "--original", "--weights", "--format",
 )  # fmt: skip
 """Options that decide how a policy is mended."""
 
@@ -65,6 +65,14 @@ def repair(
         float,
         typer.Option(help="Share of these looks that is drawn anywhere in the space and not from other targets."),
     ] = 0.0,
+    corrections: Annotated[
+        bool,
+        typer.Option(
+            "--corrections",
+            help="The policy begins each demonstration itself and the expert takes over, saying at every step what to "
+            "do: shows the way out of the policy's own mistakes (VisualBC alone).",
+        ),
+    ] = False,
     original: Annotated[
         Path | None,
         typer.Option(help="What it was trained on (.npz); of a VisualBC policy by default made again by its recipe."),
@@ -147,6 +155,7 @@ def repair(
         else Recipe(
             budget=budget, mode=mode, least=per_variation, seed=seed, share=share, steps=steps,
             learning_rate=learning_rate, weights=told, rounds=rounds, looks=looks, broad=broad,
+            corrections=corrections,
         )
     )  # fmt: skip
     with Study.open(study, None, workers) as opened:

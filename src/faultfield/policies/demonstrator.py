@@ -32,6 +32,9 @@ FIRST_SEED = 2**30
 TRANSLATION = 3
 """Noise and pushes move the gripper about but never turn it: the leading action dimensions. The last is the gripper."""
 
+HANDOVER = 40
+"""A learner hands over to the expert between the fifth step and this one, where nobody says when."""
+
 STRIDE = 100_000
 """Attempts under the first variation count from 0, those under the second from here, and so on."""
 
@@ -47,6 +50,7 @@ class Demonstrator:
         self._learner: Policy | None = None
         if recipe["learner"] is not None:
             self._learner = load_policy("faultfield.policies.bc:VisualBC", checkpoint=recipe["learner"])
+        self._handover: int = recipe.get("handover", HANDOVER)
         self._camera: str | None = recipe["camera"]
         space = self._env.variation_space
         self._under = [space.variation(target["variation"]) for target in recipe.get("under", ())]
@@ -72,7 +76,8 @@ class Demonstrator:
             if not over:
                 observation, _, terminated, truncated, info = self._env.step(command)
                 over = terminated or truncated
-        handover = int(rng.integers(5, 40)) if self._learner is not None else 0
+        latest = self._handover
+        handover = int(rng.integers(min(5, latest - 1), latest)) if self._learner is not None else 0
         while not over:
             action = check_actions(self._expert.infer(observation))[0]
             pictures.append(observation[picture])

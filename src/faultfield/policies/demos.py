@@ -14,7 +14,7 @@ from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import fingerprint
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.policies.demonstrator import STRIDE, Demonstrators
+from faultfield.policies.demonstrator import HANDOVER, STRIDE, Demonstrators
 from faultfield.policies.teachers import ROBOSUITE, Teacher, camera_of, teacher
 from faultfield.variations import Variation
 
@@ -36,6 +36,7 @@ def gather(
     environment_arguments: Mapping[str, Any] | None = None,
     camera: str | None = None,
     learner: str | Path | None = None,
+    handover: int = HANDOVER,
     over: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Demonstrations:
@@ -66,6 +67,7 @@ def gather(
         camera: Whose pictures to keep; the one that the environment observes with where it is None.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
+        handover: Before this step of an episode the learner has handed over to the expert.
         over: Whether a file of other demonstrations is written over, or of an expert or learner that was changed since;
             one of these is never gathered again.
         on_progress: Called with (demonstrations kept, demonstrations wanted).
@@ -87,9 +89,11 @@ def gather(
         or noise < 0
         or not 0 <= pushed <= 1
         or looks_each < 0
+        or handover < 2
     ):
         raise PolicyError(
-            "Demonstrations need episodes and workers of at least 1, noise ≥ 0, pushed in 0–1, looks ≥ 0."
+            "Demonstrations need episodes and workers of at least 1, noise ≥ 0, pushed in 0–1, looks ≥ 0 and a "
+            "handover of at least 2."
         )
     settings = dict(environment_arguments or {})
     looks_each = min(looks_each, len(looks))
@@ -101,6 +105,7 @@ def gather(
         "environment_arguments": settings,
         "camera": camera or camera_of(environment, settings),
         "learner": None if learner is None else str(learner),
+        **({"handover": handover} if learner is not None and handover != HANDOVER else {}),
         "noise": noise,
         "pushed": pushed,
         "seed": seed,

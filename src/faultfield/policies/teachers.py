@@ -28,7 +28,7 @@ class Teacher:
 
 
 EXPERTS = {
-    "Lift": Teacher("faultfield.policies.experts:LiftExpert"),
+    "Lift": Teacher("faultfield.policies.experts:PatientLift"),
     "Stack": Teacher("faultfield.policies.scripted:ScriptedStack"),
     "PickPlaceCan": Teacher("faultfield.policies.scripted:ScriptedCan"),
     "NutAssemblySquare": Teacher("faultfield.policies.scripted:ScriptedSquare"),

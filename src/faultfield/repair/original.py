@@ -10,6 +10,7 @@ from faultfield import plugins
 from faultfield.errors import FaultfieldError, PolicyError
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demonstrator import HANDOVER
 from faultfield.policies.demos import gather
 from faultfield.rollouts.specs import EnvSpec
 
@@ -116,7 +117,8 @@ def gather_again(
                 pushed=recipe.get("pushed", 0.5), workers=workers, expert=recipe["expert"],
                 expert_arguments=recipe.get("expert_arguments"), environment=recipe["environment"],
                 environment_arguments=recipe.get("environment_arguments"), camera=recipe.get("camera"),
-                learner=learner, looks_each=recipe.get("looks_each", 0), **_shown(recipe),
+                learner=learner, handover=recipe.get("handover", HANDOVER),
+                looks_each=recipe.get("looks_each", 0), **_shown(recipe),
                 on_progress=_shifted(on_progress, before, sum(counts)),
             )
         )  # fmt: skip

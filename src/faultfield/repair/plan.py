@@ -37,6 +37,8 @@ class Recipe:
         looks: Under how many of the targets' looks (colours, light, camera) each demonstration is pictured as well,
             where the environment can picture a stored state.
         broad: Share of these looks that is drawn anywhere in the space and not from the targets, 0–1.
+        corrections: Whether the policy itself begins each demonstration: the expert says at every step what it would
+            do and takes over after some, so that what is shown begins where the policy goes wrong.
     """
 
     budget: int
@@ -50,6 +52,7 @@ class Recipe:
     rounds: int = 1
     looks: int = 4
     broad: float = 0.0
+    corrections: bool = False
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or 1 < self.rounds > min(self.budget, self.steps):
@@ -111,6 +114,9 @@ class Plan:
             files.write_text(file, json.dumps(own, indent=2, ensure_ascii=False) + "\n")
             return
         found, wanted = read_json(file), json.loads(json.dumps(own))
+        if isinstance(found.get("recipe"), dict):
+            # What older plans did not know they did not do.
+            found["recipe"] = {"broad": 0.0, "corrections": False, **found["recipe"]}
         if "expert" not in found:
             # A plan from before that was kept: its diagnosis was digested otherwise, and where targets were counted on
             # few episodes they may be others today, which is another repair.
@@ -162,9 +168,9 @@ class Plan:
 
 def _essence(plan: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What an older plan and today's have in common: settings, whose policy and where, and what is demonstrated."""
-    recipe, targets = plan.get("recipe"), plan.get("targets")
+    targets = plan.get("targets")
     return {
-        "recipe": {"broad": 0.0, **recipe} if isinstance(recipe, dict) else recipe,
+        "recipe": plan.get("recipe"),
         "original": plan.get("original", wanted["original"]),
         "targets": [[t.get(name) for name in ("variation", "episodes")] for t in targets or () if isinstance(t, dict)],
         **{name: plan.get(name) for name in ("format", "policy", "environment")},

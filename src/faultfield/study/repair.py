@@ -85,6 +85,8 @@ def repair(
         raise StudyError("A policy that is mended elsewhere cannot be looked at between rounds; leave --rounds at 1.")
     if mend is None and recipe.mode == ANYWHERE:
         raise StudyError(f"The mode '{ANYWHERE}' has no targets to demonstrate for a trainer elsewhere; take 'random'.")
+    if recipe.corrections and study.policy_spec.type != mending.VISUAL_BC:
+        raise StudyError("Only a VisualBC policy's own mistakes can be corrected in demonstrations; no --corrections.")
     if mend is not None and original is None and recipe.share and "checkpoint" not in study.policy_spec.arguments:
         raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
     if mend is not None and original is not None:
@@ -241,6 +243,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
     means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
     if recipe.broad:
         means += f", {recipe.broad:.0%} of them of the whole space"
+    if recipe.corrections:
+        means += ", begun by the policy itself"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
         ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),
@@ -253,7 +257,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         "faultfield", "repair", str(study.directory), "--budget-episodes", str(recipe.budget), "--mode", recipe.mode,
         "--per-variation", str(recipe.least), "--steps", str(recipe.steps), "--learning-rate",
         f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--looks",
-        str(recipe.looks), *(["--broad", f"{recipe.broad:g}"] if recipe.broad else []), "--seed", str(recipe.seed),
+        str(recipe.looks), *(["--broad", f"{recipe.broad:g}"] if recipe.broad else []),
+        *(["--corrections"] if recipe.corrections else []), "--seed", str(recipe.seed),
         *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
         *(["--original", str(original)] if original is not None else []),
     ]  # fmt: skip

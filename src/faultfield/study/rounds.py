@@ -78,7 +78,7 @@ def mend_in_rounds(
                 break
             targets = choose(left, part.mode, part.budget, study.space, part.seed, part.least)
         where = directory if recipe.rounds == 1 else directory / f"round-{number + 1}"
-        files.append(gathered(study, targets, part, where, progress))
+        files.append(gathered(study, targets, part, where, progress, spec))
         with progress.task("Fine-tuning", part.steps) as update:
             spec = mend(spec, files, original, where / CHECKPOINT, part, lambda done, total: update(done))
             update(part.steps)
@@ -125,8 +125,18 @@ def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Susp
     return [one for one in left if one.variation.key not in shown or one.failure < _probability(CHECKED)]
 
 
-def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory: Path, progress: Progress) -> Path:
-    """Demonstrations under the targets, or anywhere in the space, gathered where they are missing."""
+def gathered(
+    study: Study,
+    targets: Sequence[Target],
+    recipe: Recipe,
+    directory: Path,
+    progress: Progress,
+    begins: PolicySpec,
+) -> Path:
+    """Demonstrations under the targets, or anywhere in the space, gathered where they are missing.
+
+    Where the recipe wants corrections, `begins` begins them: of several rounds, the policy as the last one left it.
+    """
     path = directory / DEMONSTRATIONS
     env, total = study.env_spec, recipe.budget
     where: dict[str, Any] = {"environment": env.type, "environment_arguments": env.arguments}
@@ -135,6 +145,8 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
         where = {"environment": RANDOMISED, "environment_arguments": varied, "episodes": total}
     else:
         where["under"] = [(t.variation, t.episodes) for t in targets]
+    if recipe.corrections and not path.exists():
+        where |= {"learner": begins.arguments["checkpoint"], "handover": usual_steps(study, progress)}
     looks = _looks(study, targets, recipe)
     with progress.task("Demonstrations", total) as update:
         if not path.exists():
@@ -147,6 +159,15 @@ def gathered(study: Study, targets: Sequence[Target], recipe: Recipe, directory:
             )  # fmt: skip
         update(total)
     return path
+
+
+def usual_steps(study: Study, progress: Progress) -> int:
+    """How long the expert takes where nothing is changed, the middle of a few episodes: no later it takes over."""
+    seeds = range(study.config.rollouts.seed + CHECK_SEED, study.config.rollouts.seed + CHECK_SEED + CHECKED)
+    jobs = [Job(NOMINAL, seed, "repair") for seed in seeds]
+    with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
+        took = [episode.steps for episode in rolled(study, ledger, jobs, expert_of(study), "The expert", progress)]
+    return max(2, sorted(took)[len(took) // 2])
 
 
 def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, float]]:

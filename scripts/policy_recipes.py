@@ -14,6 +14,9 @@ EVALUATED = 3_000_000
 
 EPISODES = 100
 
+HASTY = "faultfield.policies.experts:LiftExpert"
+"""Who taught the shipped Lift policies; today's expert waits for its fingers."""
+
 WORK = Path("runs/policies")
 MODELS = Path("models")
 
@@ -33,6 +36,7 @@ class Recipe:
         algorithm: Of robomimic's; where it is None, the policy is a `VisualBC`.
         data: Name of the demonstrations, where several policies learn from the same; else they are named as the policy.
         eye: Name of the shipped `VisualBC` policy with whose eye one of robomimic's begins.
+        expert: Who demonstrates; ours for the task where None.
     """
 
     environment: str
@@ -45,6 +49,7 @@ class Recipe:
     algorithm: str | None = None
     data: str | None = None
     eye: str | None = None
+    expert: str | None = None
 
     def file(self, name: str, work: Path) -> Path:
         """Where the demonstrations of the policy of this name lie."""
@@ -57,6 +62,7 @@ class Recipe:
             environment, settings = RANDOMISED, {"type": environment, **settings, **self.varied}
         where = [] if environment == ROBOSUITE else ["--environment", environment]
         looks = ["--looks", str(self.looks)] if self.looks else []
+        looks += ["--expert", self.expert] if self.expert else []
         return ["policy", "demos", "--out", str(path), "--episodes", str(self.demonstrations), *where,
                 "--env-args", json.dumps(settings), *looks]  # fmt: skip
 
@@ -103,15 +109,21 @@ def _robomimic(task: str, data: str, eye: str, demonstrations: int, steps: Mappi
     """One recipe of each of robomimic's algorithms, all on the same demonstrations."""
     return {
         f"{data.removesuffix('-bc')}-{algorithm}": _robosuite(
-            task, demonstrations, count, algorithm=algorithm, data=data, eye=eye
+            task,
+            demonstrations,
+            count,
+            algorithm=algorithm,
+            data=data,
+            eye=eye,
+            expert=HASTY if task == "Lift" else None,
         )
         for algorithm, count in steps.items()
     }
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}),
-    "lift-robust": _robosuite("Lift", 500, 14000, varied={"share": 0.9, "most": 3}, looks=4, strong=True),
+    "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}, expert=HASTY),
+    "lift-robust": _robosuite("Lift", 500, 14000, varied={"share": 0.9, "most": 3}, looks=4, strong=True, expert=HASTY),
     **_robomimic("Lift", "lift", "lift-bc", 100, {"bc-rnn": 3000, "bc-transformer": 3000, "bcq": 4000}),
     "metaworld-drawer-open-bc": _metaworld("drawer-open-v3", 60, 2500),
     "metaworld-push-bc": _metaworld("push-v3", 250, 8000),

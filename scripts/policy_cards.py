@@ -41,7 +41,7 @@ def card(name: str, recipe: Recipe, facts: Mapping[str, Any]) -> str:
     numbers = (
         "nine numbers of proprioception" if simulator == "robosuite" else "where the hand is and how far it is open"
     )
-    expert = teacher(recipe.environment, recipe.settings).type.rsplit(":", 1)[1]
+    expert = (recipe.expert or teacher(recipe.environment, recipe.settings).type).rsplit(":", 1)[1]
     good = facts["successes"] / facts["episodes"] >= BAR
     varied = (
         f" {recipe.varied['share']:.0%} of them under a random variation of up to {recipe.varied['most']} factors over"

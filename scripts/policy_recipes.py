@@ -14,7 +14,7 @@ EVALUATED = 3_000_000
 
 EPISODES = 100
 
-HASTY = "faultfield.policies.experts:LiftExpert"
+LIFT_EXPERT = "faultfield.policies.experts:LiftExpert"
 """Who taught the shipped Lift policies; today's expert waits for its fingers."""
 
 WORK = Path("runs/policies")
@@ -62,9 +62,9 @@ class Recipe:
             environment, settings = RANDOMISED, {"type": environment, **settings, **self.varied}
         where = [] if environment == ROBOSUITE else ["--environment", environment]
         looks = ["--looks", str(self.looks)] if self.looks else []
-        looks += ["--expert", self.expert] if self.expert else []
+        who = ["--expert", self.expert] if self.expert else []
         return ["policy", "demos", "--out", str(path), "--episodes", str(self.demonstrations), *where,
-                "--env-args", json.dumps(settings), *looks]  # fmt: skip
+                "--env-args", json.dumps(settings), *looks, *who]  # fmt: skip
 
     def train(self, demos: Path, out: Path) -> list[str]:
         """The command that trains."""
@@ -115,15 +115,17 @@ def _robomimic(task: str, data: str, eye: str, demonstrations: int, steps: Mappi
             algorithm=algorithm,
             data=data,
             eye=eye,
-            expert=HASTY if task == "Lift" else None,
+            expert=LIFT_EXPERT if task == "Lift" else None,
         )
         for algorithm, count in steps.items()
     }
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}, expert=HASTY),
-    "lift-robust": _robosuite("Lift", 500, 14000, varied={"share": 0.9, "most": 3}, looks=4, strong=True, expert=HASTY),
+    "lift-hard": _robosuite("Lift", 300, 6000, varied={"share": 0.8, "most": 2}, expert=LIFT_EXPERT),
+    "lift-robust": _robosuite(
+        "Lift", 500, 14000, varied={"share": 0.9, "most": 3}, looks=4, strong=True, expert=LIFT_EXPERT
+    ),
     **_robomimic("Lift", "lift", "lift-bc", 100, {"bc-rnn": 3000, "bc-transformer": 3000, "bcq": 4000}),
     "metaworld-drawer-open-bc": _metaworld("drawer-open-v3", 60, 2500),
     "metaworld-push-bc": _metaworld("push-v3", 250, 8000),

@@ -38,6 +38,7 @@ def test_every_command_is_one_that_the_program_takes(name: str) -> None:
 def test_a_weak_policy_is_said_to_be_one_and_what_was_added_by_hand_stays(tmp_path: Path) -> None:
     card = policy_cards.card("lift-bc-rnn", RECIPES["lift-bc-rnn"], FACTS)
     assert "**60 of 100**" in card
+    assert "of `LiftExpert`" in card, "who taught it, and not who would today"
     assert "too weak for claims" in card
     assert "BC-RNN" in card
     assert "too weak" not in policy_cards.card("lift-bc-rnn", RECIPES["lift-bc-rnn"], FACTS | {"successes": 90})

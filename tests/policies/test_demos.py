@@ -355,3 +355,30 @@ def test_a_learners_demonstrations_are_kept_as_long_as_it_is_the_same(tmp_path: 
     (learner / "config.json").write_text((learner / "config.json").read_text() + " ")
     with pytest.raises(PolicyError, match="holds other demonstrations already"):
         gather(path, camera="top", over=False, **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("handover", [2, 4])
+def test_a_learner_hands_over_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handover: int) -> None:
+    asked: list[int] = []
+    untold = VisualBC.infer
+
+    def counted(self: VisualBC, observation: Observation) -> Actions:
+        asked[-1] += 1
+        return untold(self, observation)
+
+    def begun(self: PointExpert) -> None:
+        asked.append(0)
+
+    monkeypatch.setattr(VisualBC, "infer", counted)
+    monkeypatch.setattr(PointExpert, "reset", begun)
+    how = {"environment": f"{TOY}:GripReach", "expert": f"{TOY}:GripExpert", "learner": untaught(tmp_path / "learner")}
+    gather(tmp_path / "demos.npz", episodes=12, camera="top", handover=handover, **how)  # type: ignore[arg-type]
+    assert max(asked) == handover - 1
+    with pytest.raises(PolicyError, match="a handover of at least 2"):
+        gather(tmp_path / "demos.npz", episodes=12, camera="top", handover=1, **how)  # type: ignore[arg-type]
+
+
+def test_where_the_learner_spoils_too_much_it_is_said_whose_fault_it_is(tmp_path: Path) -> None:
+    how = {"environment": f"{TOY}:GripReach", "expert": f"{TOY}:GripExpert", "learner": untaught(tmp_path / "learner")}
+    with pytest.raises(PolicyError, match=r"Where '.*learner' begins, the expert .* without a learner"):
+        gather(tmp_path / "demos.npz", episodes=3, camera="top", handover=200, **how)  # type: ignore[arg-type]

@@ -103,6 +103,23 @@ def test_what_a_repair_demonstrated_is_made_again_under_the_same_variations_and_
     assert (again.count, len(again)) == (5, len(first))
 
 
+def test_what_a_learner_began_is_made_again_by_the_same_learner_alone(tmp_path: Path) -> None:
+    learner = toy.untaught(tmp_path / "learner")
+    first = Demonstrations.load(toy.demonstrations(tmp_path / "d.npz", 4, learner=learner, handover=7))
+    made = checkpoint(tmp_path / "c", dict(first.recipe[0]))
+    gather_again(tmp_path / "again.npz", made)
+    again = Demonstrations.load(tmp_path / "again.npz")
+    assert again.recipe == first.recipe
+    assert np.array_equal(again.states, first.states)
+    # A file that another learner began, or none, is not taken for it.
+    alone = toy.demonstrations(tmp_path / "again.npz", 4)
+    gather_again(alone, made)
+    assert np.array_equal(Demonstrations.load(alone).states, first.states)
+    toy.taught(learner, toy.demonstrations(tmp_path / "few.npz", 2), steps=1)
+    with pytest.raises(PolicyError, match="by now it is another one"):
+        gather_again(tmp_path / "later.npz", made)
+
+
 def test_a_checkpoint_that_does_not_say_how(demos: Demonstrations, tmp_path: Path) -> None:
     for number, recipes in enumerate(([], [{"camera": "top"}])):
         with pytest.raises(PolicyError, match="give them with --original FILE"):

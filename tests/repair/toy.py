@@ -48,6 +48,13 @@ class GripExpert(PointExpert):
         return {"actions": np.array([[x, y, 0.0, -1.0]], np.float32)}
 
 
+class Idle(PointExpert):
+    """Never moves."""
+
+    def infer(self, observation: Observation) -> Actions:
+        return {"actions": np.zeros((1, 4), np.float32)}
+
+
 def demonstrations(path: Path, episodes: int | None, **settings: Any) -> Path:
     """Nominal demonstrations."""
     gather(

@@ -31,7 +31,7 @@ from faultfield.study import Silent, Study
 from faultfield.study.before_after import PAGE, REPAIRS, RESULT, Comparing
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
-from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, learnable
+from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, expert_of, learnable
 from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.repair import toy
@@ -121,7 +121,10 @@ def test_the_policy_itself_may_begin_and_is_corrected(
     # Of two rounds, the second corrects what the first made of it.
     assert first["learner"] == str(checkpoint)
     assert second["learner"] == str(there / "round-1" / CHECKPOINT)
-    assert 2 <= first["handover"] == second["handover"] < 10, "as long as the expert takes"
+    with Ledger(study.directory / REPAIRS / "ledger") as ledger:
+        took = [e.steps for e in ledger.episodes(policy=expert_of(study).fingerprint, load="none")]
+    assert len(took) == CHECKED
+    assert first["handover"] == second["handover"] == sorted(took)[1], "as long as the expert takes"
     card = (there / CHECKPOINT / "README.md").read_text()
     assert "begun by the policy itself" in card
     assert "--corrections" in card
@@ -132,6 +135,18 @@ def test_only_a_network_of_ours_is_corrected(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no --corrections"):
         repair(study, replace(SHORT, corrections=True), Silent())
     assert not place(study, SHORT).exists()
+
+
+@pytest.mark.parametrize(
+    ("expert", "told"),
+    [("faultfield.policies.scripted:ScriptedStack", "goes through phases"), ("tests.repair.toy:Idle", "it corrects")],
+)
+def test_only_who_looks_and_succeeds_corrects(study: Study, demos: Path, expert: str, told: str) -> None:
+    controls = study.config.controls.model_copy(update={"expert": study.config.policy.model_copy(
+        update={"type": expert, "arguments": {}})})  # fmt: skip
+    study.config = study.config.model_copy(update={"controls": controls})
+    with pytest.raises(StudyError, match=told):
+        repair(study, replace(SHORT, corrections=True), Silent(), original=demos)
 
 
 @pytest.mark.slow

@@ -121,7 +121,7 @@ def gather(
         # A kill right after it was written left them.
         shutil.rmtree(f"{path}.attempts", ignore_errors=True)
         return there
-    who = _fingerprints(recipe)
+    who = fingerprints(recipe)
     store = AttemptStore(f"{path}.attempts", recipe | {"who": who})
     try:
         with Demonstrators(recipe, workers, store) as crew:
@@ -157,7 +157,7 @@ def _gathered(path: Path, recipe: Mapping[str, Any], wanted: int, over: bool) ->
     who = entry.pop("who", None)
     if {k: v for k, v in entry.items() if k not in ("attempts", "takes")} == how:
         # Files from before this was told do not say who it was: an expert seldom changes, a learner does all along.
-        same = recipe["learner"] is None if who is None else who == _fingerprints(recipe)
+        same = recipe["learner"] is None if who is None else who == fingerprints(recipe)
         if same:
             return there
         if who is None and not over:
@@ -219,6 +219,12 @@ def _kept(
                 found[place].append(attempt)
                 if on_progress is not None:
                     on_progress(sum(map(len, found)), sum(wanted))
+            elif tried[place] - len(found[place]) > wanted[place] + 10 and recipe["learner"] is not None:
+                raise PolicyError(
+                    f"Where '{recipe['learner']}' begins, the expert '{recipe['expert']}' succeeded in "
+                    f"{len(found[place])} of {tried[place]} attempts: it cannot correct so much. Let it demonstrate "
+                    "alone, without a learner or corrections."
+                )
             elif tried[place] - len(found[place]) > wanted[place] + 10:
                 changed = recipe["under"][place]["variation"] if "under" in recipe else {}
                 where = f" under {changed}" if changed else ""
@@ -228,7 +234,7 @@ def _kept(
                 )
 
 
-def _fingerprints(recipe: Mapping[str, Any]) -> list[str]:
+def fingerprints(recipe: Mapping[str, Any]) -> list[str]:
     """Who demonstrates, by content: attempts of another expert or learner under the same name are not mixed in."""
     learner = recipe["learner"]
     learners = [] if learner is None else [fingerprint("faultfield.policies.bc:VisualBC", checkpoint=learner)]

@@ -81,11 +81,12 @@ class PatientLift(LiftExpert):
     `LiftExpert` rises by how far the fingers have closed, which tells a held cube from an empty hand at the usual size
     alone: with cubes of half that size it rises before it holds them, lets go and comes again, and cubes 1.4 times as
     large hardly let it rise. A demonstration of dithering teaches dithering. That fingers have stopped is seen from
-    their opening one step before, which is all that this one remembers.
+    their opening one step before, which is all that this one remembers; to a policy that sees one picture it is how
+    wide they are beside the cube that it sees.
     """
 
     stopped = 0.0015
-    """Fingers that closed by less than this in a step have stopped, metres; free ones close by 0.01 and more."""
+    """Fingers that moved by less than this in a step have stopped, metres; free ones close by 0.01 and more."""
     opening_empty = 0.075
     """Fingers further apart than this have not begun to close, metres."""
 
@@ -100,7 +101,7 @@ class PatientLift(LiftExpert):
         """As `LiftExpert.act`, but how fast it rises."""
         action = super().act(state, target)
         opening = float(state[7] - state[8])
-        stopped = self._before is not None and self._before - opening < self.stopped
+        stopped = self._before is not None and abs(self._before - opening) < self.stopped
         self._before = opening
         if action[6] > 0:
             ahead = self.gain * float(target[2] - state[2]) / REACH

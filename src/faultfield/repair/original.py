@@ -11,7 +11,7 @@ from faultfield.errors import FaultfieldError, PolicyError
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demonstrator import HANDOVER
-from faultfield.policies.demos import gather
+from faultfield.policies.demos import fingerprints, gather
 from faultfield.rollouts.specs import EnvSpec
 
 OnProgress = Callable[[int, int], None]
@@ -95,7 +95,8 @@ def gather_again(
         on_progress: Called with (demonstrations kept, demonstrations wanted).
 
     Raises:
-        PolicyError: The checkpoint does not say how, a learner that it was made with is gone, or `gather` raises.
+        PolicyError: The checkpoint does not say how, a learner that it was made with is gone or another one by now, or
+            `gather` raises.
     """
     recipes = recipes_of(checkpoint)
     if _load(path, recipes) is not None:
@@ -108,6 +109,12 @@ def gather_again(
             raise PolicyError(
                 f"The demonstrations of '{checkpoint}' were gathered with the learner '{learner}', which is gone; give "
                 "them with --original FILE."
+            )
+        who = recipe.get("who")
+        if learner is not None and who is not None and who != fingerprints(recipe):
+            raise PolicyError(
+                f"The demonstrations of '{checkpoint}' were gathered with the learner '{learner}' as it was; by now "
+                "it is another one. Give them with --original FILE."
             )
         part = path.with_name(f"{path.stem}.{number}{path.suffix}")
         before = done
@@ -150,7 +157,9 @@ def _load(path: Path, recipes: Sequence[Mapping[str, Any]]) -> Demonstrations | 
     if not path.is_file():
         return None
     demos = Demonstrations.load(path)
-    told = ("seed", "episodes", "looks", "looks_each", "under")
+    told = (
+        "seed", "episodes", "looks", "looks_each", "under", "expert", "expert_arguments", "learner", "handover",
+    )  # fmt: skip
     same = [[recipe.get(name) for name in told] for recipe in recipes]
     return demos if same == [[recipe.get(name) for name in told] for recipe in demos.recipe] else None
 

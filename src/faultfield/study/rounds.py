@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from faultfield.envs.base import CanObserve
+from faultfield.errors import StudyError
 from faultfield.files import folder
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
@@ -131,11 +132,11 @@ def gathered(
     recipe: Recipe,
     directory: Path,
     progress: Progress,
-    begins: PolicySpec,
+    learner: PolicySpec,
 ) -> Path:
     """Demonstrations under the targets, or anywhere in the space, gathered where they are missing.
 
-    Where the recipe wants corrections, `begins` begins them: of several rounds, the policy as the last one left it.
+    Where the recipe wants corrections, `learner` begins them: of several rounds, the policy as the last one left it.
     """
     path = directory / DEMONSTRATIONS
     env, total = study.env_spec, recipe.budget
@@ -146,7 +147,7 @@ def gathered(
     else:
         where["under"] = [(t.variation, t.episodes) for t in targets]
     if recipe.corrections and not path.exists():
-        where |= {"learner": begins.arguments["checkpoint"], "handover": usual_steps(study, progress)}
+        where |= {"learner": learner.arguments["checkpoint"], "handover": usual_steps(study, progress)}
     looks = _looks(study, targets, recipe)
     with progress.task("Demonstrations", total) as update:
         if not path.exists():
@@ -162,11 +163,18 @@ def gathered(
 
 
 def usual_steps(study: Study, progress: Progress) -> int:
-    """How long the expert takes where nothing is changed, the middle of a few episodes: no later it takes over."""
+    """How long the expert takes where nothing is changed, the middle of a few successes: no later it takes over.
+
+    Raises:
+        StudyError: It fails there.
+    """
     seeds = range(study.config.rollouts.seed + CHECK_SEED, study.config.rollouts.seed + CHECK_SEED + CHECKED)
     jobs = [Job(NOMINAL, seed, "repair") for seed in seeds]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:
-        took = [episode.steps for episode in rolled(study, ledger, jobs, expert_of(study), "The expert", progress)]
+        rolls = rolled(study, ledger, jobs, expert_of(study), "The expert", progress)
+    took = [episode.steps for episode in rolls if episode.success]
+    if not took:
+        raise StudyError("The expert fails where nothing is changed, so it corrects nobody; leave --corrections out.")
     return max(2, sorted(took)[len(took) // 2])
 
 

@@ -9,11 +9,12 @@ from faultfield.envs.base import PRIVILEGED, STATE, Observation
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import Actions
+from faultfield.policies.bc import VisualBC
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
 from faultfield.policies.experts import LiftExpert, PatientLift
 from tests.repair.toy import untaught
-from tests.toy import PointReach
+from tests.toy import PointExpert, PointReach
 
 SMALL = {"size": 32}
 TOY = "tests.repair.toy"

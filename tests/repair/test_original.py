@@ -1,6 +1,7 @@
 """The original demonstrations: of the right task, or made again by the checkpoint's own recipe."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,7 @@ def test_what_a_learner_began_is_made_again_by_the_same_learner_alone(tmp_path: 
     alone = toy.demonstrations(tmp_path / "again.npz", 4)
     gather_again(alone, made)
     assert np.array_equal(Demonstrations.load(alone).states, first.states)
+    shutil.rmtree(learner)
     toy.taught(learner, toy.demonstrations(tmp_path / "few.npz", 2), steps=1)
     with pytest.raises(PolicyError, match="by now it is another one"):
         gather_again(tmp_path / "later.npz", made)

@@ -29,6 +29,7 @@ from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.worker import Job
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import PAGE, REPAIRS, RESULT, Comparing
+from faultfield.study.config import PluginConfig
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
 from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, expert_of, learnable
@@ -142,8 +143,7 @@ def test_only_a_network_of_ours_is_corrected(tmp_path: Path) -> None:
     [("faultfield.policies.scripted:ScriptedStack", "goes through phases"), ("tests.repair.toy:Idle", "it corrects")],
 )
 def test_only_who_looks_and_succeeds_corrects(study: Study, demos: Path, expert: str, told: str) -> None:
-    controls = study.config.controls.model_copy(update={"expert": study.config.policy.model_copy(
-        update={"type": expert, "arguments": {}})})  # fmt: skip
+    controls = study.config.controls.model_copy(update={"expert": PluginConfig(type=expert)})
     study.config = study.config.model_copy(update={"controls": controls})
     with pytest.raises(StudyError, match=told):
         repair(study, replace(SHORT, corrections=True), Silent(), original=demos)

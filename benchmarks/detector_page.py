@@ -38,7 +38,7 @@ TABLE_2_BY_SIGHT = tuple(f"{name}, {BY_SIGHT}" for name in TABLE_2)
 SHARES = ("100%", "50%", "25%", "10%")
 """Of the other workspace's reasons, in Table 7."""
 
-PAPER_7 = "The paper's (Table 7) are at 3000 sparse samples and 300 to 1500 dense ones, of other robots."
+PAPER_7 = "The paper's (Table 7) are at 3000 sparse samples and 100 to 1500 dense ones, of other robots."
 
 Scores = Mapping[str, Sequence[Mapping[str, Any]]]
 """Results by variant, one a seed."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 TRAINING = ("train-sparse", "train-dense", "train-transfer")
 TRANSFER = ("train-sparse", "train-transfer")
+TRANSFERRED = (1, 0.5, 0.25, 0.1, 0.05, 0.025)
+"""Shares of the other workspace's dense samples, in Table 7; the last is near the paper's ratio of 30."""
 TESTS = ("test-seen", "test-unseen", "test-transfer")
 
 
@@ -64,6 +66,16 @@ ABLATED = ("multitask prediction", "offline imitation", "online imitation only")
 BY_SIGHT = "by sight, likeliest"
 
 
+def of_dense(share: float) -> str:
+    """How a share of the other workspace's dense samples is called.
+
+    Example:
+        >>> of_dense(0.25), of_dense(0.025)
+        ('transfer, 25% of the dense', 'transfer, 2.5% of the dense')
+    """
+    return f"transfer, {100 * share:g}% of the dense"
+
+
 def by_sight(name: str, trained: Variant) -> dict[str, Variant]:
     """What was trained so, asked as `explain` asks: the eyes judge, and the likeliest words are taken."""
     return {f"{name}, {BY_SIGHT}": replace(trained, like=name, samples=1, rounds=4, temperature=0.0, hunch=True)}
@@ -82,8 +94,8 @@ VARIANTS = (
         for name in TRAINED
     }
     | {
-        f"{name}, transfer, {share:.0%} of the dense": replace(BASE[name], splits=TRANSFER, dense=share)
-        for share in (1, 0.5, 0.25, 0.1)
+        f"{name}, {of_dense(share)}": replace(BASE[name], splits=TRANSFER, dense=share)
+        for share in TRANSFERRED
         for name in TRAINED
     }
     | {
@@ -93,9 +105,9 @@ VARIANTS = (
     }
     | {
         key: variant
-        for share in (1, 0.5, 0.25, 0.1)
+        for share in TRANSFERRED
         for key, variant in by_sight(
-            f"armor, transfer, {share:.0%} of the dense", replace(BASE["armor"], splits=TRANSFER, dense=share)
+            f"armor, {of_dense(share)}", replace(BASE["armor"], splits=TRANSFER, dense=share)
         ).items()
     }
 )

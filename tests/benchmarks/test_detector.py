@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ import detector_page
 import detector_rounds
 import detector_sight
 from detector_lent import Lent
+from detector_variants import TRANSFER
 from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample, read_labelled, read_split
 from faultfield.detector.gaze import Gaze
@@ -57,6 +59,31 @@ def test_thinning_keeps_the_same_share_of_every_task_and_outcome() -> None:
         {(task, failed): 5 for task in ("push", "reach") for failed in (True, False)}
     )
     assert bench.thinned(_samples(), 1.0) == _samples()
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.05, 88), (0.025, 44)])
+def test_a_little_of_many_small_groups_is_not_nothing(share: float, count: int) -> None:
+    # As metaworld's: 23 tasks, 38 episodes or a few more of each outcome.
+    samples = [
+        Sample(f"{task}-{k}", "Push", k % 2 == 0, "It slipped.", task=f"t{task}", given=None)
+        for task in range(23)
+        for k in range(77 if task < 12 else 76)
+    ]
+    kept = bench.thinned(samples, share)
+    assert len(kept) == count == round(len(samples) * share)
+    assert [s.id for s in samples if s in kept] == [s.id for s in kept]
+    by_group = Counter((s.task, s.failed) for s in kept)
+    assert max(by_group.values()) <= math.ceil(39 * share)
+    assert sum(bool(s.failed) for s in kept) == pytest.approx(count / 2, abs=2)
+
+
+def test_the_shares_of_table_7_are_called_by_their_numbers() -> None:
+    of = bench.VARIANTS
+    for share, name in ((1, "100%"), (0.5, "50%"), (0.25, "25%"), (0.1, "10%"), (0.05, "5%"), (0.025, "2.5%")):
+        for method in ("sft-d", "sft-s+d", "armor"):
+            variant = of[f"{method}, transfer, {name} of the dense"]
+            assert (variant.dense, variant.splits, variant.method) == (share, TRANSFER, method)
+        assert of[f"armor, transfer, {name} of the dense, by sight, likeliest"].dense == share
 
 
 def test_hushed_samples_keep_their_verdicts() -> None:
@@ -213,12 +240,12 @@ def test_a_reason_that_is_right_in_part_is_not_right_in_every_slot() -> None:
 def test_every_share_of_the_reasons_is_compared_within_itself() -> None:
     results = [
         _result(f"{name}, transfer, {share} of the dense", 0, right)
-        for share, right in (("50%", "1 1 1 1 1 1 1 1"), ("10%", "0 0 0 0 0 0 0 0"))
+        for share, right in (("50%", "1 1 1 1 1 1 1 1"), ("10%", "0 0 0 0 0 0 0 0"), ("2.5%", "0 0 0 0 1 1 1 1"))
         for name in ("armor", "sft-d")
     ]
     text = "\n".join(detector_page.lines({"results": results, "splits": {}}))
     assert text.startswith("# The detector: ARMOR's Tables 1 and 7\n")
-    assert text.count("− this |") == 2
+    assert text.count("− this |") == 3
     assert text.count("| sft-d, transfer, 50% of the dense | +0.000 [") == 1
     assert set(bench.VARIANTS) >= {each["variant"] for each in results}
 

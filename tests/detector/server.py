@@ -13,7 +13,7 @@ def served(answer: Callable[[dict[str, Any]], Any]) -> Iterator[tuple[str, list[
     """Serve; yields the base address and the requests seen so far (`path`, `key`, `body`).
 
     `answer` is called with each request's body: a string is the completion's text, a number is a status to refuse
-    with, bytes are sent as they are.
+    with (a pair is one and what is said beside it), bytes are sent as they are.
     """
     seen: list[dict[str, Any]] = []
 
@@ -22,8 +22,8 @@ def served(answer: Callable[[dict[str, Any]], Any]) -> Iterator[tuple[str, list[
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             seen.append({"path": self.path, "key": self.headers.get("Authorization"), "body": body})
             said = answer(body)
-            content = said
-            if not isinstance(said, bytes):
+            said, content = said if isinstance(said, tuple) else (said, said)
+            if not isinstance(content, bytes):
                 content = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
             self.send_response(said if isinstance(said, int) else 200)
             self.send_header("Content-Length", str(len(content)))

@@ -62,6 +62,28 @@ def test_verdicts_divide_where_labelled_episodes_do() -> None:
     assert refiner.how.divides == {}
 
 
+def test_a_full_stop_makes_no_other_task() -> None:
+    refiner = Refiner(pockets.model(), HOW)
+    # A file's instructions have lost theirs; an environment's, whose episodes are judged, have it.
+    forms = (pockets.INSTRUCTION, f"{pockets.INSTRUCTION}.", f" {pockets.INSTRUCTION}. ")
+    samples = pockets.samples(6)
+    asked = [
+        replace(each, instruction=form, given=replace(each.clip(), instruction=form))
+        for each, form in zip(samples, forms * 2, strict=True)
+    ]
+    _, told = calibrate(refiner, asked)
+    assert {task: place.episodes for task, place in told.tasks.items()} == {pockets.INSTRUCTION: 6}
+    # A place that differs from 0, whatever the untrained head says.
+    for how in (replace(HOW, divides={form: 2.0}) for form in forms):
+        detector = Refiner(refiner.model, how)
+        for form in forms:
+            clips = [replace(each.clip(), instruction=form) for each in samples]
+            moved = expit(np.array(refiner.odds(clips)) - 2.0)
+            assert detector.detect(clips) == pytest.approx(moved, abs=1e-6)
+            first = [verdict.rounds[0].failure_probability for verdict in detector.judge(clips)]
+            assert first == pytest.approx(moved, abs=1e-5)
+
+
 def test_labels_of_one_kind_divide_nothing() -> None:
     refiner = Refiner(pockets.model(), HOW)
     samples = [replace(sample, failed=True) for sample in pockets.samples(3)]

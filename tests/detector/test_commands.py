@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from faultfield.cli import judging
 from faultfield.detector import checkpoint
@@ -355,6 +356,44 @@ def test_the_episodes_of_a_study_are_judged(shell: Shell, detector: Path, tmp_pa
     code, again, err = shell("explain", folder, "--model", detector, "--json", "--limit", "1", *QUICK)
     assert (code, again) == (0, out)
     assert "0 new verdicts, 1 in all" in err
+
+
+def test_labelled_episodes_count_for_a_study_that_asks_the_same(
+    shell: Shell, detector: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faultfield.rollouts.episode import Episode
+    from faultfield.study import Study
+    from faultfield.variations import NOMINAL
+
+    # As Lift's; a question in a file has no full stop of its own.
+    monkeypatch.setattr("tests.toy.PointReach.instruction", "Reach the disc.")
+    (tmp_path / "study.yaml").write_text(STUDY)
+    film = np.random.default_rng(0).integers(0, 255, (5, 28, 28, 3)).astype(np.uint8)
+    with Study.open(tmp_path / "study.yaml", tmp_path / "run") as study:
+        identity = study.identity["policy"], study.identity["environment"]
+        study.ledger.append(Episode(NOMINAL, 0, True, 5, *identity, "known", video=film))
+    blue = [replace(each, failed=not each.failed, reason=None) for each in pockets.samples(4)]
+    file = pockets.conversations(tmp_path / "labelled.json", blue)
+    other = tmp_path / "other.json"
+    other.write_text(file.read_text())
+    file.write_text(other.read_text().replace(pockets.INSTRUCTION, "Reach the disc"))
+    how = ("explain", tmp_path / "run", "--model", detector, "--json", *QUICK)
+
+    def chance(*more: object) -> tuple[float, str]:
+        code, out, err = shell(*how, *more)
+        assert code == 0
+        return json.loads(out)["verdicts"][0]["failure_probability"], " ".join(err.split())
+
+    plain, _ = chance()
+    moved, err = chance("--labelled", file)
+    assert "these change nothing" not in err
+    place = re.search(r"failed from log-odds ([+-][\d.]+) on", err)
+    assert place is not None
+    assert logit(plain) - logit(moved) == pytest.approx(float(place[1]), abs=0.051)
+    assert abs(logit(plain) - logit(moved)) > 0.1
+    unmoved, err = chance("--labelled", other)
+    assert unmoved == plain
+    assert "these change nothing" in err
 
 
 @pytest.mark.parametrize(("option", "sentence"), [

@@ -74,6 +74,44 @@ def test_what_is_no_answer_is_said_in_one_sentence(said: object, times: int, sen
     assert len(seen) == times
 
 
+TOKENS = (
+    400,
+    b'{"error": {"message": "Unsupported parameter: \'max_tokens\' is not supported with this model. Use '
+    b"'max_completion_tokens' instead.\"}}",
+)
+TEMPERATURE = 400, b'{"error": {"message": "Unsupported value: \'temperature\' does not support 0 with this model."}}'
+TOO_LONG = 400, b'{"error": {"message": "max_completion_tokens is too large: 9999."}}'
+
+
+def test_a_model_that_thinks_is_asked_as_it_will_be_asked_and_so_from_then_on() -> None:
+    def answer(body: dict[str, object]) -> object:
+        # One complaint at a time, as OpenAI's have it.
+        return TOKENS if "max_tokens" in body else TEMPERATURE if "temperature" in body else "yes"
+
+    with served(answer) as (url, seen):
+        endpoint = Endpoint(url, "m", wait=60.0)
+        assert [endpoint.complete([], 7), endpoint.complete([], 8)] == ["yes", "yes"]
+    forms = [{key: value for key, value in each["body"].items() if key not in ("model", "messages")} for each in seen]
+    assert forms == [
+        {"max_tokens": 7, "temperature": 0.0},
+        {"max_completion_tokens": 7, "temperature": 0.0},
+        {"max_completion_tokens": 7},
+        {"max_completion_tokens": 8},
+    ]
+
+
+@pytest.mark.parametrize(("said", "times"), [(TOKENS, 2), (TEMPERATURE, 2), (TOO_LONG, 1), (400, 1)])
+def test_what_is_refused_either_way_is_asked_no_further_and_not_kept(said: object, times: int) -> None:
+    answers = iter([said] * times)
+    with served(lambda body: next(answers, "yes")) as (url, seen):
+        endpoint = Endpoint(url, "m", wait=60.0)
+        with pytest.raises(DetectorError, match="refused with status 400 after 1 attempts"):
+            endpoint.complete([], 9999)
+        assert endpoint.complete([], 5) == "yes"
+    assert len(seen) == times + 1
+    assert (seen[-1]["body"]["max_tokens"], seen[-1]["body"]["temperature"]) == (5, 0.0)
+
+
 def test_a_server_that_stops_in_the_middle_of_its_answer_is_asked_again() -> None:
     tries: list[int] = []
 

@@ -66,11 +66,38 @@ def test_success_is_read_back() -> None:
     ("It succeeded in lifting; however, the gripper did not close fully.", "no_grasp"),
     ("The robot succeeded, though slowly.", "success"),
     ("The gripper slipped at first but the robot succeeded.", "success"),
+    ("The gripper almost slipped but the robot succeeded.", "success"),
+    ("The robot did not slip and completed the task.", "success"),
+    ("The robot did not fail to complete the task.", "success"),
+    ("The task was done in spite of a poor start.", "success"),
+    ("The robot never completed the task because the cube slipped.", "slip"),
+    ("The task was done wrong, the cube fell.", "slip"),
+    ("The robot completed the task with the wrong object.", "wrong_object"),
 ])  # fmt: skip
 def test_a_success_that_is_taken_back_is_none(sentence: str, kind: str) -> None:
     assert parse(sentence).kind == kind
-    assert parse("The robot was unsuccessful.").kind != "success"
     assert parse("No") == Claim()
+
+
+@pytest.mark.parametrize("sentence", [
+    "The robot has not completed the task.",
+    "The robot hasn't completed the task.",
+    "The robot has not yet completed the task.",
+    "The robot almost succeeded.",
+    "The robot almost succeeded but ran out of time.",
+    "The robot nearly completed the task.",
+    "The robot came close to success.",
+    "The robot would have succeeded with more time.",
+    "The task was done wrong.",
+    "The task was completed only in part.",
+    "Nothing went as it should.",
+    "The robot was unsuccessful.",
+    "The robot had no success.",
+    "The robot was unable to succeed.",
+    "The robot failed to succeed.",
+])  # fmt: skip
+def test_a_success_that_is_denied_is_none(sentence: str) -> None:
+    assert parse(sentence) == Claim()
 
 
 @pytest.mark.parametrize(

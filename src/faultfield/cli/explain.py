@@ -136,7 +136,7 @@ def explain(
     )  # fmt: skip
     if labelled is not None:
         detector = calibrated(detector, labelled, instruction)
-        tell_of_others(detector, {sample.instruction for sample in read})
+        tell_of_others(detector, {sample.instruction for sample in read} | _asked(opened, instruction))
     found: list[tuple[Path, dict[str, Any]]] = []
     stopped: KeyboardInterrupt | None = None
     if read:
@@ -232,6 +232,17 @@ def _open(paths: Sequence[Path], workers: int | None, problems: list[str]) -> li
         except FaultfieldError as error:
             problems.append(str(error))
     return opened
+
+
+def _asked(studies: Sequence[Any], instruction: str | None) -> set[str]:
+    """What the robot was asked to do in studies; one whose environment cannot be built is told of in its turn."""
+    found = set()
+    for study in studies:
+        try:
+            found.add(study.env.instruction if instruction is None else instruction)
+        except FaultfieldError:
+            continue
+    return found
 
 
 def _of_study(

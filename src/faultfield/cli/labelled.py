@@ -42,7 +42,7 @@ def calibrated(detector: Any, file: Path, instruction: str | None = None, camera
         err.print(f"Left out: {problem.text}", style="yellow", markup=False, soft_wrap=True)
     for task, each in told.tasks.items():
         err.print(
-            f"{task} Failed from log-odds {each.odds:+.1f} on: right on {each.after} of {each.episodes} labelled "
+            f"{task}: failed from log-odds {each.odds:+.1f} on: right on {each.after} of {each.episodes} labelled "
             f"episodes, on {each.before} without.",
             markup=False,
             soft_wrap=True,
@@ -52,7 +52,9 @@ def calibrated(detector: Any, file: Path, instruction: str | None = None, camera
 
 def tell_of_others(detector: Any, asked: Collection[str]) -> None:
     """Say so where no episode is of a task that labelled ones set."""
-    if asked and not set(asked) & set(detector.how.divides):
+    from faultfield.faults.wording import bare
+
+    if asked and not {bare(each) for each in asked} & set(detector.how.divides):
         err.print(
             "None of the episodes was asked what the labelled ones were, so these change nothing; --instruction says "
             "it of both.",

@@ -15,6 +15,7 @@ from faultfield.detector.evaluation import batches
 from faultfield.detector.refine import Refiner
 from faultfield.errors import DetectorError
 from faultfield.faults.llava import Problem
+from faultfield.faults.wording import bare
 from faultfield.rollouts.clip import CAMERAS
 
 
@@ -40,7 +41,7 @@ class Calibration:
     """What labelled episodes told.
 
     Attributes:
-        tasks: By what the robot was asked to do.
+        tasks: By what the robot was asked to do, as `bare` has it.
         problems: Episodes that could not be judged.
     """
 
@@ -59,7 +60,7 @@ def calibrate(
     Args:
         refiner: Asked for verdicts alone, unrefined; it stays as it is.
         samples: With and without failure; those without a label are left out. Samples are of one task when the robot
-            was asked the same, to the letter.
+            was asked the same (`bare`).
         on_progress: Told how many samples are done.
         cameras: By which they are judged, where they have them.
 
@@ -74,8 +75,8 @@ def calibrate(
     done = 0
     for clips in batches(labelled, refiner.how.batch, cameras, problems):
         for clip, found in zip(clips, refiner.odds(clips), strict=True):
-            odds.setdefault(clip.instruction, []).append(found)
-            failed.setdefault(clip.instruction, []).append(labels[clip.id])
+            odds.setdefault(bare(clip.instruction), []).append(found)
+            failed.setdefault(bare(clip.instruction), []).append(labels[clip.id])
         done += len(clips)
         if on_progress is not None:
             on_progress(done + len(problems))

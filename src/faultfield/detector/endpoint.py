@@ -3,12 +3,13 @@
 import http.client
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from faultfield.errors import DetectorError, UnreachableError
@@ -18,6 +19,12 @@ Message = Mapping[str, Any]
 
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Answers of a server that may be other in a moment."""
+
+_CHOOSABLE = frozenset({"max_tokens", "temperature"})
+"""What some models refuse: OpenAI's that think have `max_completion_tokens`, and no temperature but their own."""
+
+_LONGEST = 10_000
+"""Bytes of a refusal that are read."""
 
 _CONNECTED = 10.0
 """Seconds after which a server that has not even taken the connection is none."""
@@ -43,9 +50,13 @@ class Endpoint:
     timeout: float = 120.0
     retries: int = 3
     wait: float = 1.0
+    _refused: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def complete(self, messages: Sequence[Message], max_tokens: int = 512, temperature: float = 0.0) -> str:
         """The text of the first choice.
+
+        A model that refuses `max_tokens` is asked again with `max_completion_tokens`, one that refuses the temperature
+        without any, and so from then on.
 
         Args:
             messages: The conversation so far.
@@ -56,8 +67,21 @@ class Endpoint:
             DetectorError: The server refuses, falls silent, or answers with something else; or the key cannot be sent.
             UnreachableError: Nothing answers there.
         """
-        body = {"model": self.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": temperature}
-        answer = self._ask(json.dumps(body).encode())
+        refused = set(self._refused)
+        answer = None
+        while answer is None:
+            longest = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
+            body = {"model": self.model, "messages": list(messages), longest: max_tokens}
+            if "temperature" not in refused:
+                body["temperature"] = temperature
+            try:
+                answer = self._ask(json.dumps(body).encode())
+            except _RefusedError as error:
+                named = {name for name in _CHOOSABLE if re.search(rf"\b{name}\b", error.said)} - refused
+                if not named:
+                    raise
+                refused |= named
+        self._refused.update(refused)
         try:
             text = json.loads(answer)["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError) as error:
@@ -110,6 +134,8 @@ class Endpoint:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 reason = f"refused with status {error.code}"
+                if error.code == 400:
+                    raise _RefusedError(self._said(reason, attempt), _text(error)) from None
                 error.close()
                 if error.code not in _PASSING:
                     break
@@ -127,13 +153,33 @@ class Endpoint:
                 reason = f"broke off ({kind if isinstance(error, ValueError) else getattr(error, 'reason', error)})"
             if attempt < self.retries:
                 time.sleep(self.wait * 2**attempt)
-        raise DetectorError(f"The endpoint {self.url} {reason} after {attempt + 1} attempts.")
+        raise DetectorError(self._said(reason, attempt))
+
+    def _said(self, reason: str, attempt: int) -> str:
+        return f"The endpoint {self.url} {reason} after {attempt + 1} attempts."
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(f"The endpoint {self.url} cannot be reached ({getattr(error, 'reason', error)}).")
 
     def _no_address(self) -> DetectorError:
         return DetectorError(f"'{self.url}' is no address of a server, such as http://127.0.0.1:8000/v1.")
+
+
+class _RefusedError(DetectorError):
+    """What was asked cannot be answered as it is; `said` is why, in the server's words."""
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
+
+
+def _text(error: urllib.error.HTTPError) -> str:
+    """What a server says beside a status; nothing where it breaks off."""
+    try:
+        with error:
+            return error.read(_LONGEST).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 def _gone(error: Exception) -> bool:

@@ -58,8 +58,8 @@ class Refiner:
         Raises:
             DetectorError: A clip that the model cannot be shown.
         """
-        divides = [self.how.divides.get(clip.instruction, 0.0) for clip in clips]
-        return [float(expit(odds - divide)) for odds, divide in zip(self.odds(clips), divides, strict=True)]
+        found = zip(self.odds(clips), clips, strict=True)
+        return [float(expit(odds - self.how.divide(clip.instruction))) for odds, clip in found]
 
     def odds(self, clips: Sequence[Clip]) -> list[float]:
         """Log-odds of failure of each clip, unrefined, as they come: `divides` is not looked at.

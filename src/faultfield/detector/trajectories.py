@@ -14,6 +14,7 @@ from faultfield.detector.prompts import NOTHING, Said
 from faultfield.detector.sampling import binary_entropy
 from faultfield.errors import DetectorError
 from faultfield.faults.claims import SUCCESS, parse
+from faultfield.faults.wording import bare
 from faultfield.rollouts.verdict import Round, Verdict
 
 
@@ -36,9 +37,9 @@ class Refinement:
             the paper's Algorithm 2 does not look at what is said).
         hunch: Whether the eyes judge, where they learned to (ours: `faultfield.detector.hunch`); without, the head
             alone judges and reasons begin as the language model has it, as in the paper.
-        divides: Log-odds of failure from which on a clip counts as failed, by what the robot was asked to do: the
-            verdict's are counted from there (`faultfield.detector.calibration`). 0 where it is not named, as in the
-            paper.
+        divides: Log-odds of failure from which on a clip counts as failed, by what the robot was asked to do (kept as
+            `bare` has it): the verdict's are counted from there (`faultfield.detector.calibration`). 0 where it is not
+            named, as in the paper.
 
     Raises:
         DetectorError: A value that it cannot have.
@@ -57,11 +58,16 @@ class Refinement:
     divides: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "divides", {bare(task): odds for task, odds in self.divides.items()})
         numbers = self.temperature, self.weight
         if min(self.samples, self.rounds, self.longest, self.batch) < 1 or not all(0 <= x < math.inf for x in numbers):
             raise DetectorError(
                 "Refinement takes at least one sample, round, token and clip, and a weight and a temperature from 0 on."
             )
+
+    def divide(self, instruction: str) -> float:
+        """Log-odds of failure from which on a clip counts as failed in which this was asked."""
+        return self.divides.get(bare(instruction), 0.0)
 
 
 class Trajectories:
@@ -86,7 +92,7 @@ class Trajectories:
 
     def __init__(self, id: str, how: Refinement, instruction: str = "", guess: Guess | None = None) -> None:
         self._how, self.instruction, self.guess = how, instruction, guess
-        self.divide = how.divides.get(instruction, 0.0)
+        self.divide = how.divide(instruction)
         rng = np.random.default_rng([how.seed, zlib.crc32(id.encode())])
         self.coins: NDArray[np.float64] = rng.random((how.rounds, how.samples))
         self.draws: NDArray[np.float64] = rng.random((how.rounds, how.samples, how.longest))

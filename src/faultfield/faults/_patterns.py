@@ -10,11 +10,20 @@ DURING = re.compile(r"\b(?:while|when|during)\b([^,.;:!?]*)")
 SUCCEEDED = re.compile(
     r"\b(?:succe(?:ss|ed)\w*|completed the task|task was (?:done|completed)|went as it should|did not fail)\b"
 )
-NOT_SUCCEEDED = re.compile(
-    r"\b(?:not|un\w*|never|\w+n't|without|no)\b(?: \w+){0,2} succe|unsuccess|fail\w* to succe|instead of succe"
+_DENIED = (
+    r"(?:not(?! fail)|never(?! fail)|\w+n't|cannot|nothing|hardly|almost|nearly|close to|far from|short of|instead of)"
 )
+_AHEAD = r"(?: (?!(?:and|but|then|so|it|until|before)\b)\w+){0,2} "
+NOT_SUCCEEDED = re.compile(
+    rf"\b(?:{_DENIED}|unable|unlikely|(?<!not )fail\w* to|(?:could|would|should|might) have)\b{_AHEAD}"
+    r"(?:succe|complet|done|finish|went as)"
+    rf"|\b(?:no|without|neither|lack of)\b{_AHEAD}succe|unsuccess"
+    r"|\b(?:completed|done)(?: (?!(?:without|spite|despite)\b)\w+){0,4} "
+    r"(?:wrong|incorrect|bad|poor|partial|partly|in part|halfway)"
+)
+"""What takes a success back, and how near it must stand: "almost slipped but succeeded" is one."""
 
-TURNS = re.compile(r"\b(?:but|however|although|though|yet)\b|\balmost\b")
+TURNS = re.compile(r"\b(?:but|however|although|though|yet)\b")
 """What went well before it does not count."""
 
 _NOT = r"\b(?:not|\w+n't|never|fail\w* to|unable to|without)\b (?:\w+ )?"

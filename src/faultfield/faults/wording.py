@@ -166,7 +166,17 @@ def question(instruction: str, *, video: bool = False) -> str:
         Did the robot succeed?
     """
     seen = "video" if video else "image"
-    return f"In the {seen}, {_TASK}{instruction.strip().rstrip('.')}.\nDid the robot succeed?"
+    return f"In the {seen}, {_TASK}{bare(instruction)}.\nDid the robot succeed?"
+
+
+def bare(instruction: str) -> str:
+    """An instruction without spaces around it and the full stop behind it: so asked, it is the same task.
+
+    Example:
+        >>> bare(" Lift the cube. ")
+        'Lift the cube'
+    """
+    return instruction.strip().rstrip(". \n")
 
 
 _TASK = "the robot is attempting this task: "
@@ -185,7 +195,7 @@ def instruction_in(question: str) -> str | None:
     for opening, end in _OPENINGS:
         _, found, rest = question.partition(opening)
         if found:
-            return rest.partition(end)[0].rstrip(". \n")
+            return bare(rest.partition(end)[0])
     return None
 
 

@@ -1,5 +1,7 @@
 """Eyes that learn to judge: from numbers that tell, with and without reasons, and further from more of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -91,6 +93,18 @@ def test_where_reasons_tell_nothing_apart_there_is_none() -> None:
     assert hunches.learn(gaze(), read, strange, 0) is None
     failures = [each if each.failed else Sample(each.id, "Lift it.", False) for each in samples]
     assert hunches.learn(gaze(), read, failures, 0) is None
+
+
+def test_a_reason_that_contradicts_its_verdict_teaches_the_verdict_alone() -> None:
+    read, samples = told(200, dense=1.0)
+    torn = range(0, 200, 4)
+    mute = [replace(each, reason=None) if row in torn else each for row, each in enumerate(samples)]
+    # Of a kind that no other sample names, so that it would be an opening of its own.
+    wrong = {True: DONE, False: "The gripper did not close."}
+    said = [replace(each, reason=wrong[bool(each.failed)]) if row in torn else each for row, each in enumerate(samples)]
+    expected, found = (hunches.learn(gaze(), read, each, 0) for each in (mute, said))
+    assert found.openings == expected.openings
+    assert all(torch.equal(a, b) for a, b in zip(found.parameters(), expected.parameters(), strict=True))
 
 
 def test_an_opening_names_no_object_and_is_the_commonest() -> None:

@@ -96,8 +96,8 @@ def learn(
 ) -> Hunch | None:
     """Teach a gaze's hunch, or make it one.
 
-    A sample with a reason that can be parsed says which explanation is right; one without says whether one of the
-    faults is, or none of them.
+    A sample with a reason that can be parsed says which explanation is right; one without, or whose reason contradicts
+    its verdict, says whether one of the faults is, or none of them.
 
     Args:
         gaze: Whose numbers are read, on the CPU as they are. It stays as it is, but for the hunch that it has already,
@@ -111,12 +111,12 @@ def learn(
     Returns:
         The hunch; None where reasons do not name a fault and a success both, so that there is nothing to tell apart.
     """
-    told = [None if sample.reason is None else claim_of(sample.reason) for sample in samples]
+    told = [_told(sample) for sample in samples]
     found, how = gaze.hunch, config or HunchConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if found is None:
-            begun = openings([sample.reason for sample in samples if sample.reason is not None])
+            begun = openings([each.reason for each, claim in zip(samples, told, strict=True) if each.reason and claim])
             if len(begun) < 2 or next(iter(begun)) != _NOTHING:
                 return None
             hunch = gaze.new_hunch(how.hidden, how.members, list(begun.values()))
@@ -131,6 +131,12 @@ def learn(
 
 
 _NOTHING = Claim(SUCCESS)
+
+
+def _told(sample: Sample) -> Claim | None:
+    """Which explanation a sample's reason gives; None where there is none or its verdict says otherwise."""
+    claim = None if sample.reason is None else claim_of(sample.reason)
+    return None if claim is None or (claim == _NOTHING) == bool(sample.failed) else claim
 
 
 def claim_of(reason: str) -> Claim | None:

@@ -408,8 +408,9 @@ def test_a_plan_of_another_repair_is_not_compared_with(study: Study, demos: Path
 
 
 @pytest.mark.skipif(importlib.util.find_spec("robomimic") is None, reason="robomimic is not installed")
+@pytest.mark.parametrize("given", ["", "model.pth"], ids=["directory", "file"])
 def test_a_policy_of_robomimics_is_trained_further_by_its_own_code(
-    demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     from faultfield.exports.robomimic import training_file
     from faultfield.policies import robomimic_training
@@ -417,7 +418,7 @@ def test_a_policy_of_robomimics_is_trained_further_by_its_own_code(
     monkeypatch.setattr(robomimic_training, "EPOCH", 2)
     before = tmp_path / "before"
     robomimic_training.train(training_file([demos], tmp_path), before, "bc-rnn", steps=2)
-    study = toy.study(tmp_path / "study", before, policy="faultfield.policies.robomimic:Robomimic")
+    study = toy.study(tmp_path / "study", before / given, policy="faultfield.policies.robomimic:Robomimic")
     made = mended(study, Recipe(budget=6, steps=4, share=0.5), original=demos)
     after = Path(str(made.after.arguments["checkpoint"]))
     told = json.loads((after / CONFIG).read_text())

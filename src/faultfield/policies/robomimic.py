@@ -69,8 +69,7 @@ class Robomimic:
     """
 
     def __init__(self, checkpoint: str, allow_pickle: bool = False) -> None:
-        path = Path(checkpoint)
-        self._path = path / CHECKPOINT if path.is_dir() else path
+        self._path = checkpoint_file(checkpoint)
         stored = read_checkpoint(self._path, allow_pickle=allow_pickle)
         config = json.loads(stored["config"])
         self._algo, self._stats = _build(stored, self._path)
@@ -156,6 +155,12 @@ class Robomimic:
             torch.set_rng_state(self._random)
             yield
             self._random = torch.get_rng_state()
+
+
+def checkpoint_file(checkpoint: str | Path) -> Path:
+    """The `.pth` file that a checkpoint's path means: itself, or `model.pth` where it is a directory."""
+    path = Path(checkpoint)
+    return path / CHECKPOINT if path.is_dir() else path
 
 
 def read_checkpoint(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]:

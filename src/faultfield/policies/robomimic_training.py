@@ -17,7 +17,7 @@ from torch import nn
 from faultfield import files
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import load_checkpoint
-from faultfield.policies.robomimic import CHECKPOINT, importing, read_checkpoint
+from faultfield.policies.robomimic import CHECKPOINT, checkpoint_file, importing, read_checkpoint
 from faultfield.policies.robomimic_config import ALGORITHMS, configuration, configured, pace
 from faultfield.policies.training import STATE_FLOOR, weights_digest
 from faultfield.policies.training_notes import trained
@@ -43,6 +43,7 @@ def train(
     jitter: bool = True,
     eye: str | Path | None = None,
     begin: str | Path | None = None,
+    allow_pickle: bool = False,
     learning_rate: float = _LEARNING_RATE,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> float:
@@ -64,7 +65,9 @@ def train(
         jitter: Whether colours are changed at random.
         eye: A `VisualBC` checkpoint with whose convolutions every picture encoder begins; at random where None. Windows
             and replayed rewards teach an eye far more slowly than single pictures do.
-        begin: Directory of a checkpoint of the same algorithm to train further, with its own configuration.
+        begin: A checkpoint of the same algorithm to train further, with its own configuration: a `.pth` file of
+            robomimic's, or a directory with `model.pth`.
+        allow_pickle: Whether `begin` may be unpickled, as in `Robomimic`.
         learning_rate: At the start.
         on_progress: Called with (batch, batches).
 
@@ -93,7 +96,7 @@ def train(
     ended = trained(out, CONFIG, settings)
     if ended is not None:
         return ended
-    before = None if begin is None else read_checkpoint(Path(begin) / CHECKPOINT)
+    before = None if begin is None else read_checkpoint(checkpoint_file(begin), allow_pickle=allow_pickle)
     convolutions = None if eye is None else load_checkpoint(eye)[1].eye
     progress = Path(out) / PROGRESS
     progress.parent.mkdir(parents=True, exist_ok=True)
@@ -150,8 +153,8 @@ def _go_on_from(model: Any, stored: Mapping[str, Any], path: Path) -> None:
         raise PolicyError(f"The policy in '{path}' sees or does other things than the demonstrations show.") from error
 
 
-def _digest_of(directory: str | Path) -> str:
-    path = Path(directory) / CHECKPOINT
+def _digest_of(checkpoint: str | Path) -> str:
+    path = checkpoint_file(checkpoint)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 

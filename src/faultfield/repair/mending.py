@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from faultfield import files, plugins
+from faultfield.envs.base import STATE
 from faultfield.errors import StudyError
 from faultfield.policies.bc import CONFIG, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
@@ -118,7 +119,8 @@ def mend_robomimic(
     from_demonstrations(data, replace(joined, recipe=joined.recipe[:1]))
     train(
         data, out, str(_robomimic_algorithm(spec)), steps=recipe.steps, seed=recipe.seed,
-        begin=spec.arguments["checkpoint"], learning_rate=recipe.learning_rate, on_progress=on_progress,
+        begin=spec.arguments["checkpoint"], allow_pickle=bool(spec.arguments.get("allow_pickle", False)),
+        learning_rate=recipe.learning_rate, on_progress=on_progress,
     )  # fmt: skip
     # All of it lies in the files that it was made of.
     data.unlink()
@@ -152,12 +154,18 @@ def _robomimic_algorithm(spec: PolicySpec) -> str | None:
     """What the checkpoint of a robomimic policy can be trained further by here; None where it cannot."""
     from faultfield.policies import robomimic
     from faultfield.policies.robomimic_config import ALGORITHMS, algorithm_of
+    from faultfield.policies.robomimic_names import observation_name
 
-    directory = Path(spec.arguments.get("checkpoint", ""))
-    if not (directory / robomimic.CHECKPOINT).is_file():
+    path = robomimic.checkpoint_file(spec.arguments.get("checkpoint", ""))
+    if not path.is_file():
         return None
-    algorithm = algorithm_of(json.loads(robomimic.read_checkpoint(directory / robomimic.CHECKPOINT)["config"]))
-    # What it sees must be what demonstrations keep: one camera's pictures.
+    stored = robomimic.read_checkpoint(path, allow_pickle=bool(spec.arguments.get("allow_pickle", False)))
+    algorithm = algorithm_of(json.loads(stored["config"]))
+    # What it sees must be what demonstrations keep, under its own names: the state, and one camera's pictures.
+    numbers = {name for name, shape in stored["shape_metadata"]["all_shapes"].items() if len(shape) != 3}
+    # Statistics of other data, by which it normalises, are nothing that a further training keeps.
+    if numbers - {observation_name(STATE)} or stored.get("obs_normalization_stats"):
+        return None
     return algorithm if algorithm in ALGORITHMS and camera_of(spec) is not None else None
 
 

@@ -15,6 +15,7 @@ from faultfield.diagnosis.metrics import Truth
 from faultfield.envs.base import Snapshot
 from faultfield.errors import LedgerError, StudyError
 from faultfield.field.views import Views
+from faultfield.rollouts.arrays import digest_of
 from faultfield.rollouts.episode import Episode
 from faultfield.study import Study
 from faultfield.variations import Variation
@@ -121,18 +122,23 @@ def put(
         known: Episodes of the known variations, of which the solved examples are taken.
         shots: Solved examples before each question.
         gap: Least difference of an example's failure rates.
-        directory: For the answers.
+        directory: For the answers, in a file of all that the model is shown and told.
 
     Returns:
         Whether the first was named, in the order of the pairs; None where neither was.
     """
-    before = [Turn("system", (scenes.about,)), *examples(scenes, known, shots, gap)]
+    shown = solved(known, shots, gap)
+    before = [Turn("system", (scenes.about,))]
+    for first, second, answer in shown:
+        before += [scenes.question(first, second), Turn("assistant", (answer,))]
     order = [
         (worse, better) if first else (better, worse)
         for worse, better, first in zip(pairs.worse, pairs.better, pairs.first, strict=True)
     ]
     asked = [(variations[a].key, variations[b].key) for a, b in order]
-    made_from = [asker.name, asker.where, shots, len(scenes.snapshots), scenes.about, asked]
+    taught = [(first.key, second.key, answer) for first, second, answer in shown]
+    states = [digest_of(state) for state in scenes.snapshots]
+    made_from = [asker.name, asker.where, scenes.about, states, taught, asked]
     digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     file = directory / f"vlm-{digest}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -148,8 +154,8 @@ def put(
     return [read(answer) for answer in said]
 
 
-def examples(scenes: Scenes, known: Sequence[Episode], shots: int, gap: float) -> list[Turn]:
-    """Solved pairs of known variations, question and answer in turn.
+def solved(known: Sequence[Episode], shots: int, gap: float) -> list[tuple[Variation, Variation, str]]:
+    """Pairs of known variations, and what is right of each.
 
     Raises:
         StudyError: No two known variations differ enough.
@@ -161,12 +167,11 @@ def examples(scenes: Scenes, known: Sequence[Episode], shots: int, gap: float) -
         pairs = draw(Truth(counts.failures, counts.episodes), shots, seed=0, gap=gap)
     except StudyError as error:
         raise StudyError(f"There are no solved examples to show: {error}") from error
-    turns = []
+    found = []
     for worse, better, first in zip(pairs.worse, pairs.better, pairs.first, strict=True):
         a, b = (worse, better) if first else (better, worse)
-        turns.append(scenes.question(counts.variations[a], counts.variations[b]))
-        turns.append(Turn("assistant", ("1" if first else "2",)))
-    return turns
+        found.append((counts.variations[a], counts.variations[b], "1" if first else "2"))
+    return found
 
 
 def _told(arguments: object) -> str:

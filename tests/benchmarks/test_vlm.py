@@ -4,23 +4,30 @@ import base64
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import table1
+from faultfield.diagnosis.metrics import Truth
+from faultfield.envs.base import Snapshot
 from faultfield.errors import CheckpointError, DetectorError
+from faultfield.rollouts.episode import Episode
+from faultfield.variations import Variation
+from pairs import draw
 from tests.benchmarks import tables
 from tests.detector import pockets
 from tests.detector.server import served
+from tests.toy import PointReach
 from vlm import LocalAsker, Turn, asker
-from vlm_pairs import SIZE, read
+from vlm_pairs import SIZE, Scenes, put, read
 
 
 @pytest.fixture
@@ -85,6 +92,45 @@ def test_five_shots_are_solved_pairs_of_known_variations(ask: Callable[..., Any]
     assert [m["role"] for m in messages] == ["system", *["user", "assistant"] * 5, "user"]
     for question, answer in zip(messages[1:-1:2], messages[2:-1:2], strict=True):
         assert answer["content"][0]["text"] == sees({"messages": [question]})
+
+
+class Shown:
+    """Views that are not looked at, and a model that answers 1 and counts."""
+
+    name, where, asked = "seer", "here", 0
+
+    def picture(self, snapshot: Snapshot, variation: Variation) -> NDArray[np.uint8]:
+        return np.zeros((2, 2, 3), np.uint8)
+
+    def visible_part(self, variation: Variation) -> Variation:
+        return variation
+
+    def ask(self, turns: Sequence[Turn]) -> str:
+        self.asked += 1
+        return "1"
+
+
+def test_answers_are_of_these_examples_and_these_states_alone(tmp_path: Path) -> None:
+    def rolled(**failed: bool) -> list[Episode]:
+        return [Episode(space.variation({"goal_color": color}), 0, not fails, 1, "p", "e", "known")
+                for color, fails in failed.items()]  # fmt: skip
+
+    def asked(known: list[Episode], state: float = 0.0, shots: int = 1) -> int:
+        scenes = Scenes(seer, ({"x": np.array([state])},), "Look.")  # type: ignore[arg-type]
+        before = seer.asked
+        put(seer, scenes, variations, pairs, known, shots, 0.4, tmp_path)
+        return seer.asked - before
+
+    space, seer = PointReach().variation_space, Shown()
+    variations = [space.variation({"goal_color": color}) for color in ("cyan", "crimson", "white")]
+    pairs = draw(Truth(np.array([0.0, 4.0, 9.0]), np.full(3, 10.0)), 3, seed=0)
+    known = rolled(red=False, blue=True)
+    assert asked(known) == 3
+    assert asked(known) == 0
+    assert asked(rolled(red=True, blue=False)) == 3, "the examples are others"
+    assert asked(known, state=1.0) == 3, "the pictures are"
+    assert asked(known, shots=0) == 3
+    assert asked(rolled(red=True, blue=False), shots=0) == 0, "none was shown"
 
 
 def test_a_stopped_run_goes_on_with_the_next_pair(ask: Callable[..., Any]) -> None:

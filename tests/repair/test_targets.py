@@ -102,6 +102,16 @@ def test_weights_decide_what_matters_and_nothing_else_is_taken() -> None:
     assert names("worst-4", 4, heavy) == [{"b": 0.5}, {"c": 0.5}]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_where_weights_leave_nothing_it_is_they_that_are_named(mode: str) -> None:
+    light = [suspect(1.0, weight=0.0, a=0.5), suspect(0.1, b=0.5)]
+    with pytest.raises(StudyError, match=r"the weights leave out every variation under which the policy fails 20%"):
+        choose(light, mode, 8, SPACE, 0)
+    if mode == "all":
+        with pytest.raises(StudyError, match=r"the weights leave out every known variation that fails; the mode"):
+            choose([*light, suspect(0.9, "unseen", c=0.5)], mode, 8, SPACE, 0)
+
+
 @pytest.mark.parametrize(
     ("mode", "budget", "settings", "says"),
     [

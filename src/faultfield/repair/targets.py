@@ -147,6 +147,11 @@ def choose(
     if budget < least:
         raise StudyError(f"A budget of {budget} episodes is smaller than one variation, which takes {least}.")
     failing = choosable(pool)
+    if not failing and any(one.fails for one in pool):
+        raise StudyError(
+            "There is nothing to repair: the weights leave out every variation under which the policy fails "
+            f"{FAILING:.0%} or more of the episodes."
+        )
     if not failing:
         raise StudyError(
             f"There is nothing to repair: the policy fails {FAILING:.0%} or more of the episodes under no variation of "
@@ -156,7 +161,9 @@ def choose(
     if mode == ANYWHERE:
         return []
     if not taken:
-        raise StudyError("There is nothing to repair: no known variation fails; the mode 'targeted' takes unseen ones.")
+        fails = any(one.fails and one.group == "known" for one in pool)
+        none = "the weights leave out every known variation that fails" if fails else "no known variation fails"
+        raise StudyError(f"There is nothing to repair: {none}; the mode 'targeted' takes unseen ones.")
     if len(taken) > budget:
         raise StudyError(f"A budget of {budget} episodes is smaller than the {len(taken)} variations of mode '{mode}'.")
     shares = [1.0 if mode in ("random", "all") else one.mass for one in taken]

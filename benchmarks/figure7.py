@@ -1,10 +1,11 @@
 """RoboMD's Fig. 7: failure likelihood of each variation as a radius, one polar plot an environment, a line a policy.
 
-    python benchmarks/figure7.py STUDY_DIR|COUNTS.json ... [--out docs/results/figure7]
+    python benchmarks/figure7.py STUDY_DIR|TASK_PAGE.json|COUNTS.json ... [--out docs/results/figure7]
 
-From the known variations of diagnosed studies, or from what `benchmarks/known.py` wrote. Policies that were tried under
-the same variations share a plot. Dots and bars are failure rates with their Wilson intervals (95 %); a diamond is what
-the study's estimator said without having seen the variation. Writes `<out>.json`, `.md` and `.png`.
+From the known variations of diagnosed studies, of their pages, or from what `benchmarks/known.py` wrote. Policies of
+one task that were tried under the same variations share a plot. Dots and bars are failure rates with their Wilson
+intervals (95 %); a diamond is what the study's estimator said without having seen the variation. Writes `<out>.json`,
+`.md` and `.png`.
 """
 
 import argparse
@@ -16,12 +17,10 @@ from typing import Any
 import numpy as np
 
 from faultfield.diagnosis.entries import Rate
-from faultfield.diagnosis.result import Diagnosis
 from faultfield.report.theme import LIGHT, figure
 from faultfield.report.words import label, shorten
 from pages import facts, grid, run, write
 from paper_numbers import ELSEWHERE
-from table2 import task_of
 from table4 import Counted, read_all
 
 COLORS = (LIGHT.failure, LIGHT.success, LIGHT.muted, LIGHT.ink)
@@ -34,23 +33,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/figure7"))
     options = parser.parse_args()
     found, missing = read_all(options.counts)
-    said = {path.name: _said(path) for path in options.counts if (path / "diagnosis.json").exists()}
-    groups = grouped(found)
-    result = facts(
-        missing=missing,
-        plots=[[policy(each, *said.get(each.name, ("", {}))) for each in group] for group in groups],
-    )
+    result = facts(missing=missing, plots=[[policy(each) for each in group] for group in grouped(found)])
     draw(result, options.out.with_suffix(".png"))
     write(options.out, result, page(result, options.out.name))
 
 
 def grouped(found: Sequence[Counted]) -> list[list[Counted]]:
-    """Policies whose variations mostly coincide, together: half of the smaller set at least."""
+    """Policies of one task whose variations mostly coincide, together: half of the smaller set at least."""
     groups: list[list[Counted]] = []
     for each in found:
         for group in groups:
             shared = set(group[0].keys) & set(each.keys)
-            if 2 * len(shared) >= min(len(group[0].keys), len(each.keys)):
+            if each.task == group[0].task and 2 * len(shared) >= min(len(group[0].keys), len(each.keys)):
                 group.append(each)
                 break
         else:
@@ -58,32 +52,24 @@ def grouped(found: Sequence[Counted]) -> list[list[Counted]]:
     return groups
 
 
-def policy(counted: Counted, task: str, said: Mapping[str, float]) -> dict[str, Any]:
+def policy(counted: Counted) -> dict[str, Any]:
     """One line of a plot."""
     rows = []
-    for key, failures, episodes in zip(counted.keys, counted.failures, counted.episodes, strict=True):
+    for key, failures, episodes, said in zip(
+        counted.keys, counted.failures, counted.episodes, counted.said, strict=True
+    ):
         rate = Rate.of(int(failures), int(episodes)).model_dump()
-        rows.append({"variation": json.loads(key), "said": said.get(key), **rate})
-    return {"name": counted.name, "policy": counted.policy, "task": task, "what": counted.what, "rows": rows}
-
-
-def _said(directory: Path) -> tuple[str, dict[str, float]]:
-    """The task, and the estimator's held-out answers by variation."""
-    diagnosis = Diagnosis.read(directory / "diagnosis.json")
-    answers = {
-        json.dumps(entry.variation, sort_keys=True): entry.failure_probability
-        for entry in diagnosis.known
-        if entry.failure_probability is not None
-    }
-    return task_of(diagnosis), answers
+        rows.append({"variation": json.loads(key), "said": said, **rate})
+    return {"name": counted.name, "policy": counted.policy, "task": counted.task, "what": counted.what, "rows": rows}
 
 
 def draw(result: Mapping[str, Any], path: Path) -> None:
-    """All plots side by side."""
+    """All plots, three side by side."""
     plots = result["plots"]
-    made = figure(LIGHT, 7.6 * len(plots), 7.4)
+    wide, high = min(len(plots), 3), -(-len(plots) // 3)
+    made = figure(LIGHT, 7.6 * wide, 7.4 * high if high == 1 else 8.6 * high)
     for number, lines in enumerate(plots):
-        axes: Any = made.add_subplot(1, len(plots), number + 1, projection="polar")
+        axes: Any = made.add_subplot(high, wide, number + 1, projection="polar")
         axes.patch.set_alpha(0.0)
         axes.set_theta_zero_location("N")
         axes.set_theta_direction(-1)
@@ -100,13 +86,15 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
         axes.spines["polar"].set_color(LIGHT.rule)
         title = next((line["task"] for line in lines if line["task"]), "")
         if title and len(plots) > 1:
-            axes.set_title(title, color=LIGHT.ink, fontsize=11, pad=70)
+            axes.set_title(title, color=LIGHT.ink, fontsize=11, pad=84)
         axes.legend(
             loc="upper center", bbox_to_anchor=(0.5, -0.28), frameon=False, fontsize=9, labelcolor=LIGHT.ink,
             ncols=len(lines),
         )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    made.savefig(path, dpi=110, facecolor=LIGHT.paper, bbox_inches="tight", metadata={"Software": None})
+    made.savefig(
+        path, dpi=110 if high == 1 else 70, facecolor=LIGHT.paper, bbox_inches="tight", metadata={"Software": None}
+    )
 
 
 def _order(lines: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -16,6 +16,7 @@ from faultfield.study import Study
 from faultfield.study.ask import roll_out
 from faultfield.variations import NOMINAL
 from pages import run
+from studied import task_of
 
 ROLES = ("policy", "expert", "blind")
 
@@ -37,7 +38,10 @@ def main() -> None:
                 study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role, progress=Bars()
             )
     what = f"{arguments.episodes} episodes each, seeds from {arguments.seed}"
-    content = {"study": study.name, "policy": study.identity["policy"], "what": what, "counted": counted}
+    task = task_of(study.env_spec)
+    content = {
+        "study": study.name, "policy": study.identity["policy"], "task": task, "what": what, "counted": counted,
+    }  # fmt: skip
     write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
     write_text(arguments.out.with_suffix(".md"), table(counted, what))
 

@@ -1,16 +1,18 @@
-"""RoboMD's Table 2: how right the diagnosis was, by task and policy, from the directories of studies.
+"""RoboMD's Table 2: how right the diagnosis was, by task and policy, from the directories of studies or their pages.
 
-    python benchmarks/table2.py STUDY_DIR ... [--gap 0.4] [--least 0.7] [--keep] [--out docs/results/table2]
+    python benchmarks/table2.py STUDY_DIR|TASK_PAGE.json ... [--gap 0.4] [--least 0.7] [--keep]
+        [--out docs/results/table2]
 
-What each `diagnosis.json` says is held against its own rollouts: known variations as the estimator saw them held out,
-and ranked ones that were rolled out afterwards. A directory without a diagnosis is named and left out; a policy whose
-nominal success is under `--least` is reported, and left out of what is claimed. `--keep` keeps the rows that OUT.json
-has already, of studies whose directories are elsewhere; each row says on which day it was made.
+What each `diagnosis.json`, or the page that `benchmarks/task_page.py` made of it, says is held against its own
+rollouts: known variations as the estimator saw them held out, and ranked ones that were rolled out afterwards, without
+those that set something to what it is anyway in today's space. A directory without a diagnosis is named and left out; a
+policy whose nominal success is under `--least` is reported, and left out of what is claimed. `--keep` keeps the rows
+that OUT.json has already, of studies whose directories are elsewhere; each row says on which day it was made.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,12 @@ import numpy as np
 
 from faultfield.diagnosis.entries import Rate
 from faultfield.diagnosis.metrics import Truth, distinct_pairs
-from faultfield.diagnosis.result import Diagnosis
-from faultfield.errors import StudyError
+from faultfield.errors import FaultfieldError, StudyError
 from faultfield.report.words import FAILING
 from pages import cell, facts, grid, run, tell, write
 from pairs import Pairs, accuracy, right
 from paper_numbers import ELSEWHERE, TABLE_2
+from studied import Studied
 
 
 def main() -> None:
@@ -35,60 +37,61 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/table2"))
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    found, missing = diagnoses(options.studies)
-    rows = [row(diagnosis, name, options.gap, options.least) for name, diagnosis in found.items()]
+    found, missing = read_all(options.studies)
+    rows = {studied.name: row(studied, options.gap, options.least) for studied in found}
     if options.keep:
-        rows = [*before(options.out.with_suffix(".json"), set(found), options.gap, options.least), *rows]
-    result = facts(rows=rows, missing=missing, gap=options.gap, least=options.least, paper=TABLE_2)
+        kept = before(options.out.with_suffix(".json"), options.gap, options.least)
+        rows = {**kept, **rows}
+    result = facts(rows=list(rows.values()), missing=missing, gap=options.gap, least=options.least, paper=TABLE_2)
     write(options.out, result, page(result))
 
 
-def diagnoses(directories: Sequence[Path]) -> tuple[dict[str, Diagnosis], dict[str, str]]:
-    """The diagnoses by their directory's name; and why there is none, of those without.
+def read_all(paths: Sequence[Path]) -> tuple[list[Studied], dict[str, str]]:
+    """The studies that can be read; and why not, of those that cannot.
 
     Raises:
-        StudyError: None of them has one.
+        StudyError: None can.
     """
-    found: dict[str, Diagnosis] = {}
+    found: list[Studied] = []
     missing: dict[str, str] = {}
-    for directory in directories:
+    for path in paths:
         try:
-            found[directory.name] = Diagnosis.read(directory / "diagnosis.json")
-        except StudyError as error:
-            missing[directory.name] = str(error)
+            found.append(Studied.read(path))
+        except FaultfieldError as error:
+            missing[path.name] = str(error)
             tell(f"left out: {error}")
     if not found:
-        raise StudyError("None of the directories holds a diagnosis; `faultfield run STUDY.yaml` makes one.")
+        raise StudyError("None of these holds a diagnosis; `faultfield run STUDY.yaml` makes one.")
     return found, missing
 
 
-def before(file: Path, anew: Set[str], gap: float, least: float) -> list[dict[str, Any]]:
-    """The rows of an earlier page, without the studies that are counted anew.
+def before(file: Path, gap: float, least: float) -> dict[str, dict[str, Any]]:
+    """The rows of an earlier page by study.
 
     Raises:
         StudyError: The page has other settings, or is none.
     """
     if not file.is_file():
-        return []
+        return {}
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
         if (told["gap"], told["least"]) != (gap, least):
             raise StudyError(f"{file} was made with another --gap or --least; leave --keep out.")
-        return [{"diagnosed": told["date"], **row} for row in told["rows"] if row["study"] not in anew]
+        return {row["study"]: {"diagnosed": told["date"], **row} for row in told["rows"]}
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{file} is no page of this program; leave --keep out.") from error
 
 
-def row(diagnosis: Diagnosis, name: str, gap: float, least: float) -> dict[str, Any]:
+def row(studied: Studied, gap: float, least: float) -> dict[str, Any]:
     """What one diagnosis said, and what was so."""
     said, seen, density = [], [], []
-    for known in diagnosis.known:
+    for known in studied.known:
         if not known.infeasible and known.variation and known.failure_probability is not None:
             said.append(known.failure_probability)
             seen.append((known.failures, known.episodes))
             density.append(float("nan"))
     held_out = len(said)
-    for entry in diagnosis.ranking:
+    for entry in studied.ranking:
         if entry.verified is not None and not entry.infeasible:
             said.append(entry.failure_probability)
             seen.append((entry.verified.failures, entry.verified.episodes))
@@ -98,13 +101,11 @@ def row(diagnosis: Diagnosis, name: str, gap: float, least: float) -> dict[str, 
     told = np.isfinite(density)
     agreed = (predicted >= FAILING) == (truth.rates >= FAILING)
     detection = Rate.of(int(agreed.sum()), len(agreed))
-    success = Rate.of(diagnosis.nominal.episodes - diagnosis.nominal.failures, diagnosis.nominal.episodes)
     return {
-        "study": name, "diagnosed": day_of(diagnosis), "task": task_of(diagnosis), "policy": policy_of(diagnosis),
-        "fingerprint": diagnosis.policy.fingerprint, "seed": diagnosis.seed,
-        "estimator": "" if diagnosis.selection is None else diagnosis.selection.estimator,
-        "nominal": success.model_dump(), "claimed": success.rate >= least,
-        "held_out": held_out, "verified": len(said) - held_out,
+        "study": studied.name, "diagnosed": studied.diagnosed, "task": studied.task, "policy": studied.policy,
+        "fingerprint": studied.fingerprint, "seed": studied.seed, "estimator": studied.estimator,
+        "nominal": studied.nominal.model_dump(), "claimed": studied.nominal.rate >= least,
+        "held_out": held_out, "verified": len(said) - held_out, "left_out": studied.left_out,
         "pairs": ordered(predicted, truth, gap), "detection": detection.model_dump(),
         "density_pairs": ordered(np.array(density)[told], truth.at(np.flatnonzero(told)), gap),
     }  # fmt: skip
@@ -119,23 +120,6 @@ def ordered(predicted: Any, truth: Truth, gap: float) -> dict[str, float]:
     return accuracy(right(predicted, pairs), pairs, len(predicted)) | {"count": len(every)}
 
 
-def day_of(diagnosis: Diagnosis) -> str:
-    """The day, where it says so."""
-    return (diagnosis.created or "")[:10]
-
-
-def task_of(diagnosis: Diagnosis) -> str:
-    """The environment's task, or its class where it has but one."""
-    return str(diagnosis.environment.arguments.get("task", diagnosis.environment.type.rsplit(":", 1)[-1]))
-
-
-def policy_of(diagnosis: Diagnosis) -> str:
-    """The checkpoint's name where there is one, else the policy's class."""
-    kind = diagnosis.policy.type.rsplit(":", 1)[-1]
-    weights = diagnosis.policy.arguments.get("checkpoint")
-    return f"{kind} {Path(str(weights)).name}" if weights else kind
-
-
 def page(result: Mapping[str, Any]) -> list[str]:
     """The table in Markdown."""
     lines = [
@@ -146,7 +130,9 @@ def page(result: Mapping[str, Any]) -> list[str]:
         f"the share of these variations that it says fail, or not, in at least {FAILING:.0%} of episodes, as they do "
         "(Wilson 95 %). The diagnostic policy's density ranks the ranked ones alone. What was rolled out afterwards "
         "each study chose itself, its worst predictions and some evenly over the rest: the shares speak of these. "
-        f"Infeasible variations are left out. {ELSEWHERE} The last column has the paper's number of the same algorithm "
+        "Infeasible variations are left out, and those that set something to what it is anyway (light at 100 percent), "
+        "which today's program has not: the column says how many that were rolled out (– of a study that was counted "
+        f"when they were not left out). {ELSEWHERE} The last column has the paper's number of the same algorithm "
         "on the task, or else its range over all.", "",
         "A study is made by `faultfield run studies/STUDY.yaml`; one that is named like its policy, by the task's demo "
         "study: `faultfield run studies/can-demo.yaml --policy models/can-bcq --out runs/can-bcq`.", "",
@@ -158,15 +144,15 @@ def page(result: Mapping[str, Any]) -> list[str]:
         rows.append([
             row["study"], row["task"], row["policy"],
             said + ("" if row["claimed"] else ", **too low: nothing is claimed**"),
-            f"{row['held_out']} + {row['verified']}", f"{cell(row['pairs'])} ({row['pairs']['count']})",
+            f"{row['held_out']} + {row['verified']}", str(row.get("left_out", "–")),
+            f"{cell(row['pairs'])} ({row['pairs']['count']})",
             f"{detection['failures']}/{detection['episodes']} [{detection['low']:.2f}, {detection['high']:.2f}]",
             f"{cell(row['density_pairs'])} ({row['density_pairs']['count']})", row["estimator"], str(row["seed"]),
             row["diagnosed"], paper(row["task"], row["policy"]),
         ])  # fmt: skip
     head = (
-        "study", "task", "policy", "nominal success", "variations held out + verified", "pairs in order (pairs)",
-        "detection",
-        "density: pairs in order (pairs)", "estimator", "seed", "diagnosed",
+        "study", "task", "policy", "nominal success", "variations held out + verified", "left out",
+        "pairs in order (pairs)", "detection", "density: pairs in order (pairs)", "estimator", "seed", "diagnosed",
         "the paper, %",
     )  # fmt: skip
     lines += [*grid(head, rows), ""]

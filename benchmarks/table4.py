@@ -1,9 +1,10 @@
 """RoboMD's Table 4: entropy, number of failure modes and failure severity index of each policy.
 
-    python benchmarks/table4.py STUDY_DIR|COUNTS.json ... [--threshold 0.5] [--out docs/results/table4]
+    python benchmarks/table4.py STUDY_DIR|TASK_PAGE.json|COUNTS.json ... [--threshold 0.5] [--out docs/results/table4]
 
-Of the known variations in each study's `diagnosis.json`, or in what `benchmarks/known.py` wrote (whose episodes are
-fresh). Variations under which the expert of any of them fails too are left out of all.
+Of the known variations in each study's `diagnosis.json`, in the page that `benchmarks/task_page.py` made of it, or in
+what `benchmarks/known.py` wrote (whose episodes are fresh). Variations under which the expert of any of them fails too
+are left out of all of the same task; counts that do not say their task are taken to be of one.
 """
 
 import argparse
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 
 from faultfield.diagnosis.controls import FEASIBLE_RATE
 from faultfield.diagnosis.measures import entropy, failure_modes, severity
-from faultfield.diagnosis.result import Diagnosis
-from faultfield.errors import StudyError
+from faultfield.errors import FaultfieldError, StudyError
 from pages import cell, facts, grid, run, spread, tell, write
 from paper_numbers import ELSEWHERE, TABLE_4
+from studied import Studied
 
 DRAWS = 2000
 
@@ -33,17 +34,21 @@ class Counted:
     Attributes:
         name: Where from.
         policy: Its fingerprint.
+        task: The environment's; "" where that is not said.
         keys: Of the variations, as JSON of their values.
         failures, episodes: Float64 (n,).
+        said: What the study's estimator said of each, held out of its fit; None where it did not.
         infeasible: As `keys`, of those that were left out.
         what: Where the episodes come from.
     """
 
     name: str
     policy: str
+    task: str
     keys: tuple[str, ...]
     failures: NDArray[np.float64]
     episodes: NDArray[np.float64]
+    said: tuple[float | None, ...]
     infeasible: tuple[str, ...]
     what: str
 
@@ -70,14 +75,21 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Counted], dict[str, str]]:
     found, missing = [], {}
     for path in paths:
         try:
-            found.append(of_study(path) if path.is_dir() or not path.suffix else of_counts(path))
-        except StudyError as error:
+            found.append(of_counts(path) if _is_counts(path) else of_study(path))
+        except FaultfieldError as error:
             missing[path.name] = str(error)
             tell(f"left out: {error}")
     if not found:
-        raise StudyError("None of these is a study with a diagnosis, or counts that benchmarks/known.py wrote.")
-    hopeless = {key for each in found for key in each.infeasible}
-    return [without(each, hopeless) for each in found], missing
+        raise StudyError("None of these is a diagnosed study, the page of one, or counts of benchmarks/known.py.")
+    hopeless = {(each.task, key) for each in found for key in each.infeasible}
+    return [without(each, {key for task, key in hopeless if task == each.task}) for each in found], missing
+
+
+def _is_counts(path: Path) -> bool:
+    try:
+        return path.is_file() and "counted" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        raise StudyError(f"{path} cannot be read as JSON: {error}.") from error
 
 
 def without(counted: Counted, hopeless: Collection[str]) -> Counted:
@@ -88,17 +100,19 @@ def without(counted: Counted, hopeless: Collection[str]) -> Counted:
         raise StudyError(f"{counted.name} has no feasible known variation.")
     return replace(
         counted, keys=tuple(counted.keys[place] for place in kept), failures=counted.failures[kept],
-        episodes=counted.episodes[kept], infeasible=tuple(dict.fromkeys((*counted.infeasible, *lost))),
+        episodes=counted.episodes[kept], said=tuple(counted.said[place] for place in kept),
+        infeasible=tuple(dict.fromkeys((*counted.infeasible, *lost))),
     )  # fmt: skip
 
 
-def of_study(directory: Path) -> Counted:
-    """The known variations of a diagnosed study."""
-    diagnosis = Diagnosis.read(directory / "diagnosis.json")
-    known = [entry.model_dump() for entry in diagnosis.known if entry.variation and entry.episodes]
-    what = f"the study's own episodes, seeds from {diagnosis.seed}"
+def of_study(path: Path) -> Counted:
+    """The known variations of a diagnosed study, from its directory or its page."""
+    studied = Studied.read(path)
+    known = [entry.model_dump() for entry in studied.known if entry.variation and entry.episodes]
+    nominal = f"{studied.nominal.failures} of {studied.nominal.episodes} nominal ones succeed"
+    what = f"the study's own episodes, seeds from {studied.seed}; {nominal}"
     lost = [entry for entry in known if entry["infeasible"]]
-    return _counted(directory.name, diagnosis.policy.fingerprint, known, lost, what)
+    return _counted(studied.name, studied.fingerprint, studied.task, known, lost, what)
 
 
 def of_counts(path: Path) -> Counted:
@@ -108,20 +122,21 @@ def of_counts(path: Path) -> Counted:
         roles = content["counted"]
         known = [row for row in roles["policy"] if row["variation"]]
         lost = [row for row in roles.get("expert", []) if row["failures"] / row["episodes"] > FEASIBLE_RATE]
-        return _counted(path.stem, content["policy"], known, lost, content["what"])
+        return _counted(path.stem, content["policy"], content.get("task", ""), known, lost, content["what"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(f"{path} is not what benchmarks/known.py writes: {error}.") from error
 
 
 def _counted(
-    name: str, policy: str, rows: Sequence[Mapping[str, Any]], lost: Sequence[Mapping[str, Any]], what: str
+    name: str, policy: str, task: str, rows: Sequence[Mapping[str, Any]], lost: Sequence[Mapping[str, Any]], what: str
 ) -> Counted:
     keys, hopeless = (
         tuple(json.dumps(row["variation"], sort_keys=True) for row in given if row["variation"])
         for given in (rows, lost)
     )
     failures, episodes = (np.array([row[key] for row in rows], dtype=np.float64) for key in ("failures", "episodes"))
-    return Counted(name, policy, keys, failures, episodes, hopeless, what)
+    said = tuple(row.get("failure_probability") for row in rows)
+    return Counted(name, policy, task, keys, failures, episodes, said, hopeless, what)
 
 
 def row(counted: Counted, threshold: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     python benchmarks/task_page.py STUDY_DIR [--top 20] [--gap 0.4] [--least 0.7] [--studies studies] [--out …]
 
 Everything comes from the study's `diagnosis.json`; nothing is rolled out. How right the diagnosis was is counted as in
-Table 2 (`benchmarks/table2.py`).
+Table 2 (`benchmarks/table2.py`); rows that set something to what it is anyway in today's space are left out.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.study import StudyConfig
 from pages import cell, facts, grid, run, write
+from studied import Studied
 from table2 import row
 
 
@@ -31,16 +32,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     diagnosis = Diagnosis.read(options.study / "diagnosis.json")
-    found = row(diagnosis, options.study.name, options.gap, options.least)
-    shown = [e for e in diagnosis.ranking if e.verified is not None or (e.rank is not None and e.rank <= options.top)]
+    studied = Studied.of(diagnosis, options.study)
+    found = row(studied, options.gap, options.least)
+    shown = [e for e in studied.ranking if e.verified is not None or (e.rank is not None and e.rank <= options.top)]
     held = [covered(e) for e in shown if e.verified is not None and not e.infeasible]
     result = facts(
         **found, gap=options.gap, least=options.least, made=made(options.study, options.studies),
+        environment={"type": studied.environment.type, "arguments": dict(studied.environment.arguments)},
         rollouts=[info.model_dump() for info in diagnosis.rollouts], caveats=diagnosis.caveats,
-        covered={"inside": sum(held), "of": len(held)}, known=[e.model_dump() for e in diagnosis.known],
+        covered={"inside": sum(held), "of": len(held)}, known=[e.model_dump() for e in studied.known],
         ranking=[e.model_dump() for e in shown],
     )  # fmt: skip
-    write(options.out or Path("docs/results") / options.study.name, result, page(result, diagnosis.known, shown))
+    write(options.out or Path("docs/results") / options.study.name, result, page(result, studied.known, shown))
 
 
 def made(study: Path, studies: Path) -> str:
@@ -68,6 +71,7 @@ def page(result: Mapping[str, Any], known: Sequence[Known], shown: Sequence[Rank
     counts = [info["episodes"] or info["variations"] * info["per_variation"] for info in result["rollouts"]]
     spent = sum(counts)
     told = zip(result["rollouts"], counts, strict=True)
+    gone = f"- Of {result['left_out']} more that were rolled out a part or all sets something to what it is anyway."
     stages = "; ".join(f"{info['stage']} {count} under {info['variations']}" for info, count in told)
     return [
         f"# {result['task']}: where {result['policy']} fails", "",
@@ -86,7 +90,7 @@ def page(result: Mapping[str, Any], known: Sequence[Known], shown: Sequence[Rank
         "## Never tried", "",
         *grid(("rank", "variation", "expected", "90 %", "fresh episodes failed", "expert failed"),
               [_ranked(entry) for entry in shown]), "",
-        *[f"- {caveat}" for caveat in result["caveats"]],
+        *[f"- {caveat}" for caveat in result["caveats"]], *([gone] if result["left_out"] else []),
         *(["", "The study was made by", "", "```console", f"$ {result['made']}", "```"] if result["made"] else []),
     ]  # fmt: skip
 

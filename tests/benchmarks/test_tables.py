@@ -1,9 +1,11 @@
 """The paper's tables: pairs and triples by brute force, closed forms, what is left out, and whole runs on the toy."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from pages import plain, spread
 from pairs import accuracy, draw, right
 from resnet18 import Network, weights_file
 from rivals import PROBE
+from studied import Studied
 from tests.benchmarks import tables
 from tests.toy import PointPolicy, PointReach
 
@@ -141,13 +144,80 @@ def test_table_2_names_what_is_missing_and_claims_nothing_of_a_bad_policy(
     assert "nothing is claimed" in page
     assert "Over 1 study with nominal success of 70%" in page
     assert "gone was left out" in page
-    with pytest.raises(StudyError, match="None of the directories"):
+    with pytest.raises(StudyError, match="None of these holds a diagnosis"):
         command(table2, tmp_path / "gone")
     command(table2, bad, "--keep", "--out", tmp_path / "out")
     kept = json.loads((tmp_path / "out.json").read_text())["rows"]
     assert [(row["study"], row["pairs"]) for row in kept] == [(row["study"], row["pairs"]) for row in result["rows"]]
     with pytest.raises(StudyError, match="another --gap"):
         command(table2, bad, "--keep", "--gap", "0.3", "--out", tmp_path / "out")
+
+
+def toy_page(study: Path, path: Path, command: Callable[..., None]) -> dict[str, Any]:
+    """The study's page as `task_page.py` makes it, and what it holds."""
+    command(task_page, study, "--studies", path.parent, "--out", path)
+    return dict(json.loads(path.with_suffix(".json").read_text()))
+
+
+def test_a_page_stands_for_its_study(study: Path, tmp_path: Path, command: Callable[..., None]) -> None:
+    toy_page(study, tmp_path / "page", command)
+    for table, rows in ((table2, "rows"), (table4, "rows"), (figure7, "plots")):
+        found = []
+        for path in (study, tmp_path / "page.json"):
+            command(table, path, "--out", tmp_path / "out")
+            found.append(json.loads((tmp_path / "out.json").read_text())[rows])
+        assert found[0] == found[1]
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(StudyError, match=r"other\.json is no page of benchmarks/task_page\.py"):
+        Studied.read(tmp_path / "other.json")
+
+
+def test_what_is_set_to_what_it_is_anyway_counts_nowhere(
+    study: Path, tmp_path: Path, command: Callable[..., None]
+) -> None:
+    content = json.loads((study / "diagnosis.json").read_text())
+    verified = next(row for row in content["ranking"] if row["verified"])
+    known = content["known"][0]
+    assert "brightness" not in known["variation"]
+    content["known"].append(known | {"variation": known["variation"] | {"brightness": 1.0}, "key": "1" * 16})
+    content["ranking"].append(verified | {"variation": {"brightness": 1.0}, "key": "2" * 16})
+    content["ranking"].append(verified | {"variation": {"brightness": 1.0}, "key": "3" * 16, "verified": None})
+    odd = tmp_path / study.name
+    shutil.copytree(study, odd)
+    (odd / "diagnosis.json").write_text(json.dumps(content))
+    page, whole = (toy_page(each, tmp_path / name, command) for each, name in ((odd, "odd"), (study, "whole")))
+    assert (page["left_out"], whole["left_out"]) == (2, 0), "what was rolled out is counted"
+    assert "- Of 2 more that were rolled out" in (tmp_path / "odd.md").read_text()
+    # As pages were written before: with these rows, and without the environment.
+    made = f"faultfield run {tmp_path / 'toy.yaml'} --out runs/toy"
+    old = {name: value for name, value in page.items() if name not in ("environment", "left_out", "diagnosed")}
+    old |= {"known": content["known"], "ranking": content["ranking"], "made": made}
+    (tmp_path / "toy.yaml").write_text(tables.TEXT)
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    command(table2, tmp_path / "whole.json", "--out", tmp_path / "two")
+    (right,) = json.loads((tmp_path / "two.json").read_text())["rows"]
+    for path in (odd, tmp_path / "odd.json", tmp_path / "old.json"):
+        found = table2.row(Studied.read(path), 0.4, 0.7)
+        assert found["left_out"] == 2
+        assert plain(found) | {"left_out": 0, "diagnosed": ""} == right | {"diagnosed": ""}
+        assert table4.of_study(path).keys == table4.of_study(study).keys
+    (tmp_path / "old.json").write_text(json.dumps(old | {"made": ""}))
+    with pytest.raises(StudyError, match="does not say in which environment"):
+        Studied.read(tmp_path / "old.json")
+
+
+def test_the_rows_of_a_page_keep_their_places(study: Path, tmp_path: Path, command: Callable[..., None]) -> None:
+    command(table2, study, "--out", tmp_path / "out")
+    result = json.loads((tmp_path / "out.json").read_text())
+    (row,) = result["rows"]
+    old = {name: value for name, value in row.items() if name != "left_out"}
+    before = [row | {"study": "a"}, row | {"seed": 7}, old | {"study": "b"}]
+    (tmp_path / "out.json").write_text(json.dumps(result | {"rows": before}))
+    command(table2, study, "--keep", "--out", tmp_path / "out")
+    now = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert [(each["study"], each["seed"]) for each in now] == [("a", 0), (study.name, 0), ("b", 0)]
+    lines = [line for line in (tmp_path / "out.md").read_text().splitlines() if line.startswith(("| a ", "| b "))]
+    assert [line.split(" | ")[5] for line in lines] == ["0", "–"]
 
 
 def test_a_tasks_page_counts_what_was_verified(study: Path, tmp_path: Path, command: Callable[..., None]) -> None:
@@ -236,6 +306,16 @@ def test_table_4_has_the_closed_forms(tmp_path: Path, command: Callable[..., Non
     assert list(result["missing"]) == ["gone.json"]
     with pytest.raises(StudyError, match="None of these"):
         command(table4, tmp_path / "gone.json")
+
+
+def test_what_the_expert_of_one_task_cannot_do_another_may(tmp_path: Path) -> None:
+    one = counts(tmp_path / "one.json", [10, 0, 5], expert=[0, 0, 9])
+    two, three = counts(tmp_path / "two.json", [10, 0, 5]), counts(tmp_path / "three.json", [10, 0, 5])
+    for path, task in ((one, "Lift"), (two, "Stack"), (three, "Lift")):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"task": task}))
+    found, _ = table4.read_all([one, two, three])
+    assert [len(each.keys) for each in found] == [2, 3, 2]
+    assert [[each.name for each in group] for group in figure7.grouped(found)] == [["one", "three"], ["two"]]
 
 
 def test_figure_5_counts_actions_by_the_nearest_variation(

@@ -162,7 +162,7 @@ class Repair(Entry):
     after: PolicyInfo
     """The mended policy."""
     settings: dict[str, JsonValue] | None
-    """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections; null
+    """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections. Null
     where nothing was planned here."""
     targets: list[TargetEntry]
     """What was demonstrated; empty where nothing was planned here."""

@@ -162,8 +162,8 @@ class Repair(Entry):
     after: PolicyInfo
     """The mended policy."""
     settings: dict[str, JsonValue] | None
-    """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections. Null
-    where nothing was planned here."""
+    """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections.
+    Null where nothing was planned here."""
     targets: list[TargetEntry]
     """What was demonstrated; empty where nothing was planned here."""
     targeted: DataSet | None

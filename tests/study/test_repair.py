@@ -32,7 +32,7 @@ from faultfield.study.before_after import PAGE, REPAIRS, RESULT, Comparing
 from faultfield.study.config import PluginConfig
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
-from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, expert_of, learnable
+from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, ENOUGH, expert_of, learnable
 from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.repair import toy
@@ -291,6 +291,7 @@ def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkey
         ]
 
     monkeypatch.setattr("faultfield.study.rounds.rolled", told)
+    monkeypatch.setattr("faultfield.study.rounds.ENOUGH", 1)
     recipe = Recipe(budget=9, steps=20, rounds=2)
     made = mended(study, recipe, original=demos)
     directory = place(study, recipe)
@@ -351,9 +352,11 @@ def test_between_rounds_the_mended_policy_is_rolled_out_on_scenes_of_their_own(s
 def test_only_what_was_shown_in_vain_is_given_up(study: Study) -> None:
     red, blue = (study.space.variation({"goal_color": color}) for color in ("red", "blue"))
     never, once = (CHECKED + 0.5) / (CHECKED + 1), (CHECKED - 0.5) / (CHECKED + 1)
-    shown = {blue.key: Target(Suspect(blue, 0.9, "known"), 2)}
+    shown = {blue.key: Target(Suspect(blue, 0.9, "known"), ENOUGH)}
     left = [Suspect(red, never, "known"), Suspect(blue, never, "known")]
     assert learnable(left, shown) == left[:1], "red may be learned: nobody showed it"
+    fewer = {blue.key: Target(Suspect(blue, 0.9, "known"), ENOUGH - 1)}
+    assert learnable(left, fewer) == left, "blue was not shown often"
     assert learnable([replace(one, failure=once) for one in left], shown) == [replace(o, failure=once) for o in left]
 
 
@@ -365,6 +368,7 @@ def test_rounds_end_once_nothing_is_left_to_mend(
         return [SimpleNamespace(variation=job.variation, success=success) for job in jobs]
 
     monkeypatch.setattr("faultfield.study.rounds.rolled", told)
+    monkeypatch.setattr("faultfield.study.rounds.ENOUGH", 1)
     recipe = Recipe(budget=8, steps=20, rounds=2)
     made = mended(study, recipe, original=demos)
     assert sum(target.episodes for target in made.targets) == 4

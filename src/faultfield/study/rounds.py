@@ -30,6 +30,10 @@ from faultfield.variations import NOMINAL, Variation
 
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
 
+ENOUGH = 10
+"""Of a variation that still always fails after so many demonstrations, no more are paid for. Hard ones take some seven
+to ten before they are learned at all (docs/repair.md)."""
+
 
 @dataclass(frozen=True)
 class Mended:
@@ -114,7 +118,7 @@ def _probability(failures: int) -> float:
 
 
 def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Suspect]:
-    """Those that more demonstrations may mend: what was shown and failed in every episode of this check is given up.
+    """Those that more demonstrations may mend: what was shown enough and failed in every episode since is given up.
 
     What an expert can do that is told where everything is, a policy may not see, and what it cannot learn is paid for
     by the rest.
@@ -123,7 +127,8 @@ def learnable(left: Sequence[Suspect], shown: Mapping[str, Target]) -> list[Susp
         left: As `checked` found them.
         shown: What was demonstrated so far, by the key of its variation.
     """
-    return [one for one in left if one.variation.key not in shown or one.failure < _probability(CHECKED)]
+    given = {one.variation.key: 0 for one in left} | {key: target.episodes for key, target in shown.items()}
+    return [one for one in left if given[one.variation.key] < ENOUGH or one.failure < _probability(CHECKED)]
 
 
 def gathered(

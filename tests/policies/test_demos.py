@@ -383,3 +383,10 @@ def test_where_the_learner_spoils_too_much_it_is_said_whose_fault_it_is(tmp_path
     how = {"environment": f"{TOY}:GripReach", "expert": f"{TOY}:GripExpert", "learner": untaught(tmp_path / "learner")}
     with pytest.raises(PolicyError, match=r"Where '.*learner' begins, the expert .* without a learner"):
         gather(tmp_path / "demos.npz", episodes=3, camera="top", handover=200, **how)  # type: ignore[arg-type]
+
+
+def test_who_counts_phases_corrects_no_learner(tmp_path: Path) -> None:
+    stack = {"environment_arguments": {"task": "Stack", "size": 32}, "learner": untaught(tmp_path / "learner")}
+    with pytest.raises(PolicyError, match="ScriptedStack' goes through phases"):
+        gather(tmp_path / "demos.npz", episodes=1, **stack)  # type: ignore[arg-type]
+    assert not list(tmp_path.glob("demos*"))

@@ -145,7 +145,7 @@ def test_only_a_network_of_ours_is_corrected(tmp_path: Path) -> None:
 def test_only_who_looks_and_succeeds_corrects(study: Study, demos: Path, expert: str, told: str) -> None:
     controls = study.config.controls.model_copy(update={"expert": PluginConfig(type=expert)})
     study.config = study.config.model_copy(update={"controls": controls})
-    with pytest.raises(StudyError, match=told):
+    with pytest.raises(FaultfieldError, match=told):
         repair(study, replace(SHORT, corrections=True), Silent(), original=demos)
 
 

@@ -70,7 +70,7 @@ def repair(
         typer.Option(
             "--corrections",
             help="The policy begins each demonstration itself and the expert takes over, saying at every step what to "
-            "do: shows the way out of the policy's own mistakes (VisualBC alone).",
+            "do: shows the way out of the policy's own mistakes. Of VisualBC, by an expert that counts no phases.",
         ),
     ] = False,
     original: Annotated[

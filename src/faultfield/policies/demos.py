@@ -1,5 +1,6 @@
 """Demonstrations: what an expert would do at states that it, pushed about, comes through on its way to success."""
 
+import inspect
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import fingerprint
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demonstrator import HANDOVER, STRIDE, Demonstrators
+from faultfield.policies.scripted_phases import Scripted
 from faultfield.policies.teachers import ROBOSUITE, Teacher, camera_of, teacher
 from faultfield.variations import Variation
 
@@ -76,9 +78,9 @@ def gather(
         What is in the file.
 
     Raises:
-        PolicyError: Nobody is known who could demonstrate the task, the expert fails so often that twice as many
-            attempts do not give the successes wanted, the environment has no such camera, or the file holds something
-            else and is not to be written over.
+        PolicyError: Nobody is known who could demonstrate the task, or correct a learner, the expert fails so often
+            that twice as many attempts do not give the successes wanted, the environment has no such camera, or the
+            file holds something else and is not to be written over.
         StudyError: A name cannot be imported.
     """
     wanted = [number for _, number in under] or [episodes or 0]
@@ -98,6 +100,8 @@ def gather(
     settings = dict(environment_arguments or {})
     looks_each = min(looks_each, len(looks))
     chosen = teacher(environment, settings) if expert is None else Teacher(expert, expert_arguments or {})
+    if learner is not None:
+        check_corrects(chosen.type)
     recipe = {
         "expert": chosen.type,
         **({"expert_arguments": dict(chosen.arguments)} if chosen.arguments else {}),
@@ -141,6 +145,21 @@ def gather(
     demos.save(path)
     store.clear()
     return demos
+
+
+def check_corrects(expert: str) -> None:
+    """Refuse an expert of ours that goes through phases whatever is done to it: what a learner begins it cannot end.
+
+    Raises:
+        PolicyError: It is one.
+        StudyError: There is no such expert.
+    """
+    found = plugins.load(expert, what="policy")
+    if inspect.isclass(found) and issubclass(found, Scripted):
+        raise PolicyError(
+            f"The expert '{expert}' goes through phases and never looks back, so it cannot correct what another did; "
+            "let it demonstrate alone, or name an expert that decides from each moment."
+        )
 
 
 def _gathered(path: Path, recipe: Mapping[str, Any], wanted: int, over: bool) -> Demonstrations | None:

@@ -1,7 +1,6 @@
 """The mend of a study's policy: targeted demonstrations, fine-tuning, and the same episodes before and after."""
 
 import hashlib
-import inspect
 import json
 import shlex
 from collections.abc import Mapping
@@ -9,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from faultfield import plugins
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.files import folder
 from faultfield.policies.bc import CONFIG
-from faultfield.policies.scripted_phases import Scripted
+from faultfield.policies.demos import check_corrects
 from faultfield.repair import mending, recordings
 from faultfield.repair.original import check_mended, check_original, gather_again, recipes_of
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
@@ -77,7 +75,8 @@ def repair(
     Raises:
         StudyError: The study was not diagnosed, nothing is to be repaired, the budget is too small, there is no such
             mode, or `out` holds another repair.
-        PolicyError: Nobody can demonstrate the task, or the original demonstrations are of another task.
+        PolicyError: Nobody can demonstrate the task, or correct the policy, or the original demonstrations are of
+            another task.
     """
     if form not in FORMATS:
         raise StudyError(f"There is no format '{form}'; known are {', '.join(FORMATS)}.")
@@ -90,11 +89,8 @@ def repair(
         raise StudyError(f"The mode '{ANYWHERE}' has no targets to demonstrate for a trainer elsewhere; take 'random'.")
     if recipe.corrections and study.policy_spec.type != mending.VISUAL_BC:
         raise StudyError("Only a VisualBC policy's own mistakes can be corrected in demonstrations; no --corrections.")
-    if recipe.corrections and _counts_phases(expert_of(study).type):
-        raise StudyError(
-            f"The expert '{expert_of(study).type}' goes through phases and never looks back, so it cannot correct what "
-            "another did; leave --corrections out, or name an expert that decides from each moment."
-        )
+    if recipe.corrections:
+        check_corrects(expert_of(study).type)
     if mend is not None and original is None and recipe.share and "checkpoint" not in study.policy_spec.arguments:
         raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
     if mend is not None and original is not None:
@@ -200,12 +196,6 @@ def place(study: Study, recipe: Recipe) -> Path:
     """Where a repair lies by default."""
     seed = f"-seed-{recipe.seed}" if recipe.seed else ""
     return study.directory / REPAIRS / f"{recipe.mode}-{recipe.budget}{seed}"
-
-
-def _counts_phases(expert: str) -> bool:
-    """Whether an expert of ours counts phases, whatever is done to it."""
-    found = plugins.load(expert, what="policy")
-    return inspect.isclass(found) and issubclass(found, Scripted)
 
 
 def _original(study: Study, directory: Path, progress: Progress) -> Path:

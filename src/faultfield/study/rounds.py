@@ -31,8 +31,8 @@ from faultfield.variations import NOMINAL, Variation
 DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
 
 ENOUGH = 10
-"""Of a variation that still always fails after so many demonstrations, no more are paid for. Hard ones take some seven
-to ten before they are learned at all (docs/repair.md)."""
+"""Of a variation that still always fails after so many demonstrations, no more are paid for. After the three or four of
+a short first round that says little: half of what failed throughout then was learned later (docs/repair.md)."""
 
 
 @dataclass(frozen=True)

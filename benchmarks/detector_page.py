@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import detector_rounds
 import pages
-from detector_variants import BY_SIGHT, TRANSFERRED, of_dense
+from detector_variants import ABLATED, BY_SIGHT, TRANSFERRED, of_dense
 from faultfield.detector.metrics import mean
 from faultfield.errors import DetectorError
 
@@ -33,7 +33,14 @@ LIKELIEST = f"{OURS}, likeliest"
 SIGHT = f"{OURS}, by sight"
 SIGHT_LIKELIEST = f"{SIGHT}, likeliest"
 TABLE_1 = (*BASELINES, OURS, f"{OURS}, agreeing", LIKELIEST, f"{LIKELIEST} at once", SIGHT, SIGHT_LIKELIEST, *LENT)
-TABLE_2 = ("multitask prediction", "refinement only", "offline imitation", "online imitation only", OURS)
+TABLE_2 = (
+    "multitask prediction",
+    "refinement only",
+    "offline imitation",
+    "online imitation only",
+    "multitask prediction, a third of the steps",
+    OURS,
+)
 TABLE_2_BY_SIGHT = tuple(f"{name}, {BY_SIGHT}" for name in TABLE_2)
 SHARES = ("50%", "25%", "10%")
 """Of the reasons that are told, beside all verdicts."""
@@ -155,10 +162,11 @@ def _table(title: str, wanted: Sequence[str], found: Scores, ours: str = OURS) -
 
 
 def _few(found: Scores) -> list[str]:
-    """Table 1 once more, with few of the reasons."""
+    """Tables 1 and 2 once more, with few of the reasons."""
     out: list[str] = []
     for share in SHARES:
-        names = _trained(f"{share} of the reasons", found)
+        told = f"{share} of the reasons"
+        names = [name for method in ABLATED if (name := f"{method}, {told}") in found] + _trained(told, found)
         if not names:
             continue
         head = [

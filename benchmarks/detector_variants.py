@@ -58,8 +58,10 @@ METHODS: Mapping[str, Variant] = {
     "refinement only": Variant((1, 0, 0), like="multitask prediction"),
     "offline imitation": Variant((0.66, 0.34, 0)),
     "online imitation only": Variant((0, 0, 1 / 3)),
+    "multitask prediction, a third of the steps": Variant((1 / 3, 0, 0), rounds=1, samples=1),
 }
-"""Those of Tables 1 and 2; without the online phase, the two others keep their proportion."""
+"""Those of Tables 1 and 2; without the online phase, the two others keep their proportion. The last has as many steps
+as the online phase alone."""
 
 TRAINED = ("sft-d", "sft-s+d", "armor")
 ABLATED = ("multitask prediction", "offline imitation", "online imitation only")
@@ -91,7 +93,7 @@ VARIANTS = (
     | {
         f"{name}, {share:.0%} of the reasons": replace(BASE[name], told=share)
         for share in (0.25, 0.1)
-        for name in TRAINED
+        for name in (*TRAINED, *ABLATED)
     }
     | {
         f"{name}, {of_dense(share)}": replace(BASE[name], splits=TRANSFER, dense=share)

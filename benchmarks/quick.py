@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     '--variants sft-d --settings {"batch":4,"warm_up_epochs":1}',
     "detector_cost": "--hidden 64 --layers 4 --frames 2 --side 56 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
     "--usual 0.9 --vocabulary 8000 --out {tmp}/cost.json",
+    "detector_eyes": "--of models/detector --data {tmp}/faults --captions 0.5 --out {tmp}/eyes",
     "detector_gpu": "--shape pocket --device cpu --frames 2 --side 84 --tokens 4 --samples 2 --rounds 2 --repeats 1 "
     "--out {tmp}/gpu",
     "detector_hunch": "--data {tmp}/faults --eyes models/detector --groups 0 --tests {tmp}/faults --variants ours "

@@ -130,7 +130,7 @@ def test_killed_eyes_go_on_from_the_same_beginning_alone(
 
     config = SightConfig(epochs=3, batch=4, hidden=8, save_every=1)
     monkeypatch.setattr(captioning, "scenes", lambda *_: _scenes(4))
-    monkeypatch.setattr(eyes, "_captioning", lambda _: replace(CONFIG, warm_up_epochs=3))
+    monkeypatch.setattr(eyes, "captioning_config", lambda _: replace(CONFIG, warm_up_epochs=3))
     rng = np.random.default_rng(0)
     pictures, known = rng.integers(0, 255, (8, 28, 28, 3), np.uint8), rng.random((8, 2, 1)).astype(np.float32)
     SightData(pictures, known, known.round(), ("x",), ("red",), rows=2).save(tmp_path / "sight.npz")

@@ -78,7 +78,7 @@ def open_eyes(
     model.take(gaze)
     if told:
         out = None if work is None else Path(work) / "captions"
-        captioning.caption(model, told, _captioning(config), accelerator, out, on_progress, {"of": of}, room)
+        captioning.caption(model, told, captioning_config(config), accelerator, out, on_progress, {"of": of}, room)
     if work is not None and accelerator.is_main_process:
         # What is written last says of what these eyes are: until then, of nothing.
         (Path(work) / SIGHT).unlink(missing_ok=True)
@@ -122,7 +122,8 @@ def _opened(model: ArmorModel, work: Path, of: str) -> Mapping[str, float] | Non
     return measured
 
 
-def _captioning(config: SightConfig) -> TrainingConfig:
+def captioning_config(config: SightConfig) -> TrainingConfig:
+    """How the captions that follow are learned."""
     # Four captions of a sample are learned at once, in larger batches than verdicts.
     return TrainingConfig(
         method="captions",

@@ -33,7 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import detector_page
 import pages
 from detector_lent import Lent
-from detector_scores import by_episode, by_kind, by_task, rounds
+from detector_scores import by_episode, by_kind, by_task, refined, rounds
 from detector_variants import TESTS, TRAINING, VARIANTS, Variant
 from faultfield import files
 from faultfield.detector import checkpoint, evaluation
@@ -202,6 +202,7 @@ def measure(name: str, seed: int, arguments: argparse.Namespace, seen: dict[str,
         }
     if name == "armor" and arguments.tests is None:
         found["rounds"] = rounds(read_split(arguments.data, TESTS[0]), detector)
+        found["refined"] = {split: refined(read_split(arguments.data, split), detector) for split in TESTS[:2]}
     files.write_text(kept, json.dumps(found, indent=1) + "\n")
     scores = {
         split: (found[split]["all"]["accuracy"]["value"], found[split]["all"]["reason"]["value"]) for split in TESTS

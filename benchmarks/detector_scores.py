@@ -71,3 +71,64 @@ def _after(verdict: Verdict, number: int, how: Refinement) -> Verdict:
     seen = verdict.rounds[: number + 1]
     best = min(range(len(seen)), key=lambda k: seen[k].detection_entropy + how.weight * seen[k].reason_entropy)
     return Verdict.of(seen, best)
+
+
+EXAMPLES = 3
+"""Of each way in which an answer can change."""
+
+WAYS = ("mended", "spoiled", "changed, wrong still")
+"""How the answer that is kept can differ from the first: wrong before, wrong now, or wrong both times."""
+
+
+def refined(samples: Sequence[Sample], detector: Path) -> dict[str, Any]:
+    """What rounds do to answers by the head (the paper's Fig. 3b): how many change and how, with a few examples.
+
+    A reason is right if it is in all of its slots.
+    """
+    how = Refinement(tolerance=-math.inf, rounds=5, agreeing=False, hunch=False)
+    verdicts = evaluation.judge(Refiner(checkpoint.load(detector), how), samples).verdicts
+    return changes(samples, verdicts)
+
+
+def changes(samples: Sequence[Sample], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
+    """What `refined` tells, of verdicts that are there."""
+    out: dict[str, Any] = {"episodes": len(samples)}
+    for what in ("detection", "reason"):
+        found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+        for sample in samples:
+            verdict = verdicts[sample.id]
+            first = Verdict.of(verdict.rounds[:1], 0)
+            if _said(first, what) == _said(verdict, what):
+                continue
+            before, after = (_right(sample, each, what) for each in (first, verdict))
+            if not (before and after):
+                found[WAYS[0 if after else 1 if before else 2]].append(_history(sample, verdict))
+        out[what] = {
+            "right at first": sum(_right(each, Verdict.of(verdicts[each.id].rounds[:1], 0), what) for each in samples),
+            **{way: {"count": len(told), "examples": told[:EXAMPLES]} for way, told in found.items()},
+        }
+    return out
+
+
+def _said(verdict: Verdict, what: str) -> object:
+    return verdict.failed if what == "detection" else verdict.reason
+
+
+def _right(sample: Sample, verdict: Verdict, what: str) -> bool:
+    score = evaluation.score([sample], {sample.id: verdict})
+    return (score.accuracy if what == "detection" else score.reason).value > 1 - 1e-9
+
+
+def _history(sample: Sample, verdict: Verdict) -> dict[str, Any]:
+    """An episode, what is true of it, and what each round's surest answer said."""
+    return {
+        "id": sample.id,
+        "instruction": sample.instruction,
+        "failed": sample.failed,
+        "truth": sample.reason,
+        "rounds": [
+            {"failure_probability": round(each.failure_probability, 4), "reason": each.reason}
+            for each in verdict.rounds
+        ],
+        "kept": verdict.reason,
+    }

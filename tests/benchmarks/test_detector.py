@@ -19,6 +19,7 @@ import detector_eyes
 import detector_hunch
 import detector_page
 import detector_rounds
+import detector_scores
 import detector_sight
 from detector_lent import Lent
 from detector_variants import TRANSFER
@@ -345,7 +346,8 @@ def test_the_figure_of_rounds_shows_means_and_spreads_of_each_trainings_entropie
     ]  # fmt: skip
     made = detector_rounds.drawn(results)
     assert made is not None
-    for axes, times in zip(made.axes, (1, 2), strict=True):
+    # What is chosen by is the detection's entropy and a tenth of the reason's.
+    for axes, times in zip(made.axes[:3], (1, 2, 1.2), strict=True):
         assert axes.get_ylim()[0] == 0
         assert len(axes.containers) == 2
         for told, bars in zip(entropies.values(), axes.containers, strict=True):
@@ -355,6 +357,9 @@ def test_the_figure_of_rounds_shows_means_and_spreads_of_each_trainings_entropie
                 assert mean == pytest.approx((first + second) / 2)
                 # Of two values the standard deviation is half of what lies between them.
                 assert high - low == pytest.approx(abs(first - second))
+    for axes in made.axes[3:]:
+        for told, bars in zip(entropies.values(), axes.containers, strict=True):
+            assert list(bars.lines[0].get_ydata()) == [0.5] * len(told)
     report = {"results": results, "splits": {}, "command": "c", "date": "d", "machine": "m"}
     (tmp_path / "page.json").write_text(json.dumps(report))
     with pytest.MonkeyPatch.context() as patch:
@@ -366,6 +371,32 @@ def test_the_figure_of_rounds_shows_means_and_spreads_of_each_trainings_entropie
     detector_page.write(tmp_path / "none", {**report, "results": [_result("armor", 0, "1 1")]})
     assert "png" not in (tmp_path / "none.md").read_text()
     assert not (tmp_path / "none.png").exists()
+
+
+def test_what_rounds_do_to_answers_is_counted_and_told_with_examples() -> None:
+    slipped, closed = "It failed because the cube slipped.", "It failed because the gripper did not close on the cube."
+    told = {
+        "mended": ((0.2, "It succeeded."), (0.9, slipped)),
+        "spoiled": ((0.9, slipped), (0.2, "It succeeded.")),
+        "better said": ((0.9, closed), (0.8, slipped)),
+        "wrong still": ((0.9, closed), (0.7, "It failed because the cube was too far left.")),
+        "the same": ((0.9, slipped), (0.8, slipped)),
+    }
+    samples = [Sample(name, "Lift the cube.", True, slipped, task="Lift", given=None) for name in told]
+    verdicts = {
+        name: Verdict.of(tuple(Round(p, reason, 0.1, 0.1) for p, reason in rounds), best=1)
+        for name, rounds in told.items()
+    }
+    found = detector_scores.changes(samples, verdicts)
+    assert [found["detection"][way]["count"] for way in detector_scores.WAYS] == [1, 1, 0]
+    assert [found["reason"][way]["count"] for way in detector_scores.WAYS] == [2, 1, 1]
+    assert found["detection"]["right at first"] == 4
+    assert found["reason"]["right at first"] == 2
+    text = "\n".join(detector_rounds.changes([{"seed": 1, "refined": {"test-unseen": found}}]))
+    assert "| unseen tasks | 1 | reason | 2 of 5 | 2 | 1 | 1 |" in text
+    assert "*unseen tasks, reason wrong still*" not in text
+    assert "*unseen tasks, reason changed, wrong still* (`wrong still`)" in text
+    assert f"  1. 0.200 “It succeeded.”\n  2. 0.900 “{slipped}”\n\n  kept: “{slipped}”" in text
 
 
 def test_what_never_followed_the_format_has_no_auroc() -> None:

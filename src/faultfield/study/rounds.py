@@ -32,7 +32,8 @@ DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
 
 ENOUGH = 10
 """Of a variation that still always fails after so many demonstrations, no more are paid for. After the three or four of
-a short first round that says little: half of what failed throughout then was learned later (docs/repair.md)."""
+a short first round that says little: half of what failed throughout then was learned later
+(docs/results/repairs.md)."""
 
 
 @dataclass(frozen=True)

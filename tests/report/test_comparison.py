@@ -1,6 +1,7 @@
 """A comparison on the terminal and as JUnit XML."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from faultfield.diagnosis.paired import compare
 from faultfield.report.comparison import ALL, print_comparison, write_junit
+from faultfield.rollouts.episode import Episode
 from faultfield.variations import Variation
 from tests.studies import episodes
 
@@ -56,6 +58,22 @@ def test_junit_stays_xml_whatever_a_variation_is_called(tmp_path: Path) -> None:
     write_junit(compare(*rows), tmp_path / "a.xml")
     names = [case.get("name") for case in ElementTree.parse(tmp_path / "a.xml").iter("testcase")]
     assert names == [ALL, 'Do <b> & "quote" � ]]>.']
+
+
+def test_two_variations_of_the_same_words_are_two_test_cases(tmp_path: Path) -> None:
+    def told(policy: str, outcomes: str) -> list[Episode]:
+        green = Variation({"color": "green"}, "Change the color to green.")
+        other = Variation({"color": (0.0, 1.0, 0.004)}, "Change the color to green.")
+        return [
+            replace(episode, variation=variation)
+            for variation, letter in zip((green, other), outcomes, strict=True)
+            for episode in episodes({"": 9 * letter}, policy=policy)
+        ]
+
+    write_junit(compare(told("a", "11"), told("b", "01")), tmp_path / "a.xml")
+    cases = list(ElementTree.parse(tmp_path / "a.xml").iter("testcase"))
+    assert len({case.get("name") for case in cases}) == len(cases) == 3
+    assert [case.find("failure") is not None for case in cases] == [True, True, False]
 
 
 def test_the_table_says_what_got_worse_first_and_what_was_not_compared() -> None:

@@ -1,6 +1,7 @@
 """A comparison of two policies for people (a table on the terminal) and for build servers (JUnit XML)."""
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,8 +80,10 @@ def print_comparison(comparison: Comparison, console: "Console") -> None:
 def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfield compare") -> None:
     """Write JUnit XML, whole or not at all: a test case a variation and one for all, failed where it got worse.
 
-    What was tried on one side alone is a skipped test case. The shape is the one that Jenkins, GitLab, GitHub's actions
-    and Azure read: `testsuites`, one `testsuite` with its counts, `testcase`, `failure` with a message and a text.
+    What was tried on one side alone is a skipped test case. Build servers take test cases of one name for one, so
+    variations of the same words (numbers are rounded there) are told apart by their keys. The shape is the one that
+    Jenkins, GitLab, GitHub's actions and Azure read: `testsuites`, one `testsuite` with its counts, `testcase`,
+    `failure` with a message and a text.
 
     Args:
         comparison: What was found.
@@ -99,8 +102,9 @@ def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfie
         {"name": _xml(suite), **counts, "skipped": str(len(alone)), "time": "0",
          "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "hostname": "localhost"},
     )  # fmt: skip
+    said = Counter(_name(v) for v in (*(c.variation for c in changes), *(o.variation for _, o in alone)))
     for change in changes:
-        case = _case(inner, suite, change.variation)
+        case = _case(inner, suite, change.variation, said)
         if change.verdict == "worse":
             failure = ElementTree.SubElement(
                 case, "failure", {"message": _xml(_told(change)), "type": "SignificantDrop"}
@@ -109,15 +113,20 @@ def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfie
         else:
             ElementTree.SubElement(case, "system-out").text = _xml(_told(change))
     for side, outcome in alone:
-        case = _case(inner, suite, outcome.variation)
+        case = _case(inner, suite, outcome.variation, said)
         ElementTree.SubElement(case, "skipped", {"message": f"only {side}: {_alone(outcome)}"})
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     files.write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
 
 
-def _case(parent: ElementTree.Element, suite: str, variation: Variation | None) -> ElementTree.Element:
-    names = {"name": _xml(_name(variation)), "classname": _xml(suite.replace(" ", ".")), "time": "0"}
+def _case(
+    parent: ElementTree.Element, suite: str, variation: Variation | None, said: Counter[str]
+) -> ElementTree.Element:
+    name = _name(variation)
+    if variation is not None and said[name] > 1:
+        name = f"{name} ({variation.key})"
+    names = {"name": _xml(name), "classname": _xml(suite.replace(" ", ".")), "time": "0"}
     return ElementTree.SubElement(parent, "testcase", names)
 
 

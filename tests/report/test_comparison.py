@@ -9,6 +9,7 @@ from rich.console import Console
 
 from faultfield.diagnosis.paired import compare
 from faultfield.report.comparison import ALL, print_comparison, write_junit
+from faultfield.report.words import points
 from faultfield.rollouts.episode import Episode
 from faultfield.variations import Variation
 from tests.studies import episodes
@@ -86,6 +87,10 @@ def test_the_table_says_what_got_worse_first_and_what_was_not_compared() -> None
     assert lines.index(red) < next(i for i, line in enumerate(lines) if line.strip().startswith("nominal"))
     assert any("color gone" in line for line in lines[lines.index("Only before, so not compared:") :])
     assert all(len(line) <= 80 for line in lines[1:-1]), "it fits a narrow terminal"
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [points(share) for share in (-0.005, -0.002, 0.0, 0.005, -0.006, 0.3)] == ["0", "0", "0", "0", "-1", "+30"]
 
 
 def test_no_drop_is_said_so() -> None:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from faultfield import files
 from faultfield.diagnosis.paired import Change, Comparison
-from faultfield.report.words import label
+from faultfield.report.words import label, points
 from faultfield.rollouts.outcomes import Outcome
 from faultfield.variations import Variation
 
@@ -54,7 +54,7 @@ def print_comparison(comparison: Comparison, console: "Console") -> None:
         pairs, style = change.pairs, _STYLES[change.verdict]
         cells = (
             f"{pairs.both + pairs.lost}/{pairs.count}", f"{pairs.both + pairs.gained}/{pairs.count}",
-            _points(pairs.difference), f"{_points(change.low)} to {_points(change.high)}",
+            points(pairs.difference), f"{points(change.low)} to {points(change.high)}",
             str(pairs.lost), str(pairs.gained), _p(change.adjusted),
         )  # fmt: skip
         # Text objects throughout: a variation's words must not be read as rich's markup.
@@ -145,18 +145,13 @@ def _told(change: Change) -> str:
     pairs = change.pairs
     return (
         f"{pairs.both + pairs.lost}/{pairs.count} succeeded before, {pairs.both + pairs.gained}/{pairs.count} after: "
-        f"{_points(pairs.difference)} [{_points(change.low)}, {_points(change.high)}]; {pairs.lost} lost, "
+        f"{points(pairs.difference)} [{points(change.low)}, {points(change.high)}]; {pairs.lost} lost, "
         f"{pairs.gained} gained, p {_p(change.p)}, {_p(change.adjusted)} after Holm's correction."
     )
 
 
 def _alone(outcome: Outcome) -> str:
     return f"{outcome.episodes - outcome.failures}/{outcome.episodes} succeeded"
-
-
-def _points(share: float) -> str:
-    """A difference of shares, in percentage points with its sign."""
-    return f"{100 * share:+.0f}" if abs(share) >= 0.005 else "0"
 
 
 def _p(p: float) -> str:

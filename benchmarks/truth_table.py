@@ -12,7 +12,7 @@ where it stopped. The expert, where the study has one, is rolled out as well; ro
 
 The second form rolls nothing out: it takes episodes from the ledgers of other studies of the same policy, and failures
 from files that `faultfield rollout --json` printed. Such a file says how many episodes failed, not which; a replay
-shuffles the episodes of a row anyway.
+shuffles the episodes of a row anyway. What a hunt rolled out is left out: it stopped because of what it saw.
 
 The third form rolls out what the rows of a table lack to have `--episodes` each, with seeds of its own, and adds it.
 """
@@ -83,7 +83,7 @@ def collected(
     study: Study, directories: Sequence[Path], counts: Sequence[Path], nominal: str | None, least: int,
     progress: Progress,
 ) -> TruthTable:  # fmt: skip
-    """The table of what was rolled out already, for whatever reason.
+    """The table of what was rolled out already, for whatever reason but a hunt.
 
     Args:
         study: Of the same policy and environment; its nominal episodes give the probe its states.
@@ -98,7 +98,9 @@ def collected(
     for directory in directories:
         ledger = Ledger(directory / "ledger")
         for episode in ledger.iterate(None, *study.identity.values(), load="none"):
-            rolled.setdefault((episode.variation, episode.seed), episode)
+            # A hunt goes on with a variation only while it fails: its counts are no sample of the rate.
+            if episode.stage != "hunt":
+                rolled.setdefault((episode.variation, episode.seed), episode)
         for episode in stages.control_episodes(study, "expert", ledger):
             expert.setdefault((episode.variation, episode.seed), episode)
     found = dict(failed_of(rolled.values()))

@@ -257,6 +257,17 @@ def test_a_table_is_built_by_rolling_out_and_goes_on_where_it_stopped(tmp_path: 
         collected(study, [], [counts], "3", 5, Silent())
 
 
+def test_what_a_hunt_stopped_at_is_no_truth(tmp_path: Path) -> None:
+    study = Study(StudyConfig.parse(TEXT, "here"), tmp_path / "study")
+    dim = study.space.variation({"brightness": 0.4})
+    for stage, failures in (("known", (True, False, False)), ("hunt", (True, True))):
+        for number, failed in enumerate(failures):
+            seed = number + (100 if stage == "hunt" else 0)
+            study.ledger.append(Episode(dim, seed, not failed, 3, *study.identity.values(), stage))
+    found = collected(study, [study.directory], [], "0/50", 1, Silent())
+    assert [(r.variation, r.failed) for r in found.rows] == [(dim, (True, False, False))]
+
+
 def test_rows_with_few_episodes_get_more_with_seeds_of_their_own(tmp_path: Path) -> None:
     study = Study(StudyConfig.parse(TEXT, "here"), tmp_path / "study")
     table = build(study, rows=8, episodes=4, nominal=6, seed=900, space_seed=0, progress=Silent())

@@ -54,6 +54,7 @@ def test_the_report_of_the_study_is_written_anew_and_cannot_spoil_the_repair(she
     code, _, err = shell(*arguments)
     assert code == 0
     assert f"Report: {page}" in err
+    assert "Both are the same policy." in err
     assert 'href="repairs/after/repair.html"' in page.read_text()
 
 

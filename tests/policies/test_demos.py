@@ -13,6 +13,7 @@ from faultfield.policies.bc import VisualBC
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import gather
 from faultfield.policies.experts import LiftExpert, PatientLift
+from faultfield.policies.training import train
 from tests.repair.toy import untaught
 from tests.toy import PointExpert, PointReach
 
@@ -142,6 +143,18 @@ def test_a_broken_expert_writes_nothing(tmp_path: Path) -> None:
 def test_a_camera_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"no 'observation\.images\.wrist'.*agentview"):
         gather(tmp_path / "d.npz", episodes=1, camera="wrist", environment_arguments=SMALL)
+
+
+def test_an_only_camera_is_named_and_what_learned_from_it_finds_it(tmp_path: Path) -> None:
+    how = {"expert": f"{TOY}:GripExpert", "environment": f"{TOY}:GripReach"}
+    demos = gather(tmp_path / "d.npz", episodes=2, **how)  # type: ignore[arg-type]
+    assert demos.camera == demos.recipe[0]["camera"] == "top"
+    train(tmp_path / "d.npz", tmp_path / "bc", steps=1)
+    assert VisualBC(str(tmp_path / "bc")).architecture.camera == "top"
+    dataclasses.replace(demos, recipe=({**demos.recipe[0], "camera": None},)).save(tmp_path / "old.npz")
+    with pytest.raises(PolicyError, match="do not say which camera"):
+        train(tmp_path / "old.npz", tmp_path / "none", steps=1)
+    assert not (tmp_path / "none").exists()
 
 
 def test_files_that_are_no_demonstrations(

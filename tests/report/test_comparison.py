@@ -1,6 +1,7 @@
 """A comparison on the terminal and as JUnit XML."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,6 +9,8 @@ from rich.console import Console
 
 from faultfield.diagnosis.paired import compare
 from faultfield.report.comparison import ALL, print_comparison, write_junit
+from faultfield.report.words import points
+from faultfield.rollouts.episode import Episode
 from faultfield.variations import Variation
 from tests.studies import episodes
 
@@ -58,6 +61,22 @@ def test_junit_stays_xml_whatever_a_variation_is_called(tmp_path: Path) -> None:
     assert names == [ALL, 'Do <b> & "quote" � ]]>.']
 
 
+def test_two_variations_of_the_same_words_are_two_test_cases(tmp_path: Path) -> None:
+    def told(policy: str, outcomes: str) -> list[Episode]:
+        green = Variation({"color": "green"}, "Change the color to green.")
+        other = Variation({"color": (0.0, 1.0, 0.004)}, "Change the color to green.")
+        return [
+            replace(episode, variation=variation)
+            for variation, letter in zip((green, other), outcomes, strict=True)
+            for episode in episodes({"": 9 * letter}, policy=policy)
+        ]
+
+    write_junit(compare(told("a", "11"), told("b", "01")), tmp_path / "a.xml")
+    cases = list(ElementTree.parse(tmp_path / "a.xml").iter("testcase"))
+    assert len({case.get("name") for case in cases}) == len(cases) == 3
+    assert [case.find("failure") is not None for case in cases] == [True, True, False]
+
+
 def test_the_table_says_what_got_worse_first_and_what_was_not_compared() -> None:
     stream = io.StringIO()
     print_comparison(compare(BEFORE, WORSE), Console(file=stream, width=80))
@@ -68,6 +87,10 @@ def test_the_table_says_what_got_worse_first_and_what_was_not_compared() -> None
     assert lines.index(red) < next(i for i, line in enumerate(lines) if line.strip().startswith("nominal"))
     assert any("color gone" in line for line in lines[lines.index("Only before, so not compared:") :])
     assert all(len(line) <= 80 for line in lines[1:-1]), "it fits a narrow terminal"
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [points(share) for share in (-0.005, -0.002, 0.0, 0.005, -0.006, 0.3)] == ["0", "0", "0", "0", "-1", "+30"]
 
 
 def test_no_drop_is_said_so() -> None:

@@ -47,6 +47,7 @@ def test_grid_goes_from_single_factors_to_pairs_and_ends():
     assert sizes == sorted(sizes)
     assert set(proposals) == set(SPACE.grid(3)) | set(SPACE.grid(3, order=2))
     assert search.ask(1) == []
+    assert all(SPACE.changed(v) == v for v in proposals), "a rollout of a value that changes nothing is wasted"
 
 
 def test_sobol_covers_a_factor_more_evenly_than_chance():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import FaultfieldError, PolicyError, StudyError
 from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
@@ -498,7 +499,7 @@ def test_a_policy_of_another_trainer_gets_a_file(tmp_path: Path, form: str) -> N
         assert {json.dumps(v) for v in told} == {json.dumps(v) for v in planned}
         with h5py.File(made.path) as file:
             assert len(file["mask/train"]) == 5, "none is kept back"
-    assert repair(study, Recipe(5), Silent(), form=form).path == made.path  # type: ignore[arg-type,union-attr]
+    assert repair(study, Recipe(5), Silent(), form=form) == made, "asked again it says the same"  # type: ignore[arg-type]
     back = compare_with(
         study, "tests.repair.toy:GripExpert", Silent(), recipe=Recipe(5), comparing=Comparing(2, 2, elsewhere=0),
     )  # fmt: skip
@@ -591,6 +592,12 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
     ):
         with pytest.raises(error, match=says):
             run()
+    assert not (study.directory / "repairs").exists()
+    found = Diagnosis.read(study.directory / "diagnosis.json")
+    hopeless = found.model_copy(update={"known": [e for e in found.known if e.infeasible], "ranking": []})
+    hopeless.write(study.directory / "diagnosis.json")
+    with pytest.raises(StudyError, match=r"no variation that the expert can solve; .* --variations FILE"):
+        compare_with(study, "tests.repair.toy:GripExpert", Silent())
     assert not (study.directory / "repairs").exists()
     (study.directory / "diagnosis.json").unlink()
     with pytest.raises(StudyError, match="was not diagnosed yet"):

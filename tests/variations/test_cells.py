@@ -31,6 +31,8 @@ SPACE = VariationSpace([
         ({"light": 0.1, "cup": "red"}, "cup + light"),
         ({"cup": "blue", "light": 3.0}, "cup + light"),
         ({}, ""),
+        ({"light": 1.0}, ""),
+        ({"light": 1.0, "camera": [0.0, 0.0, 0.0], "texture": "cork"}, "texture: cork"),
     ],
 )
 def test_cells(values, cell):

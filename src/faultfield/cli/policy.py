@@ -42,6 +42,9 @@ def demos(
     expert: Annotated[str | None, typer.Option(help="Who demonstrates; by default our expert of the task.")] = None,
     environment: EnvName = "faultfield.envs.robosuite:Robosuite",
     env_args: EnvSettings = "{}",
+    camera: Annotated[
+        str | None, typer.Option(help="Whose pictures to keep, where the environment observes with several cameras.")
+    ] = None,
     learner: Annotated[
         Path | None, typer.Option(help="A VisualBC checkpoint that acts first, the expert relabelling (DAgger).")
     ] = None,
@@ -61,8 +64,8 @@ def demos(
     with Bars().task("Demonstrations", episodes) as update:
         kept = gather(
             path, episodes=episodes, seed=seed, noise=noise, workers=processes(workers), expert=expert,
-            environment=environment, environment_arguments=settings, learner=learner, looks=drawn, looks_each=looks,
-            over=False, on_progress=lambda done, total: update(done),
+            environment=environment, environment_arguments=settings, camera=camera, learner=learner, looks=drawn,
+            looks_each=looks, over=False, on_progress=lambda done, total: update(done),
         )  # fmt: skip
     err.print(f"{len(kept)} steps of {episodes} demonstrations in {path}")
 

@@ -180,6 +180,8 @@ def repair(
             print_json(found.model_dump(mode="json"))
         else:
             print_repair(found, out)
+            if found.before.fingerprint == found.after.fingerprint:
+                err.print("Both are the same policy.", style="yellow")
             out.print(f"Page: {directory / PAGE}", soft_wrap=True)
             if after is None:
                 mended = found.after.arguments.get("checkpoint", found.after.type)

@@ -99,14 +99,14 @@ def from_demonstrations(path: str | Path, demos: Demonstrations) -> dict[str, An
         As `write`.
 
     Raises:
-        PolicyError: They are of several environments or cameras.
+        PolicyError: They are of several environments or cameras, or do not say of which camera.
         SetupError: h5py is not installed.
     """
     kinds = [(r["environment"], r["environment_arguments"], r["camera"]) for r in demos.recipe]
     if any(kind != kinds[0] for kind in kinds):
         raise PolicyError("The files of demonstrations are of several environments or cameras; train on one kind.")
-    environment, arguments, camera = kinds[0]
-    return write(path, _recordings(demos, camera, environment), EnvSpec(environment, arguments), "")
+    environment, arguments, _ = kinds[0]
+    return write(path, _recordings(demos, demos.camera, environment), EnvSpec(environment, arguments), "")
 
 
 def training_file(paths: Sequence[str | Path], out: str | Path) -> Path:

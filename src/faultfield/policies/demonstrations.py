@@ -45,6 +45,21 @@ class Demonstrations:
         again = sum(_takes(entry) - int(entry["episodes"]) for entry in self.recipe if "looks" in entry)
         return int(self.episodes.max()) + 1 - again
 
+    @property
+    def camera(self) -> str:
+        """Whose pictures they are.
+
+        Raises:
+            PolicyError: No file says, as those of older versions may not.
+        """
+        named = next((entry["camera"] for entry in self.recipe if entry.get("camera")), None)
+        if named is None:
+            raise PolicyError(
+                "The demonstrations do not say which camera they were seen by, so no policy would know where to look; "
+                "gather them again."
+            )
+        return str(named)
+
     def save(self, path: str | Path) -> None:
         """Write one `.npz` file, whole or not at all."""
         truths = {} if self.truths is None else {"truths": self.truths}

@@ -123,8 +123,10 @@ class Demonstrator:
             return IMAGE_PREFIX + next(iter(there))
         picture = f"{IMAGE_PREFIX}{self._camera}"
         if picture not in observation:
-            missing = "needs to be told which camera to keep" if self._camera is None else f"has no '{picture}'"
-            raise PolicyError(f"The environment {missing}; it has {', '.join(there)}.")
+            if self._camera is None and there:
+                raise PolicyError(f"The environment observes with {', '.join(there)}; name one to keep (--camera).")
+            missing = "observes with no camera" if self._camera is None else f"has no '{picture}'"
+            raise PolicyError(f"The environment {missing}; it has {', '.join(there or observation)}.")
         return picture
 
     def _push(self, rng: np.random.Generator) -> list[NDArray[np.float32]]:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from faultfield import plugins
-from faultfield.envs.base import VariableEnv
+from faultfield.envs.base import VariableEnv, images_of
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import fingerprint
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.policies.demonstrator import HANDOVER, STRIDE, Demonstrators
+from faultfield.policies.demonstrator import FIRST_SEED, HANDOVER, STRIDE, Demonstrators
 from faultfield.policies.scripted_phases import Scripted
 from faultfield.policies.teachers import ROBOSUITE, Teacher, camera_of, teacher
 from faultfield.variations import Variation
@@ -66,7 +66,8 @@ def gather(
         expert_arguments: What it is called with, where it is named.
         environment: Name of the environment, `module:Class`.
         environment_arguments: Its settings.
-        camera: Whose pictures to keep; the one that the environment observes with where it is None.
+        camera: Whose pictures to keep; the one that the environment observes with where it is None. It stands in the
+            file, for whoever learns from it.
         learner: A VisualBC checkpoint that acts in the expert's place for a random first part of each episode, the
             expert labelling what it meets (Ross et al. 2011).
         handover: Before this step of an episode the learner has handed over to the expert.
@@ -107,7 +108,7 @@ def gather(
         **({"expert_arguments": dict(chosen.arguments)} if chosen.arguments else {}),
         "environment": environment,
         "environment_arguments": settings,
-        "camera": camera or camera_of(environment, settings),
+        "camera": camera or camera_of(environment, settings) or _only_camera(environment, settings),
         "learner": None if learner is None else str(learner),
         **({"handover": handover} if learner is not None and handover != HANDOVER else {}),
         "noise": noise,
@@ -145,6 +146,16 @@ def gather(
     demos.save(path)
     store.clear()
     return demos
+
+
+def _only_camera(environment: str, settings: Mapping[str, Any]) -> str | None:
+    """The camera of an environment that has but one; what is trained on its pictures must know whose they are."""
+    env: VariableEnv = plugins.load(environment, what="environment")(**settings)
+    try:
+        there = list(images_of(env.reset(seed=FIRST_SEED)[0]))
+    finally:
+        env.close()
+    return there[0] if len(there) == 1 else None
 
 
 def check_corrects(expert: str) -> None:

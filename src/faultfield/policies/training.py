@@ -167,9 +167,7 @@ def _guide(data: Demonstrations, architecture: Architecture, seed: int) -> Guide
 
 
 def _architecture(data: Demonstrations) -> Architecture:
-    return Architecture(
-        data.recipe[0]["camera"], data.pictures.shape[1], data.states.shape[1], data.actions.shape[1]
-    )  # fmt: skip
+    return Architecture(data.camera, data.pictures.shape[1], data.states.shape[1], data.actions.shape[1])
 
 
 class _Draw:

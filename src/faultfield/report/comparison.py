@@ -1,6 +1,7 @@
 """A comparison of two policies for people (a table on the terminal) and for build servers (JUnit XML)."""
 
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ from xml.etree import ElementTree
 
 from faultfield import files
 from faultfield.diagnosis.paired import Change, Comparison
-from faultfield.report.words import label
+from faultfield.report.words import label, points
 from faultfield.rollouts.outcomes import Outcome
 from faultfield.variations import Variation
 
@@ -53,7 +54,7 @@ def print_comparison(comparison: Comparison, console: "Console") -> None:
         pairs, style = change.pairs, _STYLES[change.verdict]
         cells = (
             f"{pairs.both + pairs.lost}/{pairs.count}", f"{pairs.both + pairs.gained}/{pairs.count}",
-            _points(pairs.difference), f"{_points(change.low)} to {_points(change.high)}",
+            points(pairs.difference), f"{points(change.low)} to {points(change.high)}",
             str(pairs.lost), str(pairs.gained), _p(change.adjusted),
         )  # fmt: skip
         # Text objects throughout: a variation's words must not be read as rich's markup.
@@ -79,8 +80,10 @@ def print_comparison(comparison: Comparison, console: "Console") -> None:
 def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfield compare") -> None:
     """Write JUnit XML, whole or not at all: a test case a variation and one for all, failed where it got worse.
 
-    What was tried on one side alone is a skipped test case. The shape is the one that Jenkins, GitLab, GitHub's actions
-    and Azure read: `testsuites`, one `testsuite` with its counts, `testcase`, `failure` with a message and a text.
+    What was tried on one side alone is a skipped test case. Build servers take test cases of one name for one, so
+    variations of the same words (numbers are rounded there) are told apart by their keys. The shape is the one that
+    Jenkins, GitLab, GitHub's actions and Azure read: `testsuites`, one `testsuite` with its counts, `testcase`,
+    `failure` with a message and a text.
 
     Args:
         comparison: What was found.
@@ -99,8 +102,9 @@ def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfie
         {"name": _xml(suite), **counts, "skipped": str(len(alone)), "time": "0",
          "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "hostname": "localhost"},
     )  # fmt: skip
+    said = Counter(_name(v) for v in (*(c.variation for c in changes), *(o.variation for _, o in alone)))
     for change in changes:
-        case = _case(inner, suite, change.variation)
+        case = _case(inner, suite, change.variation, said)
         if change.verdict == "worse":
             failure = ElementTree.SubElement(
                 case, "failure", {"message": _xml(_told(change)), "type": "SignificantDrop"}
@@ -109,15 +113,20 @@ def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfie
         else:
             ElementTree.SubElement(case, "system-out").text = _xml(_told(change))
     for side, outcome in alone:
-        case = _case(inner, suite, outcome.variation)
+        case = _case(inner, suite, outcome.variation, said)
         ElementTree.SubElement(case, "skipped", {"message": f"only {side}: {_alone(outcome)}"})
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     files.write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
 
 
-def _case(parent: ElementTree.Element, suite: str, variation: Variation | None) -> ElementTree.Element:
-    names = {"name": _xml(_name(variation)), "classname": _xml(suite.replace(" ", ".")), "time": "0"}
+def _case(
+    parent: ElementTree.Element, suite: str, variation: Variation | None, said: Counter[str]
+) -> ElementTree.Element:
+    name = _name(variation)
+    if variation is not None and said[name] > 1:
+        name = f"{name} ({variation.key})"
+    names = {"name": _xml(name), "classname": _xml(suite.replace(" ", ".")), "time": "0"}
     return ElementTree.SubElement(parent, "testcase", names)
 
 
@@ -136,18 +145,13 @@ def _told(change: Change) -> str:
     pairs = change.pairs
     return (
         f"{pairs.both + pairs.lost}/{pairs.count} succeeded before, {pairs.both + pairs.gained}/{pairs.count} after: "
-        f"{_points(pairs.difference)} [{_points(change.low)}, {_points(change.high)}]; {pairs.lost} lost, "
+        f"{points(pairs.difference)} [{points(change.low)}, {points(change.high)}]; {pairs.lost} lost, "
         f"{pairs.gained} gained, p {_p(change.p)}, {_p(change.adjusted)} after Holm's correction."
     )
 
 
 def _alone(outcome: Outcome) -> str:
     return f"{outcome.episodes - outcome.failures}/{outcome.episodes} succeeded"
-
-
-def _points(share: float) -> str:
-    """A difference of shares, in percentage points with its sign."""
-    return f"{100 * share:+.0f}" if abs(share) >= 0.005 else "0"
 
 
 def _p(p: float) -> str:

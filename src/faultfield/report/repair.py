@@ -9,7 +9,7 @@ from faultfield import files
 from faultfield.repair.result import APART, GroupRow, Repair, Row, Success
 from faultfield.report.html import Drawing, Mended, source, template
 from faultfield.report.theme import DARK, LIGHT, Theme, dress, figure, svg_uri
-from faultfield.report.words import label, percent, shorten, span
+from faultfield.report.words import label, percent, points, shorten, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,7 +97,7 @@ def print_repair(repair: Repair, console: "Console") -> None:
         table.add_row(
             f"{NAMES[group.name]} ({group.variations})" if group.name != "nominal" else NAMES[group.name],
             f"{group.before.successes}/{group.before.episodes}", f"{group.after.successes}/{group.after.episodes}",
-            f"{100 * group.difference:+.0f}", f"{100 * group.low:+.0f} to {100 * group.high:+.0f}",
+            points(group.difference), f"{points(group.low)} to {points(group.high)}",
             str(group.lost), str(group.gained), p_value(group.p),
         )  # fmt: skip
     console.print(table)
@@ -130,6 +130,7 @@ def render(repair: Repair) -> str:
             for name, (title, meaning) in MEASURES.items()
         ],
         label=label,
+        signed=points,
         p_value=p_value,
     )  # fmt: skip
 
@@ -202,7 +203,7 @@ def _rate(success: Success) -> str:
 
 
 def _points(group: GroupRow) -> str:
-    return f"{100 * group.difference:+.0f} points, 95%: {100 * group.low:+.0f} to {100 * group.high:+.0f}"
+    return f"{points(group.difference)} points, 95%: {points(group.low)} to {points(group.high)}"
 
 
 def _luck(group: GroupRow) -> str:

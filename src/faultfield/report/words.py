@@ -63,6 +63,17 @@ def label(variation: Mapping[str, object]) -> str:
     return " + ".join(parts) or "nominal"
 
 
+def points(share: float) -> str:
+    """A difference of shares in whole percentage points with its sign; nothing is neither gained nor lost.
+
+    Example:
+        >>> points(-0.25), points(0.1), points(-0.002)
+        ('-25', '+10', '0')
+    """
+    whole = round(100 * share)
+    return f"{whole:+d}" if whole else "0"
+
+
 def spans(numbers: Sequence[int]) -> str:
     """Whole numbers with runs said by their ends; of many runs the first ones, and how many numbers there are.
 

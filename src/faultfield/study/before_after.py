@@ -11,7 +11,7 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.plan import Plan
-from faultfield.repair.result import DataSet, Repair, RowGroup, TargetEntry, compared, measured
+from faultfield.repair.result import APART, DataSet, Repair, RowGroup, TargetEntry, compared, measured
 from faultfield.repair.targets import Suspect
 from faultfield.report.repair import write_repair_page
 from faultfield.rollouts.collect import collect
@@ -134,11 +134,19 @@ def before_and_after(
         comparing: How much is rolled out.
         progress: Shows how far it is.
         data: Files of the new and of the original demonstrations, where there are any.
+
+    Raises:
+        StudyError: Nothing was diagnosed that the expert can solve, and nothing else is to be compared on.
     """
     shown = {t.variation: t.episodes for t in plan.targets} if plan is not None else {}
     first = study.config.rollouts.seed + comparing.scenes
     diagnosis = diagnosis_of(study)
     told = comparing.groups(pool, _diagnosed(diagnosis, study.space), study.space, first)
+    if not any(group not in APART for group in told.values()):
+        raise StudyError(
+            f"The diagnosis of {study.directory} has no variation that the expert can solve; say under which both "
+            "policies are compared: --variations FILE."
+        )
     variations = [(each, group, shown.get(each, 0)) for each, group in told.items()]
     jobs = [Job(each, seed, "repair") for each, group, _ in variations for seed in comparing.seeds(each, group, first)]
     with Ledger(study.directory / REPAIRS / "ledger", create=True) as ledger:

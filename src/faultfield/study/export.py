@@ -48,15 +48,23 @@ class Choice:
         """The chosen episodes of a study's ledger, with their first pictures.
 
         Raises:
-            StudyError: There are none, or the study has no such control.
+            StudyError: There are none, or whose they are has none of such a stage, or the study has no such control.
         """
         if self.role not in ("policy", "expert", "blind"):
             raise StudyError(f"The role must be policy, expert or blind, not '{self.role}'.")
         actor = study.identity["policy"] if self.role == "policy" else stages.control_spec(study, self.role).fingerprint
         wanted = {variation.key for variation in self.variations}
+        rolled = study.ledger.episodes(policy=actor)
+        here = list(dict.fromkeys(episode.stage for episode in rolled))
+        for stage in self.stages:
+            if stage not in here:
+                raise StudyError(
+                    f"The {self.role} of {study.directory} has no episodes of the stage '{stage}'; its stages are "
+                    f"{', '.join(here) or 'none'}."
+                )
         found = [
             episode
-            for episode in study.ledger.episodes(policy=actor)
+            for episode in rolled
             if (not wanted or episode.variation.key in wanted)
             and (not self.stages or episode.stage in self.stages)
             and self.outcome in (None, "success" if episode.success else "failure")

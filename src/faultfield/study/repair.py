@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faultfield import files
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
-from faultfield.files import folder
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demos import check_corrects
 from faultfield.repair import mending, recordings
 from faultfield.repair.original import check_mended, check_original, gather_again, recipes_of
-from faultfield.repair.plan import PLAN_FILE, Plan, Recipe
+from faultfield.repair.plan import PLAN_FILE, Plan, Recipe, read_json
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
 from faultfield.report.repair import statement
@@ -219,10 +219,12 @@ def _digest(path: Path) -> str:
 
 
 def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Progress) -> Exported:
-    path, spool = directory / FORMATS[form], directory / "recordings"
+    path, spool, note = directory / FORMATS[form], directory / "recordings", directory / f"{form}.json"
     if path.exists():
         recordings.forget(spool)
-        return Exported(path, {"demonstrations": plan.recipe.budget}, directory)
+        # A kill between the two left the one without the other, as versions did that kept no counts.
+        told = read_json(note) if note.exists() else {"demonstrations": plan.recipe.budget}
+        return Exported(path, told, directory)
     with progress.task("Demonstrations", plan.recipe.budget) as update:
         recorded = recordings.record_targets(
             spool, plan.targets, study.env_spec, expert_of(study), seed=plan.recipe.seed, workers=workers_of(study),
@@ -233,8 +235,9 @@ def _export(study: Study, plan: Plan, directory: Path, form: str, progress: Prog
             counts = robomimic.write(path, recorded, study.env_spec, study.env.instruction, valid=0.0)
         else:
             robot = study.env_spec.arguments.get("robot")
-            with folder(path) as draft:
+            with files.folder(path) as draft:
                 counts = lerobot.write(draft, recorded, study.env.instruction, rate=rate_of(study.env), robot=robot)
+    files.write_text(note, json.dumps(counts, indent=2) + "\n")
     recordings.forget(spool)
     return Exported(path, counts, directory)
 

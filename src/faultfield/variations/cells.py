@@ -23,7 +23,8 @@ _AXES = "xyzuvw"
 def cell_of(variation: Variation, space: VariationSpace) -> str:
     """The cell that a variation lies in; the nominal variation's is empty.
 
-    One changed factor: the factor and the bin of its value. Several at once: which factors, whatever their values.
+    One changed factor: the factor and the bin of its value. Several at once: which factors, whatever their values. A
+    factor that is set to its nominal value is not changed.
 
     Raises:
         VariationError: A factor that the space does not have.
@@ -34,7 +35,7 @@ def cell_of(variation: Variation, space: VariationSpace) -> str:
         >>> [cell_of(space.variation({"light": light}), space) for light in (0.2, 0.9, 1.9)]
         ['light: far below', 'light: below', 'light: far above']
     """
-    names = sorted(variation)
+    names = sorted(space.changed(variation))
     factors = [space.factor(name) for name in names]
     if len(names) == 1:
         return f"{names[0]}: {bin_of(factors[0], variation[names[0]])}"

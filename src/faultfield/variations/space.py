@@ -98,7 +98,7 @@ class VariationSpace:
         return self.variation({**kept, **self.look(look)})
 
     def grid(self, count: int, names: Sequence[str] | None = None, order: int = 1) -> list[Variation]:
-        """All variations of exactly `order` factors at once, about `count` values each.
+        """All variations that change exactly `order` factors, about `count` values each and none of them nominal.
 
         Args:
             count: Values per factor.
@@ -109,7 +109,9 @@ class VariationSpace:
         result = []
         for group in itertools.combinations(chosen, order):
             for values in itertools.product(*(factor.grid(count) for factor in group)):
-                result.append(self.variation({f.name: v for f, v in zip(group, values, strict=True)}))
+                variation = self.variation({f.name: v for f, v in zip(group, values, strict=True)})
+                if len(self.changed(variation)) == order:
+                    result.append(variation)
         return result
 
     def sample(

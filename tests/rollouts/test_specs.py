@@ -52,10 +52,12 @@ def test_an_environment_has_one_fingerprint_however_its_settings_are_written() -
 def test_foreign_source_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "foreign_env.py"
+    wrapped = "faultfield.envs.randomised:Randomised", {"type": "foreign_env:Mine"}
     module.write_text("from tests.toy import PointReach\nclass Mine(PointReach): pass\n")
-    before = EnvSpec("foreign_env:Mine").fingerprint
+    before = EnvSpec("foreign_env:Mine").fingerprint, EnvSpec(*wrapped).fingerprint
     module.write_text("from tests.toy import PointReach\nclass Mine(PointReach): horizon = 3\n")
-    assert EnvSpec("foreign_env:Mine").fingerprint != before
+    assert EnvSpec("foreign_env:Mine").fingerprint != before[0]
+    assert EnvSpec(*wrapped).fingerprint != before[1]
 
 
 def test_policy_fingerprints_tell_settings_apart() -> None:

@@ -15,6 +15,9 @@ from faultfield.policies.base import Policy, load_policy
 from faultfield.policies.base import fingerprint as policy_fingerprint
 from faultfield.variations import VariationSpace
 
+OURS = "faultfield."
+"""What the names of our own environments and policies begin with."""
+
 
 @dataclass(frozen=True)
 class EnvSpec:
@@ -34,9 +37,10 @@ class EnvSpec:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits that change with the name, the settings and, if it is not ours, the source file.
+        """Sixteen hexadecimal digits that change with the name, the settings and, of what is not ours, the source file.
 
-        Package versions are not part of it: they stand in every row of the ledger.
+        What an environment of ours wraps by its `type`, as `Randomised` does, counts as well. Package versions are not
+        part of it: they stand in every row of the ledger.
 
         Raises:
             EnvError: An argument is not a plain value.
@@ -47,9 +51,10 @@ class EnvSpec:
         except TypeError as error:
             raise EnvError(f"The environment '{self.type}' takes plain values as arguments: {error}.") from error
         digest = hashlib.sha256(f"{self.type}\0{settings}".encode())
+        name = self.arguments.get("type") if self.type.startswith(OURS) else self.type
         # Ours need no import for this: a ledger can be read where the simulator is not installed.
-        if not self.type.startswith("faultfield."):
-            source = inspect.getsourcefile(plugins.load(self.type, what="environment"))
+        if isinstance(name, str) and not name.startswith(OURS):
+            source = inspect.getsourcefile(plugins.load(name, what="environment"))
             digest.update(Path(source).read_bytes() if source else b"")
         return digest.hexdigest()[:16]
 

@@ -248,7 +248,7 @@ def _tasks(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     found: dict[str, str] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").split("\n"):
         try:
             entry = json.loads(line)
             found[str(entry["id"])] = str(entry["task"])

@@ -141,7 +141,7 @@ def test_pictures_are_found_beside_the_file(folder: Path, shown: Any) -> None:
         ('{"id": 1}', "must hold a list"),
         ("[]", "empty list"),
         ("[1, 2]", "Sample 1"),
-        (b"\xff\xfe\x00", "no text in UTF-8"),
+        (b"\xff\xfe\x00", "is JSON in UTF-8"),
         ("[" * 200_000, "not valid JSON"),
     ],
 )

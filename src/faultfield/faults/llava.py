@@ -145,7 +145,7 @@ def entries(file: Path) -> list[Any]:
     except IsADirectoryError:
         raise DetectorError(f"'{file}' is a directory; name a conversation file (.json) in it.") from None
     except UnicodeDecodeError as error:
-        raise DetectorError(f"'{file}' is no text in UTF-8; save it as that.") from error
+        raise DetectorError(f"'{file}' is no conversation file, which is JSON in UTF-8.") from error
     except OSError as error:
         raise DetectorError(f"'{file}' cannot be read ({error.strerror}).") from error
     try:

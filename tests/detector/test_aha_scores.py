@@ -110,6 +110,27 @@ def test_a_byte_order_mark_is_no_answer(tmp_path: Path) -> None:
     assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "Yes"}
 
 
+def test_what_ends_a_line_in_unicode_ends_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question_id": 1, "text": "No, it slipped\u2028and fell"}\r\n', newline="")
+    assert aha_scores.read_answers(tmp_path / "a.jsonl") == {"1": "No, it slipped\u2028and fell"}
+
+
+@pytest.mark.parametrize(
+    "line", ['{"question_id": null, "text": "Yes"}', '{"question_id": 1, "text": null}', "[" * 200_000]
+)
+def test_what_is_no_answer_is_not_taken_for_one(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    with pytest.raises(DetectorError, match=r"Line 1 of '.*' is no answer"):
+        aha_scores.read_answers(tmp_path / "a.jsonl")
+
+
+def test_turns_that_say_nothing_are_passed_over() -> None:
+    """As they are where the same entry is read to be judged: else hours of answers would end in an error."""
+    odd = _entry("1", "No, it slipped")
+    odd["conversations"] = [{"from": {}, "value": "?"}, {"from": "gpt", "value": None}, *odd["conversations"]]
+    assert aha_scores.score([odd], {"1": "No, it slipped"}).rouge_l.value == 1.0
+
+
 def test_an_entry_without_an_id_was_not_judged(tmp_path: Path) -> None:
     entries = [{**_entry("True", "Yes"), "id": True}, {**_entry("None", "Yes"), "id": None}]
     right = [_entry("True", "No, it slipped"), _entry("None", "No, it fell")]

@@ -78,6 +78,12 @@ def test_a_video_that_cannot_be_judged_is_one_sentence(shell: Shell, tmp_path: P
     one_sentence(shell("explain", tmp_path / name, "--model", tmp_path / "none", "--json"), sentence, name)
 
 
+@pytest.mark.parametrize("words", ["", " . "])
+def test_an_instruction_of_no_words_is_none(shell: Shell, tmp_path: Path, words: str) -> None:
+    told = shell("explain", film(tmp_path / "good.mp4"), "--model", tmp_path / "none", "--instruction", words)
+    one_sentence(told, "--instruction says nothing")
+
+
 def test_beside_bad_videos_a_good_one_is_judged(shell: Shell, detector: Path, tmp_path: Path) -> None:
     paths = [film(tmp_path / "good.mp4")]
     for what, (name, make, _) in BAD_VIDEOS.items():

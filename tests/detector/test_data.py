@@ -7,6 +7,7 @@ import pytest
 
 from faultfield.detector.data import (
     as_clip,
+    check_splits,
     looked_at,
     read_any,
     read_conversations,
@@ -64,6 +65,19 @@ def test_directories_and_files_are_read_alike(tmp_path: Path) -> None:
     assert len(read_labelled([folder / "train-sparse.json", folder / "train-dense.json"]).items) == 6
     with pytest.raises(DetectorError, match=r"has none of test-seen.json"):
         read_labelled([folder], ["test-seen"])
+
+
+def test_a_split_that_was_asked_for_is_in_the_data(tmp_path: Path) -> None:
+    folder, other = _directory(tmp_path / "one"), tmp_path / "other"
+    other.mkdir()
+    (other / "train-transfer.json").write_text("[]")
+    check_splits([folder, other, tmp_path / "a.json"], ["train-dense", "train-transfer"])
+    with pytest.raises(DetectorError, match="no split 'train-dence' in the data; there are train-dense, train-sparse"):
+        check_splits([folder], ["train-sparse", "train-dence"])
+    with pytest.raises(DetectorError, match="named twice"):
+        check_splits([folder], ["train-dense", "train-dense"])
+    with pytest.raises(DetectorError, match="Files have no splits"):
+        check_splits([folder / "train-dense.json"], ["train-dense"])
 
 
 def test_a_bad_sample_is_told_and_the_rest_is_read(tmp_path: Path) -> None:

@@ -90,7 +90,8 @@ def test_eval_says_why_nothing_could_be_judged(shell: Shell, detector: Path, dat
     assert "And 1 more." in err
 
 
-@pytest.mark.parametrize("place", ["", "none/answers.jsonl"])
+# Nobody, whoever it is, makes a file in /proc.
+@pytest.mark.parametrize("place", ["", "none/answers.jsonl", "/proc/answers.jsonl"])
 def test_answers_that_cannot_be_written_are_said_before_anything_is_judged(
     shell: Shell, data: Path, tmp_path: Path, place: str
 ) -> None:
@@ -99,6 +100,15 @@ def test_answers_that_cannot_be_written_are_said_before_anything_is_judged(
     assert (code, out) == (2, "")
     assert f"cannot be written to '{where}'" in err
     assert not (tmp_path / "none").exists()
+
+
+def test_answers_are_not_written_over_the_data(shell: Shell, detector: Path, data: Path) -> None:
+    before = data.read_bytes()
+    over = data.parent / "." / data.name
+    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--answers", over, *QUICK)
+    assert (code, out) == (2, "")
+    assert "would be written over the data" in err
+    assert data.read_bytes() == before
 
 
 def test_worked_examples_are_for_prompted_models(shell: Shell, detector: Path, data: Path) -> None:

@@ -182,6 +182,11 @@ def test_drawing_is_fair_to_kinds_and_repeatable() -> None:
     assert half.magnitude == pytest.approx(full.magnitude / 2, abs=1e-4)
 
 
+def test_a_fault_that_is_ever_so_slight_can_be_drawn() -> None:
+    fault = draw(TASK, np.random.default_rng(0), "translation_x", strength=1e-9)
+    assert 0 < fault.magnitude <= 1e-4
+
+
 def test_what_cannot_be_injected() -> None:
     with pytest.raises(FaultError, match="allows no fault 'slip'"):
         inject(TASK, Fault("slip", "grasp", "red cube"))

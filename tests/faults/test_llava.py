@@ -91,6 +91,8 @@ def test_a_bad_sample_is_told_and_the_rest_goes_on(folder: Path) -> None:
     del blind["image"]
     silent = entry("e")
     silent["conversations"] = silent["conversations"][1:]
+    wordless = entry("f")
+    wordless["conversations"][0]["value"] = "<image>\n"
     bad = [
         (entry("missing"), "'images/missing.png' of the conversation 'missing' is missing"),
         (entry("b", "It is hard to say."), "'b' has no verdict"),
@@ -107,6 +109,7 @@ def test_a_bad_sample_is_told_and_the_rest_goes_on(folder: Path) -> None:
         (entry("empty"), "zero bytes"),
         (entry("text"), "no picture"),
         (entry("long", image="A" * 5000), "AAA…' of the conversation 'long' is missing"),
+        ({**wordless, "id": "wordless"}, "'wordless' asks no question"),
     ]
     found = read(store(folder, [entry("a"), *(each for each, _ in bad)]))
     assert [item.id for item in found.items] == ["a"]
@@ -138,7 +141,8 @@ def test_pictures_are_found_beside_the_file(folder: Path, shown: Any) -> None:
         ('{"id": 1}', "must hold a list"),
         ("[]", "empty list"),
         ("[1, 2]", "Sample 1"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"\xff\xfe\x00", "is JSON in UTF-8"),
+        ("[" * 200_000, "not valid JSON"),
     ],
 )
 def test_files_that_are_no_good(tmp_path: Path, text: str | bytes | None, words: str) -> None:
@@ -198,10 +202,30 @@ def test_the_example_of_the_page_tells_its_instruction(tmp_path: Path) -> None:
     assert (item.failed, item.reason) == (True, "the gripper closed too far to the left of the cube.")
 
 
-def test_lines_instead_of_a_list(folder: Path) -> None:
-    path = folder / "data.jsonl"
-    path.write_text("\n".join(json.dumps(entry(name)) for name in "ab") + "\n")
+@pytest.mark.parametrize("name", ["data.jsonl", "DATA.JSONL"])
+def test_lines_instead_of_a_list(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_text("\r\n".join(json.dumps(entry(name)) for name in "ab") + "\n")
     assert [item.id for item in read(path).items] == ["a", "b"]
+
+
+def test_what_ends_a_line_in_unicode_ends_none_of_a_file_of_lines(folder: Path) -> None:
+    path = folder / "data.jsonl"
+    told = "No, it slipped\u2028and\x85 fell."
+    path.write_text("".join(json.dumps(entry(name, told), ensure_ascii=False) + "\n" for name in "ab"))
+    assert [item.reason for item in read(path).items] == ["it slipped\u2028and\x85 fell."] * 2
+
+
+def test_turns_that_are_none_are_passed_over(folder: Path) -> None:
+    odd = entry("a")
+    odd["conversations"] = [{"from": ["human"], "value": "?"}, {"from": "gpt", "value": None}, *odd["conversations"]]
+    (item,) = read(store(folder, [odd])).items
+    assert item.failed is True
+
+
+def test_a_directory_is_no_conversation_file(folder: Path) -> None:
+    with pytest.raises(DetectorError, match="is a directory; name a conversation file"):
+        read(folder)
 
 
 @pytest.mark.parametrize("name", ["data.json", "data.jsonl"])

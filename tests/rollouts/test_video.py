@@ -1,5 +1,6 @@
 """Video files against the frames that were written, and against files broken in every way that we know of."""
 
+import struct
 from pathlib import Path
 
 import av
@@ -139,6 +140,50 @@ def test_truncated_where_the_index_comes_first(tmp_path: Path) -> None:
         cut = tmp_path / f"cut{part}.mp4"
         cut.write_bytes(data[: len(data) * part // 10])
         assert_one_sentence(cut, "truncated")
+
+
+@pytest.mark.parametrize("before", [3, 20, 36])
+def test_cut_without_being_coded_anew(tmp_path: Path, before: int) -> None:
+    """As `ffmpeg -ss` with `-c copy` and phones cut: what lies before the cut stays in the file, and is not shown."""
+    write(tmp_path / "whole.mp4", ramp(40), fps=20)
+    with av.open(str(tmp_path / "whole.mp4")) as whole, av.open(str(tmp_path / "cut.mp4"), "w") as cut:
+        stream = whole.streams.video[0]
+        shown = cut.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.dts is None or packet.pts is None or stream.time_base is None:
+                continue
+            packet.pts -= round(before / 20 / stream.time_base)
+            packet.dts -= round(before / 20 / stream.time_base)
+            packet.stream = shown
+            cut.mux(packet)
+    frames, times = read(tmp_path / "cut.mp4")
+    assert numbers(frames, 40) == list(range(before, 40))
+    np.testing.assert_allclose(times, np.arange(40 - before) / 20, atol=1e-6)
+
+
+# Rows of the display matrix: where the film's own x and y go on the screen, whose y points down.
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0)), ((1, 0, 0, 1), (0, 0))],
+)
+@pytest.mark.parametrize("size", [None, (30, 20)])
+def test_a_film_that_is_to_be_turned_is_read_upright(
+    tmp_path: Path, matrix: tuple[int, int, int, int], corner: tuple[int, int], size: tuple[int, int] | None
+) -> None:
+    path = tmp_path / "phone.mp4"
+    filmed = np.zeros((4, 48, 64, 3), np.uint8)
+    filmed[:, :12, :16] = 255
+    write(path, filmed, fps=5)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44
+    (a, b, c, d), one = matrix, 1 << 16
+    data[place : place + 36] = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    frames, _ = read(path, size=size)
+    assert frames.shape[1:3] == (size or ((64, 48) if a == 0 else (48, 64)))
+    corners = {(y, x): frames[0][y, x].mean() for y in (0, -1) for x in (0, -1)}
+    assert {place for place, light in corners.items() if light > 200} == {corner}
+    assert frames.flags.c_contiguous
 
 
 def test_one_frame(tmp_path: Path) -> None:

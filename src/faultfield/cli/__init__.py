@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. One command a stage."""
 
+import io
 import sys
 import warnings
 from contextlib import nullcontext
@@ -73,6 +74,9 @@ _STOPPED = 130
 def main() -> None:
     """The `faultfield` command: a user's error is one sentence and exit code 2, Ctrl-C is 130."""
     threads.one_each()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A name that the terminal has no letters for is spelt out, as standard error does.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # What libraries have to say to their own developers; `python -W default -m faultfield` shows it.
     if not sys.warnoptions:
         warnings.simplefilter("ignore")

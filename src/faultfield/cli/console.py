@@ -19,8 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )  # fmt: skip
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Names are printed as they are: "lift:train:0" has no train in it.
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 EVERY = 60.0
@@ -126,4 +127,6 @@ def results_alone() -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """The value as JSON on standard output, and nothing else."""
-    (_results or sys.stdout).write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # A file's name need not be UTF-8; what is not is a lone surrogate, which JSON has an escape for.
+    (_results or sys.stdout).write(text.encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,5 +1,6 @@
 """The command that measures a detector, what it is compared with, or answers that are there."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -114,8 +115,8 @@ def evaluate(
         refuse(context, ["--shots-count"], "needs --shots, a file to draw them from.")
     if judge_url is None:
         refuse(context, ["--judge-model", "--judge-key"], "needs a judge; name one with --judge-url.")
-    if answers is not None and (answers.is_dir() or not answers.parent.is_dir()):
-        raise DetectorError(f"The answers cannot be written to '{answers}'; name a file in a folder that is there.")
+    if answers is not None:
+        _check(answers, data)
     if shots is not None and baseline not in ("prompted", "endpoint"):
         raise DetectorError("Worked examples are for a prompted model; leave --shots out, or name such a --baseline.")
     by = _cameras(cameras)
@@ -175,6 +176,21 @@ def evaluate(
         out.print(f"{'AHA':10} yes/no {aha.accuracy.value:.3f}, ROUGE-L {alike}", markup=False)
     if gone is not None:
         raise gone
+
+
+def _check(answers: Path, data: Path) -> None:
+    """See that answers can be written before hours are spent on them, and that they take nobody's place."""
+    try:
+        with tempfile.TemporaryFile(dir=answers.parent):
+            writable = not answers.is_dir()
+    except OSError:
+        writable = False
+    if not writable:
+        raise DetectorError(
+            f"The answers cannot be written to '{answers}'; name a file in a folder that is there and writable."
+        )
+    if answers.exists() and data.exists() and answers.samefile(data):
+        raise DetectorError(f"The answers would be written over the data in '{data}'; name another file.")
 
 
 def _cameras(text: str) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def train(
 ) -> None:
     """Train a detector; killed and run again, it goes on where it was."""
     from faultfield.detector import checkpoint
-    from faultfield.detector.data import looked_at, read_labelled
+    from faultfield.detector.data import check_splits, looked_at, read_labelled
     from faultfield.detector.training import captioning, run
     from faultfield.detector.training.config import TrainingConfig
     from faultfield.detector.training.eyes import open_eyes
@@ -91,8 +91,8 @@ def train(
     config = base.updated({"method": method, "seed": seed, **mapping(settings, _RULE.format("settings"))})
     eyes = SightConfig.updated({"seed": seed, **mapping(sight_settings, _RULE.format("settings of sight"))})
     checkpoint.check_type(store)
-    if split is not None and not any(each.is_dir() for each in data):
-        raise DetectorError("Files have no splits; leave --split out, or name a data directory.")
+    if split is not None:
+        check_splits(data, split)
     read = read_labelled(data) if split is None else read_labelled(data, split)
     with Bars().task("Pictures", len(read.items)) as seen:
         read = looked_at(read, seen)

@@ -92,7 +92,10 @@ def explain(
     from faultfield.detector import evaluation
     from faultfield.detector.data import DEFAULT_INSTRUCTION
     from faultfield.detector.refine import DetectionAlone
+    from faultfield.faults import wording
 
+    if instruction is not None and not wording.bare(instruction):
+        raise DetectorError("--instruction says nothing; say what the robot was asked to do, or leave it out.")
     studies = [path for path in paths if path.is_dir()]
     if detect_only and studies:
         raise DetectorError("A study's ledger keeps reasons; leave --detect-only out, or name files.")

@@ -1,5 +1,6 @@
 """Options that are more than a word or a number."""
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from faultfield.errors import FaultfieldError
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; by default one a core.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+")
 
 VARIATION = "A variation is a YAML mapping such as '{table_color: red}'"
 
@@ -25,8 +28,12 @@ def mapping(text: str, rule: str) -> dict[str, Any]:
     """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Of YAML 1.2 in this: `1e-4` is a number, where 1.1 wants 1.0e-4 and takes the former for a word."""
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader)
     except yaml.YAMLError:
         values = None
     if not isinstance(values, dict):

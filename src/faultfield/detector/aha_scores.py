@@ -132,17 +132,21 @@ def read_answers(path: str | Path) -> dict[str, str]:
         DetectorError: The file is missing or a line is no answer.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        # Not `splitlines`: a string in JSON may hold what else ends a line in Unicode.
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise DetectorError(f"The answers '{path}' cannot be read.") from error
+        raise DetectorError(f"The answers '{path}' cannot be read as text in UTF-8.") from error
     answers: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            answers.setdefault(str(entry["question_id"]), str(entry["text"]))
-        except (ValueError, LookupError, TypeError) as error:
+            key, text = entry["question_id"], entry["text"]
+            if not llava.is_id(key) or not isinstance(text, str):
+                raise TypeError
+            answers.setdefault(str(key), text)
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise DetectorError(
                 f'Line {number} of \'{path}\' is no answer; each line is like {{"question_id": 0, "text": "Yes"}}.'
             ) from error
@@ -178,17 +182,11 @@ def read_judged(path: str | Path, judged: Container[str]) -> list[Mapping[str, A
 
 
 def _truth(entry: Mapping[str, Any], index: int) -> str:
-    turns = _turns(entry)
-    said = [turn.get("value") for turn in turns if turn.get("from") in llava.MODEL]
-    if not said or not isinstance(said[0], str):
+    said = llava.turns_of(entry)
+    if "model" not in said:
         raise DetectorError(f"Conversation '{entry.get('id', index)}' has no answer of 'gpt' to score against.")
-    return said[0]
+    return said["model"]
 
 
 def _question(entry: Mapping[str, Any]) -> str:
-    return next((str(turn.get("value", "")) for turn in _turns(entry) if turn.get("from") in llava.HUMAN), "")
-
-
-def _turns(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    turns = entry.get("conversations")
-    return [turn for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    return llava.turns_of(entry).get("human", "")

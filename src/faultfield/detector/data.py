@@ -174,6 +174,23 @@ def read_labelled(paths: Iterable[str | Path], splits: Sequence[str] = TRAINING)
     return Samples(tuple(items), tuple(problems))
 
 
+def check_splits(paths: Iterable[str | Path], splits: Sequence[str]) -> None:
+    """See that each of these splits is in one of the paths, and named once: a name that was mistyped is no wish.
+
+    Raises:
+        DetectorError: One is not.
+    """
+    folders = [path for path in map(Path, paths) if path.is_dir()]
+    if not folders:
+        raise DetectorError("Files have no splits; leave --split out, or name a data directory.")
+    for name in splits:
+        if splits.count(name) > 1:
+            raise DetectorError(f"The split '{name}' is named twice.")
+        if not any((folder / f"{name}.json").is_file() for folder in folders):
+            there = ", ".join(sorted({file.stem for folder in folders for file in folder.glob("t*-*.json")}))
+            raise DetectorError(f"There is no split '{name}' in the data; there are {there or 'none'}.")
+
+
 def explained(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """Samples of which every failure has a reason, as AHA's are: there a bare "Yes" has said all there is to say.
 
@@ -248,7 +265,7 @@ def _tasks(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     found: dict[str, str] = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").split("\n"):
         try:
             entry = json.loads(line)
             found[str(entry["id"])] = str(entry["task"])

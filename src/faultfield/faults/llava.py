@@ -142,12 +142,17 @@ def entries(file: Path) -> list[Any]:
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DetectorError(f"There is no file '{file}'.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DetectorError(f"'{file}' cannot be read as text.") from error
+    except IsADirectoryError:
+        raise DetectorError(f"'{file}' is a directory; name a conversation file (.json) in it.") from None
+    except UnicodeDecodeError as error:
+        raise DetectorError(f"'{file}' is no conversation file, which is JSON in UTF-8.") from error
+    except OSError as error:
+        raise DetectorError(f"'{file}' cannot be read ({error.strerror}).") from error
     try:
-        lines = [line for line in text.splitlines() if line.strip()]
-        found = [json.loads(line) for line in lines] if file.suffix == ".jsonl" else json.loads(text)
-    except ValueError as error:
+        # Not `splitlines`: a string in JSON may hold what else ends a line in Unicode.
+        lines = [line for line in text.split("\n") if line.strip()]
+        found = [json.loads(line) for line in lines] if file.suffix.lower() == ".jsonl" else json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DetectorError(f"'{file}' is not valid JSON.") from error
     if not isinstance(found, list):
         raise DetectorError(f"'{file}' must hold a list of conversations, not a {type(found).__name__}.")
@@ -189,18 +194,25 @@ def _one(name: str, shown: Any, kind: str) -> str | None:
     return shown
 
 
-def _turns(name: str, entry: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The first question and the first answer."""
+def turns_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The first text of each side of an entry's conversation: `human`, and `model`; what it has."""
     turns = entry.get("conversations")
     said: dict[str, str] = {}
     for turn in turns if isinstance(turns, list) else ():
         role = turn.get("from") if isinstance(turn, Mapping) else None
-        who = "human" if role in HUMAN else "model" if role in MODEL else None
+        who = None if not isinstance(role, str) else "human" if role in HUMAN else "model" if role in MODEL else None
         if who and isinstance(turn.get("value"), str):
             said.setdefault(who, turn["value"])
-    if "human" not in said:
+    return said
+
+
+def _turns(name: str, entry: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The first question and the first answer."""
+    said = turns_of(entry)
+    question = _TAGS.sub("", said.get("human", "")).strip()
+    if not question:
         raise DetectorError(f"The conversation '{name}' asks no question.")
-    return _TAGS.sub("", said["human"]).strip(), said.get("model")
+    return question, said.get("model")
 
 
 def _found(name: str, shown: str, kind: str, folder: Path) -> Path:

@@ -54,7 +54,8 @@ class Option:
         """
         axis = axis_of(self.kind)
         sign = int(rng.choice(self.signs)) if axis else 0
-        size = round(strength * float(rng.uniform(self.low, self.high)), 4) if axis else 0.0
+        # However slight, it is a fault.
+        size = max(round(strength * float(rng.uniform(self.low, self.high)), 4), 1e-4) if axis else 0.0
         delay = int(rng.integers(self.delays[0], self.delays[1] + 1))
         return Fault(self.kind, self.phase, self.object, axis, sign, size, delay)
 

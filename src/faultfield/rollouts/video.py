@@ -55,7 +55,7 @@ def read(
             sieve = _Sieve(fps, most)
             damaged = _decode(container, stream, size, sieve)
             wanted: int = stream.frames
-            damaged = damaged or _breaks_off(container, stream, sieve.until)
+            damaged = damaged or _breaks_off(container, stream, sieve)
             if sieve.mixed:
                 raise DetectorError(
                     f"The video '{path}' changes its size midway; cut it there, or convert it to one size."
@@ -66,7 +66,7 @@ def read(
         ) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise DetectorError(f"'{path}' is no video that can be read, or is truncated.") from error
-    if damaged or (wanted and sieve.seen < 0.9 * wanted):
+    if damaged:
         of = f" of {wanted}" if wanted else ""
         raise DetectorError(f"The video '{path}' is truncated or damaged: it breaks off after {sieve.seen} frames{of}.")
     if sieve.seen < least:
@@ -171,19 +171,28 @@ class _Sieve:
         return np.stack([picture for _, picture in kept]), times - times[0]
 
 
-def _breaks_off(container: Any, stream: Any, until: float) -> bool:
-    """Whether frames end well before the film says it does, where it names no number of them (Matroska, WebM).
+def _breaks_off(container: Any, stream: Any, sieve: "_Sieve") -> bool:
+    """Whether frames end well before the film says it does.
 
-    Sound may be longer than the picture, so that the length of a film with sound says nothing.
+    A film that was cut without coding it anew still holds, and counts, the frames before the cut, which are never
+    shown: where frames are lacking, what is left must end too soon as well. Matroska and WebM name no number of frames;
+    sound may be longer than the picture, so that the length of a film with sound says nothing there.
     """
-    if stream.frames or container.duration is None or len(container.streams) > 1:
+    if stream.frames:
+        if sieve.seen >= 0.9 * stream.frames:
+            return False
+        length = None if stream.duration is None else float(stream.duration * stream.time_base)
+    elif container.duration is None or len(container.streams) > 1:
         return False
-    frame = 1.0 / float(stream.average_rate or 25)
-    return until + frame < 0.9 * float(container.duration) / 1_000_000
+    else:
+        length = float(container.duration) / 1_000_000
+    # Of a film that was cut, the average rate counts what is not shown.
+    frame = max(1.0 / float(stream.average_rate or 25), sieve.until / max(sieve.seen - 1, 1))
+    return length is None or sieve.until + frame < 0.9 * length
 
 
 def _decode(container: Any, stream: Any, size: int | tuple[int, int] | None, sieve: _Sieve) -> bool:
-    """Feed all frames to the sieve; whether the stream broke off."""
+    """Feed all frames to the sieve, upright; whether the stream broke off."""
     import av
 
     height, width = (size, size) if isinstance(size, int) else size if size else (None, None)
@@ -194,8 +203,11 @@ def _decode(container: Any, stream: Any, size: int | tuple[int, int] | None, sie
             if frame.is_corrupt:
                 return True
             if sieve.wants(time):
-                picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-                sieve.keep(time, picture.to_ndarray())
+                # Phones film as they are held, and note how the picture is to be turned, in degrees counterclockwise.
+                turns = round(frame.rotation / 90)
+                across, down = (width, height) if turns % 2 == 0 else (height, width)
+                picture = frame.reformat(width=across, height=down, format="rgb24", interpolation="AREA")
+                sieve.keep(time, np.ascontiguousarray(np.rot90(picture.to_ndarray(), turns)))
     except av.error.DecoderNotFoundError:
         raise
     except av.error.FFmpegError:

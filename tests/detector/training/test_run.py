@@ -131,6 +131,34 @@ def test_a_killed_training_goes_on_with_the_same_pictures_alone(tmp_path: Path) 
     assert left[0] > 1
 
 
+def test_what_is_told_of_a_training_does_not_hang_on_a_kill_and_is_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of plain fine-tuning there is no accuracy, and JSON has no NaN to say so."""
+    config = replace(QUICK, method="sft-d", save_every=1)
+
+    def made(name: str) -> None:
+        train(pockets.model(), pockets.samples(4), config, tmp_path / name, accelerator=_cpu(config))
+
+    made("whole")
+
+    class Killed(Exception):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(checkpoint, "save", kill)
+        made("killed")
+    made("killed")
+    told = [(tmp_path / name / "training.json").read_text() for name in ("whole", "killed")]
+    assert told[0] == told[1]
+    last = json.loads(told[0], parse_constant=pytest.fail)["last"]
+    assert (last["phase"], last["accuracy"]) == ("plain", None)
+    assert last["reason"] > 0
+
+
 def test_what_a_frozen_tower_saw_serves_another_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frozen, seen = replace(QUICK, freeze_vision=True), {}
     train(pockets.model(), pockets.samples(), frozen, tmp_path / "a", accelerator=_cpu(frozen), seen=seen)

@@ -82,6 +82,17 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     assert not torch.equal(words[name], resumed.core.model.language_model.state_dict()[name])
 
 
+def test_what_was_measured_of_eyes_is_json_and_read_again(tmp_path: Path) -> None:
+    data = _data(8)
+    replace(data, values=np.zeros_like(data.values)).save(tmp_path / "sight.npz")
+    config = replace(CONFIG, epochs=0.1)
+    for _ in range(2):
+        measured = open_eyes(pockets.model(), tmp_path / "sight.npz", config, _accelerator(), tmp_path / "work")
+        assert np.isnan(measured["y"])
+    told = json.loads((tmp_path / "work" / "sight.json").read_text(), parse_constant=pytest.fail)
+    assert told["measured"]["y"] is None
+
+
 def test_a_tower_of_another_shape_is_not_taken(tmp_path: Path) -> None:
     checkpoint.save(armor.detector(), tmp_path)
     with pytest.raises(CheckpointError, match="another shape"):
@@ -111,7 +122,7 @@ def test_what_cannot_be_learned_from_is_said_in_one_sentence(tmp_path: Path) -> 
         Patches.of(model.processor.image_processor)(torch.zeros(1, 20, 28, 3))
     odd = replace(data, rows=3)
     odd.save(tmp_path / "rows.npz")
-    with pytest.raises(DetectorError, match="no 3 x 2 cells"):
+    with pytest.raises(DetectorError, match="3 x 2 cells are no whole tokens of 14 pixels"):
         open_eyes(model, tmp_path / "rows.npz", CONFIG, _accelerator())
     with pytest.raises(DetectorError, match="no setting of sight 'steps'"):
         SightConfig.updated({"steps": 3})

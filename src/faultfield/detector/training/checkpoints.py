@@ -21,14 +21,23 @@ class Checkpoints:
         directory: Where `checkpoint-<step>` and `events` lie.
         accelerator: Saves and loads what was prepared with it.
         run: What the training is made of, as JSON can hold it; a checkpoint of another is refused.
+
+    Attributes:
+        last: What the checkpoint that was resumed from tells of its last step; None where it tells nothing.
     """
 
     def __init__(self, directory: Path, accelerator: Any, run: Mapping[str, Any]) -> None:
         self._directory, self._accelerator = directory, accelerator
         self._run = json.loads(json.dumps(dict(run)))
+        self.last: Mapping[str, Any] | None = None
 
-    def save(self, step: int) -> None:
-        """Write a checkpoint, then remove the older ones; a kill leaves the older or the newer one whole."""
+    def save(self, step: int, last: Mapping[str, Any] | None = None) -> None:
+        """Write a checkpoint, then remove the older ones; a kill leaves the older or the newer one whole.
+
+        Args:
+            step: How many steps are done.
+            last: What there is to tell of the last of them, as JSON can hold it.
+        """
         draft, final = self._directory / ".checkpoint", self._path(step)
         if self._accelerator.is_main_process:
             shutil.rmtree(draft, ignore_errors=True)
@@ -39,7 +48,7 @@ class Checkpoints:
         self._accelerator.save_state(str(draft))
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
-            files.write_text(draft / _ABOUT, json.dumps({**self._run, "step": step}))
+            files.write_text(draft / _ABOUT, json.dumps({**self._run, "step": step, "last": last}))
             shutil.rmtree(final, ignore_errors=True)
             os.replace(draft, final)
             for older in self._all():
@@ -59,8 +68,8 @@ class Checkpoints:
         newest = found[-1]
         try:
             about = json.loads((newest / _ABOUT).read_text(encoding="utf-8"))
-            step = int(about.pop("step"))
-        except (OSError, ValueError, KeyError) as error:
+            step, last = int(about.pop("step")), about.pop("last", None)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
         # Trainings of before did not tell of the pictures that they were on, nor of what eyes were made of.
         for name in {"pictures", "of"} & self._run.keys():
@@ -73,6 +82,7 @@ class Checkpoints:
             self._accelerator.load_state(str(newest))
         except Exception as error:
             raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
+        self.last = last
         return step
 
     def events(self, step: int) -> Any:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def open_eyes(
         # What is written last says of what these eyes are: until then, of nothing.
         (Path(work) / SIGHT).unlink(missing_ok=True)
         checkpoint.save(model, Path(work) / EYES)
-        about = {"of": of, "measured": measured}
+        # JSON has no NaN, which a value is that does not vary.
+        about = {"of": of, "measured": {name: None if isnan(each) else each for name, each in measured.items()}}
         files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
         # Eyes of another beginning may be made here next.
         Checkpoints(Path(work), accelerator, {}).clear()
@@ -113,10 +115,10 @@ def _opened(model: ArmorModel, work: Path, of: str) -> Mapping[str, float] | Non
         about = json.loads((work / SIGHT).read_text(encoding="utf-8"))
         if about["of"] != of:
             return None
-        measured: Mapping[str, float] = about["measured"]
+        measured = {str(name): nan if each is None else float(each) for name, each in about["measured"].items()}
         found = checkpoint.load(work / EYES)
         model.core.load_state_dict(found.core.state_dict())
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, CheckpointError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, CheckpointError):
         return None
     model.gaze = found.gaze
     return measured

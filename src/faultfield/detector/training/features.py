@@ -16,7 +16,7 @@ from faultfield.detector.training.learner import Learner
 from faultfield.detector.training.memory import large_given_back
 
 _AT_ONCE = 8
-"""Rows that are encoded together ahead of a training."""
+"""Rows that are asked for together ahead of a training."""
 
 
 class Pictures(Protocol):
@@ -59,11 +59,10 @@ class FeatureCache:
         missing = list(dict.fromkeys(row for row in rows if row not in self._kept))
         fresh = self._encoded(missing, device) if missing else {}
         out = torch.cat([fresh[row] if row in fresh else self._kept[row].to(device) for row in rows])
-        # All of them or none: each is a part of one tensor, which is kept whole.
-        size = sum(tokens.nbytes for tokens in fresh.values())
-        if self._keep and size <= self._room:
-            self._room -= size
-            self._kept.update({row: tokens.cpu() for row, tokens in fresh.items()})
+        for row, tokens in fresh.items() if self._keep else ():
+            if tokens.nbytes <= self._room:
+                self._room -= tokens.nbytes
+                self._kept[row] = tokens.cpu()
         return out
 
     def fill(self, rows: Sequence[int], device: torch.device, on_progress: Callable[[int], None]) -> None:
@@ -88,6 +87,16 @@ class FeatureCache:
         return torch.cat([self.of(part, device) for part in parts])
 
     def _encoded(self, rows: Sequence[int], device: torch.device) -> dict[int, Tensor]:
+        # One by one: a processor's matrix products may round by how many rows there are, and what a training that was
+        # killed learns must not hang on which others a row is encoded with now. Processes that share out the weights
+        # wait for each other at each pass, and keep nothing.
+        groups = [[row] for row in rows] if self._keep else [rows]
+        fresh: dict[int, Tensor] = {}
+        for group in groups:
+            fresh |= self._together(group, device)
+        return fresh
+
+    def _together(self, rows: Sequence[int], device: torch.device) -> dict[int, Tensor]:
         with large_given_back():
             pixels, grid = self.pixels(rows, device)
             tokens = self._run(lambda learner: learner.see(pixels, grid))

@@ -52,6 +52,13 @@ class Step:
     rate: float
     norm: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for JSON, which has no NaN: null in its place."""
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in vars(self).items()
+        }
+
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase, how many of its steps are done, and of how many."""
@@ -81,6 +88,9 @@ class Loop:
         begun: What else a checkpoint must agree in, as JSON can hold it.
         room: Bytes of main memory for the tokens of a frozen tower, in this process; a quarter of what is free, shared
             among the processes, when None. What finds no room is encoded each time, which changes only the time taken.
+
+    Attributes:
+        last: What there is to tell of the last step, as JSON can hold it, whoever made it; None before the first.
 
     Raises:
         DetectorError: A batch that processes which share out the weights cannot pass through equally often.
@@ -118,6 +128,7 @@ class Loop:
         decisive = {k: v for k, v in config.to_json().items() if k != "save_every"}
         run = {"config": decisive, "samples": _digest(course), **(begun or {})}
         self._checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
+        self.last: Mapping[str, Any] | None = None
 
     @property
     def steps(self) -> int:
@@ -159,6 +170,7 @@ class Loop:
 
     def _descend(self, until: int | None) -> int:
         done = self._checkpoints.resume() if self._checkpoints else 0
+        self.last = self._checkpoints.last if self._checkpoints else None
         events = self._checkpoints.events(done) if self._checkpoints else None
         last = self.steps if until is None else min(until, self.steps)
         rows = range(len(self._course))
@@ -167,12 +179,13 @@ class Loop:
         for step in range(done, last):
             phase = phase_at(self.plan, step)
             taken = self._step(step, phase)
+            self.last = taken.to_json()
             self._on_step(taken)
             if events is not None:
                 _record(events, taken)
             self._tell(phase.name, step + 1 - phase.first, phase.steps)
             if self._checkpoints and ((step + 1) % self._config.save_every == 0 or step + 1 == self.steps):
-                self._checkpoints.save(step + 1)
+                self._checkpoints.save(step + 1, self.last)
         if events is not None:
             events.close()
         return max(done, last)

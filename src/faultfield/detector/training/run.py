@@ -94,19 +94,12 @@ def train(
     if (finished := _finished(out, about)) is not None:
         return finished
     adapt(model, config, accelerator.device.type)
-    last: list[Step] = []
-
-    def note(step: Step) -> None:
-        last[:] = [step]
-        if on_step is not None:
-            on_step(step)
-
     learner = Learner(model)
     whole = skeleton(learner) if is_sharded(accelerator) else learner
     seen = {} if seen is None else seen
     kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
     begun = {name: about[name] for name in ("digest", "pictures", "origin")}
-    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, note, kept, begun, room)
+    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, on_step, kept, begun, room)
     steps = loop.run()
     seen.update({samples[row].id: tokens for row, tokens in kept.items()})
     state = loop.state()
@@ -120,7 +113,7 @@ def train(
             look = loop.look if config.freeze_vision and whole is learner else None
             judge_by_sight(model, samples, config.seed, look, on_progress)
         checkpoint.save(model, out, store)
-        about |= {"steps": steps, "last": vars(last[0]) if last else None}
+        about |= {"steps": steps, "last": loop.last}
         files.write_text(out / ABOUT, json.dumps(about, indent=2) + "\n")
         loop.clear()
     accelerator.wait_for_everyone()

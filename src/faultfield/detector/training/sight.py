@@ -107,7 +107,11 @@ def gaze_for(data: SightData, patches: Patches, width: int, hidden: int, seed: i
     """
     height, breadth = (side // (patches.patch * patches.merge) for side in data.pictures.shape[1:3])
     if height % data.rows or breadth % data.columns:
-        raise DetectorError(f"{height} x {breadth} tokens are no {data.rows} x {data.columns} cells.")
+        unit = patches.patch * patches.merge
+        raise DetectorError(
+            f"The pictures' {data.rows} x {data.columns} cells are no whole tokens of {unit} pixels: eyes learn from "
+            f"cells of a multiple of that, as 'detector generate --cell {2 * unit}' makes them."
+        )
     cell = (height // data.rows, breadth // data.columns)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -360,7 +360,7 @@ def _unread(results: Sequence[Mapping[str, Any]], split: str) -> bool:
 def _difference(ours: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]], split: str, what: str) -> str:
     both = {each["seed"] for each in ours} & {each["seed"] for each in other}
     values = [_episodes([e for e in results if e["seed"] in both], split, what) for results in (ours, other)]
-    found = mean(values[0] - values[1], draws=DRAWS)
+    found = mean(values[0] - values[1], draws=DRAWS, scores=False)
     text = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
     return f"**{text}**" if found.low > 0 or found.high < 0 else text
 

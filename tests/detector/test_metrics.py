@@ -77,6 +77,13 @@ def test_the_bootstrap_of_a_mean_is_near_the_normal_one() -> None:
     assert number.high == pytest.approx(values.mean() + half, abs=0.004)
 
 
+def test_scores_that_are_all_alike_are_not_sure_of_themselves() -> None:
+    assert mean([1.0] * 5).low == pytest.approx(1 - 1.96**2 / (5 + 1.96**2), abs=1e-3)
+    assert mean([0.0] * 5).high == pytest.approx(1.96**2 / (5 + 1.96**2), abs=1e-3)
+    none = mean([0.0] * 5, scores=False)
+    assert (none.low, none.high) == (0.0, 0.0)
+
+
 def _longest_common(a: list[str], b: list[str]) -> int:
     table = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
     for i, x in enumerate(a):

@@ -96,11 +96,21 @@ def auroc(scores: ArrayLike, positive: ArrayLike) -> Number:
     return Number(area, _solve(area, m, n, -1), _solve(area, m, n, 1), m + n)
 
 
-def mean(values: ArrayLike, seed: int = 0, draws: int = 2000) -> Number:
-    """A mean and its bootstrap interval (percentile, 95 %); undefined without values."""
+def mean(values: ArrayLike, seed: int = 0, draws: int = 2000, scores: bool = True) -> Number:
+    """A mean and its bootstrap interval (percentile, 95 %); undefined without values.
+
+    Args:
+        values: Float (n,).
+        seed: Of the draws.
+        draws: How many.
+        scores: Whether the values are scores in 0–1. Where all are 0 or all are 1 a bootstrap would be sure of it, of
+            however few; the interval is Wilson's then.
+    """
     data = np.asarray(values, dtype=np.float64)
     if len(data) == 0:
         return UNDEFINED
+    if scores and (np.all(data == 0) or np.all(data == 1)):
+        return share(int(data.sum()), len(data))
     rows = np.random.default_rng(seed).integers(len(data), size=(draws, len(data)))
     low, high = np.quantile(data[rows].mean(axis=1), [0.025, 0.975])
     return Number(float(data.mean()), float(low), float(high), len(data))

@@ -1,5 +1,6 @@
-"""Every link of our pages to a file or a heading of ours leads somewhere."""
+"""What our pages link to is there, and what was measured can be read by anybody."""
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -36,3 +37,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{link}: no such file"
         if anchor:
             assert anchor in anchors(target), f"{link}: no such heading"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.json")), ids=lambda page: page.name)
+def test_what_was_measured_is_json_as_others_read_it(page: Path) -> None:
+    json.loads(page.read_text(encoding="utf-8"), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))

@@ -53,7 +53,9 @@ def generate(
     ] = "",
     strength: Annotated[float, typer.Option(help="Factor of how strong faults are that are meant to fail.")] = 1.0,
     phrasings: Annotated[int, typer.Option(min=1, help="Of how many wordings of a reason one is drawn.")] = 4,
-    ledger: Annotated[Path | None, typer.Option(help="Directory of a ledger to add the episodes to.")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Directory of a ledger to add the episodes of the samples made now to.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Workers = None,
     as_json: AsJson = False,

@@ -14,7 +14,8 @@ from tests.search.spaces import SPACE, episode
 
 def told(failures, episodes):
     count = len(failures)
-    variations = tuple(SPACE.grid(max(count, 3), ["light"])[:count])
+    variations = tuple(SPACE.grid(2 * count + 3, ["light"])[:count])
+    assert len(variations) == count
     return Told(variations, np.zeros((count, 1)), np.array(failures, float), np.array(episodes, float))
 
 

@@ -309,8 +309,8 @@ def test_looks_need_an_environment_that_pictures_states(tmp_path: Path) -> None:
     space = PointReach().variation_space
     with pytest.raises(PolicyError, match="cannot picture a state under another look"):
         gather(
-            tmp_path / "demos.npz", episodes=1, environment="tests.policies.test_demos:Unseen", looks_each=1,
-            looks=[(space.variation({"brightness": 0.4}), 1.0)], expert=f"{TOY}:GripExpert",
+            tmp_path / "demos.npz", episodes=1, environment="tests.policies.test_demos:Unseen", camera="front",
+            looks_each=1, looks=[(space.variation({"brightness": 0.4}), 1.0)], expert=f"{TOY}:GripExpert",
         )  # fmt: skip
 
 

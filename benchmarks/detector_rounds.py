@@ -118,7 +118,7 @@ def _example(each: Mapping[str, Any], title: str) -> list[str]:
         for number, told in enumerate(each["rounds"], 1)
     ]
     kept = f"  kept: “{each['kept']}”"
-    return [f"- *{title}* (`{each['id']}`), {each['instruction']} It {truth}", *said, "", kept, ""]
+    return [f"- *{title}* (`{each['id']}`): {each['instruction'].rstrip('.')}. It {truth}", *said, "", kept, ""]
 
 
 def draw(results: Results, path: Path) -> bool:

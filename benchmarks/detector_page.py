@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 
 import detector_rounds
 import pages
-from detector_variants import ABLATED, BY_SIGHT, TRANSFERRED, of_dense
+from detector_variants import ABLATED, BY_SIGHT, TESTED, TRANSFERRED, of_dense
 from faultfield.detector.metrics import mean
 from faultfield.errors import DetectorError
-
-TESTS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfer": "other workspace"}
-"""The test splits in words."""
 
 DRAWS = 4000
 OURS = "armor"
@@ -91,10 +88,10 @@ def lines(report: Mapping[str, Any], picture: str | None = None) -> list[str]:
     tables = [
         *_table("Table 1: against fine-tuning", TABLE_1, found),
         # Plain fine-tuning takes its likeliest words: so does ours here.
-        *_differences([name for name in BASELINES if name in found], found, tuple(TESTS), LIKELIEST),
-        *_differences([name for name in (*BASELINES, OURS) if name in found], found, tuple(TESTS), SIGHT),
+        *_differences([name for name in BASELINES if name in found], found, tuple(TESTED), LIKELIEST),
+        *_differences([name for name in (*BASELINES, OURS) if name in found], found, tuple(TESTED), SIGHT),
         *_differences(
-            [name for name in (*BASELINES, *LENT, LIKELIEST) if name in found], found, tuple(TESTS), SIGHT_LIKELIEST
+            [name for name in (*BASELINES, *LENT, LIKELIEST) if name in found], found, tuple(TESTED), SIGHT_LIKELIEST
         ),
         *_table("Table 2: without a part", TABLE_2, found),
         *_table("Table 2, where the eyes judge", TABLE_2_BY_SIGHT, found, SIGHT_LIKELIEST),
@@ -139,7 +136,7 @@ def _data(report: Mapping[str, Any]) -> list[str]:
     splits = report["splits"]
     told = ", ".join(f"{name} {count['samples']} ({count['dense']} with a reason)" for name, count in splits.items())
     tests = ", ".join(
-        f"{name} {count['failed']} of {count['samples']}" for name, count in splits.items() if name in TESTS
+        f"{name} {count['failed']} of {count['samples']}" for name, count in splits.items() if name in TESTED
     )
     return [f"Samples: {told}. Failures: {tests}.", ""]
 
@@ -150,15 +147,15 @@ def _table(title: str, wanted: Sequence[str], found: Scores, ours: str = OURS) -
     if not set(names) - {ours}:
         return []
     head = ["", "seeds"]
-    for words in TESTS.values():
+    for words in TESTED.values():
         head += [f"{words}: detection", "AUROC", "reason"]
     rows = []
     for name in names:
         row = [name, _seeds(found[name])]
-        for split in TESTS:
+        for split in TESTED:
             row += [_mean(found[name], split, "right"), _auroc(found[name], split), _mean(found[name], split, "reason")]
         rows.append(row)
-    return [f"## {title}", "", *pages.grid(head, rows), "", *_differences(names, found, tuple(TESTS), ours)]
+    return [f"## {title}", "", *pages.grid(head, rows), "", *_differences(names, found, tuple(TESTED), ours)]
 
 
 def _few(found: Scores) -> list[str]:
@@ -173,15 +170,15 @@ def _few(found: Scores) -> list[str]:
             "",
             "seeds",
             "reasons",
-            *(f"{words}: {what}" for words in TESTS.values() for what in ("detection", "reason")),
+            *(f"{words}: {what}" for words in TESTED.values() for what in ("detection", "reason")),
         ]
         rows = [
             [name, _seeds(found[name]), str(found[name][0]["training"]["dense"])]
-            + [_mean(found[name], split, what) for split in TESTS for what in ("right", "reason")]
+            + [_mean(found[name], split, what) for split in TESTED for what in ("right", "reason")]
             for name in names
         ]
         out += [f"## All verdicts, {share} of the reasons", "", *pages.grid(head, rows), ""]
-        out += _against_ours(names, found, tuple(TESTS))
+        out += _against_ours(names, found, tuple(TESTED))
     return out
 
 
@@ -192,7 +189,7 @@ def _transfer(found: Scores) -> list[str]:
         return []
     splits = ("test-transfer", "test-seen")
     head = ["", "seeds", "dense samples"]
-    head += [f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "AUROC", "reason")]
+    head += [f"{TESTED[split]}: {what}" for split in splits for what in ("detection", "AUROC", "reason")]
     rows = []
     for name in names:
         row = [name, _seeds(found[name]), str(found[name][0]["training"]["dense"])]
@@ -232,14 +229,14 @@ def _differences(names: Sequence[str], found: Scores, splits: Sequence[str], our
         for split in splits:
             row += [_difference(found[ours], found[name], split, what) for what in ("right", "reason")]
         rows.append(row)
-    head = [f"{ours} − this", *(f"{TESTS[split]}: {what}" for split in splits for what in ("detection", "reason"))]
+    head = [f"{ours} − this", *(f"{TESTED[split]}: {what}" for split in splits for what in ("detection", "reason"))]
     return [*pages.grid(head, rows), ""] if rows else []
 
 
 def _measures(found: Scores) -> list[str]:
     """What Table 1 of the paper has besides, and how many reasons are right in every slot."""
     rows = []
-    for split, words in TESTS.items():
+    for split, words in TESTED.items():
         for name, results in found.items():
             row = [words, name, _seeds(results)]
             row += [_own(results, split, what) for what in ("precision", "recall", "auroc", "rouge_l")]
@@ -270,12 +267,12 @@ def _apart(found: Scores) -> list[str]:
     rows = []
     for name, results in found.items():
         row = [name, _seeds(results)]
-        for split in TESTS:
+        for split in TESTED:
             halves = [_halves(each[split]) for each in results]
             row += [f"{np.mean([half[which] for half in halves]):.2f}" for which in (0, 1)]
         rows.append(row)
-    head = ["", "seeds", *(f"{TESTS[split]}: {half}" for split in TESTS for half in ("failures", "successes"))]
-    if not any(each[split].get("kinds") for results in found.values() for each in results for split in TESTS):
+    head = ["", "seeds", *(f"{TESTED[split]}: {half}" for split in TESTED for half in ("failures", "successes"))]
+    if not any(each[split].get("kinds") for results in found.values() for each in results for split in TESTED):
         return []
     note = "The reason's score is a mean over both: of a failure why it failed, of a success that it succeeded."
     return ["## Reasons of failures and of successes", "", note, "", *pages.grid(head, rows), ""]
@@ -294,7 +291,7 @@ def _halves(scored: Mapping[str, Any]) -> tuple[float, float]:
 def _kinds(names: Sequence[str], found: Scores) -> list[str]:
     """What each kind of failure's reasons score."""
     rows = []
-    for split, words in TESTS.items():
+    for split, words in TESTED.items():
         told = [each[split].get("kinds", {}) for name in names for each in found[name]]
         for kind in sorted(set().union(*told)):
             values = [[each[split]["kinds"][kind] for each in found[name]] for name in names]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import pages
+from detector_variants import TESTED
 from faultfield.detector.trajectories import Refinement
 from faultfield.report.theme import LIGHT, dress, figure
 
@@ -80,9 +81,6 @@ def lines(results: Results, picture: str | None = None) -> list[str]:
     ]
 
 
-SPLITS = {"test-seen": "seen tasks", "test-unseen": "unseen tasks"}
-
-
 def changes(results: Results) -> list[str]:
     """What rounds do to answers, and a few whole (the paper's Fig. 3b); nothing where it was not looked at."""
     rows, examples = [], []
@@ -92,9 +90,9 @@ def changes(results: Results) -> list[str]:
                 ways = {way: found for way, found in told[what].items() if way != "right at first"}
                 counts = [str(found["count"]) for found in ways.values()]
                 first = f"{told[what]['right at first']} of {told['episodes']}"
-                rows.append([SPLITS[split], str(result["seed"]), what, first, *counts])
+                rows.append([TESTED[split], str(result["seed"]), what, first, *counts])
                 for way, found in ways.items():
-                    examples += [_example(each, f"{SPLITS[split]}, {what} {way}") for each in found["examples"][:1]]
+                    examples += [_example(each, f"{TESTED[split]}, {what} {way}") for each in found["examples"][:1]]
     if not rows:
         return []
     head = ["", "training", "what", "right in the first round", "mended", "spoiled", "changed, wrong still"]

@@ -7,7 +7,10 @@ TRAINING = ("train-sparse", "train-dense", "train-transfer")
 TRANSFER = ("train-sparse", "train-transfer")
 TRANSFERRED = (1, 0.5, 0.25, 0.1, 0.05, 0.025)
 """Shares of the other workspace's dense samples, in Table 7; the last is near the paper's ratio of 30."""
-TESTS = ("test-seen", "test-unseen", "test-transfer")
+TESTED = {"test-seen": "seen tasks", "test-unseen": "unseen tasks", "test-transfer": "other workspace"}
+"""The test splits in words."""
+
+TESTS = tuple(TESTED)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 class ControlLoop:
-    """Steps the simulation under robosuite's OSC_POSE controller: the same torques bit for bit, several times faster.
+    """Steps the simulation under robosuite's OSC_POSE controller: but for rounding the same torques, much faster.
 
     robosuite looks up names, rebuilds constants and refreshes every observable at each of the 25 physics steps of a
     control step. Here names are resolved once, goals are set by robosuite's own controller once a control step, and the

@@ -33,7 +33,7 @@ class Robosuite(MujocoEnv):
     opens, 1 closes). Observations: `observation.images.<camera>`, uint8 (size, size, 3), upright; `observation.state`,
     float32 (9,): gripper position (m), gripper orientation (quaternion x, y, z, w), two finger positions (m);
     `observation.environment_state`, float32, the task's truth, in which a pose is a position (m) and a quaternion
-    (x, y, z, w). Reward is 1 on success, else 0. Physics is robosuite's bit for bit, and success is robosuite's check.
+    (x, y, z, w). Reward is 1 on success, else 0. Physics is robosuite's but for rounding, success is robosuite's check.
 
     | task | truth | placed | success |
     |---|---|---|---|

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -121,9 +122,13 @@ def test_worked_examples_are_for_prompted_models(shell: Shell, detector: Path, d
 
 
 def test_a_baseline_behind_an_endpoint_is_measured_by_the_same_command(shell: Shell, data: Path) -> None:
+    shots = Path(shutil.copy(data, data.with_name("shots.json")))
     with served(lambda body: f"<think>{pockets.REASON}</think><answer>No</answer>") as (url, seen):
+        code, out, err = shell("detector", "eval", "--data", data, *PROMPTED, "--url", url, "--shots", data)
+        assert (code, out, seen) == (2, "", [])
+        assert "would tell its answers" in err
         code, out, _ = shell(
-            "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", data, "--json",
+            "detector", "eval", "--data", data, "--baseline", "endpoint", "--url", url, "--shots", shots, "--json",
             "--shots-count", "1", "--view", "{frames: 2, cell: 14}",
         )  # fmt: skip
     assert (code, len(seen)) == (0, 4)

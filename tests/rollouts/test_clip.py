@@ -27,6 +27,18 @@ def test_spread_is_even_and_has_both_ends(length: int, count: int) -> None:
         assert gaps.min() >= 1
 
 
+def test_a_film_of_a_varying_rate_is_spread_over_its_seconds() -> None:
+    # Nine pictures in the first second, then one that stands still, then the last.
+    times = np.array([*np.arange(9) / 9, 4.0, 8.0])
+    pictures = np.tile(np.arange(11, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 3))
+    few = Clip({"front": pictures}, times, "Lift.", "a").spread(5)
+    assert few.frames["front"][:, 0, 0, 0].tolist() == [0, 8, 9, 9, 10]
+    # Even but for its last picture, as a film that is cut at an episode's end: over its pictures, as ever.
+    times = np.array([*np.arange(10) / 5, 1.85])
+    few = Clip({"front": pictures}, times, "Lift.", "a").spread(10)
+    assert few.frames["front"][:, 0, 0, 0].tolist() == spread(11, 10).tolist()
+
+
 def test_what_is_no_clip() -> None:
     with pytest.raises(DetectorError, match="no pictures"):
         Clip({}, np.arange(4.0), "Lift.", "a")

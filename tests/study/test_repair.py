@@ -454,6 +454,7 @@ def test_what_was_demonstrated_is_compared_though_nobody_ranks_it_any_more(
     study: Study, demos: Path, tmp_path: Path
 ) -> None:
     made = mended(study, original=demos, out=tmp_path / "here")
+    assert f"--out {tmp_path / 'here'}" in (tmp_path / "here" / CHECKPOINT / "README.md").read_text()
     plan = Plan.read(tmp_path / "here", study.space)
     gone = study.space.variation({"goal_color": "pink", "brightness": 0.37})
     assert gone.key not in {row.key for row in made.rows}

@@ -119,6 +119,10 @@ def evaluate(
         _check(answers, data)
     if shots is not None and baseline not in ("prompted", "endpoint"):
         raise DetectorError("Worked examples are for a prompted model; leave --shots out, or name such a --baseline.")
+    if shots is not None and shots.exists() and data.exists() and shots.samefile(data):
+        raise DetectorError(
+            "Worked examples from the file that is tested would tell its answers; name another --shots."
+        )
     by = _cameras(cameras)
     judged_by = _judge(judge_url, judge_model, judge_key, judge_prompt)
     if score is not None:

@@ -102,16 +102,18 @@ def write_junit(comparison: Comparison, path: str | Path, suite: str = "faultfie
         {"name": _xml(suite), **counts, "skipped": str(len(alone)), "time": "0",
          "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "hostname": "localhost"},
     )  # fmt: skip
+    # One variation is all of them: nothing was corrected.
+    many = len(comparison.variations) > 1
     said = Counter(_name(v) for v in (*(c.variation for c in changes), *(o.variation for _, o in alone)))
     for change in changes:
         case = _case(inner, suite, change.variation, said)
         if change.verdict == "worse":
             failure = ElementTree.SubElement(
-                case, "failure", {"message": _xml(_told(change)), "type": "SignificantDrop"}
+                case, "failure", {"message": _xml(_told(change, many)), "type": "SignificantDrop"}
             )
-            failure.text = _xml(f"{_name(change.variation)}\n{_told(change)}\n{comparison.method}.")
+            failure.text = _xml(f"{_name(change.variation)}\n{_told(change, many)}\n{comparison.method}.")
         else:
-            ElementTree.SubElement(case, "system-out").text = _xml(_told(change))
+            ElementTree.SubElement(case, "system-out").text = _xml(_told(change, many))
     for side, outcome in alone:
         case = _case(inner, suite, outcome.variation, said)
         ElementTree.SubElement(case, "skipped", {"message": f"only {side}: {_alone(outcome)}"})
@@ -141,12 +143,13 @@ def _success(change: Change) -> str:
     return f"success {pairs.before:.0%} before, {pairs.after:.0%} after"
 
 
-def _told(change: Change) -> str:
+def _told(change: Change, many: bool) -> str:
     pairs = change.pairs
+    corrected = f", {_p(change.adjusted)} after Holm's correction" if many else ""
     return (
         f"{pairs.both + pairs.lost}/{pairs.count} succeeded before, {pairs.both + pairs.gained}/{pairs.count} after: "
         f"{points(pairs.difference)} [{points(change.low)}, {points(change.high)}]; {pairs.lost} lost, "
-        f"{pairs.gained} gained, p {_p(change.p)}, {_p(change.adjusted)} after Holm's correction."
+        f"{pairs.gained} gained, p {_p(change.p)}{corrected}."
     )
 
 

@@ -86,10 +86,18 @@ class Clip:
     def spread(self, count: int) -> "Clip":
         """`count` pictures, evenly over the clip with its first and its last; all of it where it has no more.
 
+        A film of a varying rate is spread over its seconds, not over its pictures: one that stood still comes again.
+
         Raises:
             DetectorError: `count` is below 2.
         """
-        return self if len(self) <= count else self.at(spread(len(self), count))
+        if len(self) <= count:
+            return self
+        steps = spread(len(self), count)
+        moments = np.linspace(self.times[0], self.times[-1], count)
+        if np.abs(self.times[steps] - moments).max() > moments[1] - moments[0]:
+            steps = np.searchsorted(self.times, moments, side="right").astype(np.int64) - 1
+        return self.at(steps)
 
     @classmethod
     def of_video(

@@ -268,6 +268,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         *(["--corrections"] if recipe.corrections else []), "--seed", str(recipe.seed),
         *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
         *(["--original", str(original)] if original is not None else []),
+        *(["--out", str(directory)] if directory != place(study, recipe) else []),
     ]  # fmt: skip
     command = shlex.join(words)
     mending.write_card(directory / CHECKPOINT, f"{study.name}, mended", facts, statement(found), command)

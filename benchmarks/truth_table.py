@@ -35,7 +35,7 @@ from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.outcomes import outcomes
-from faultfield.study import stages
+from faultfield.study import controls, stages
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.study.strategies import views_on
@@ -71,7 +71,7 @@ def build(
     mine = list(ledger.iterate("truth", *study.identity.values(), load="none"))
     found = failed_of(e for e in mine if seed <= e.seed < seed + episodes)
     under = failed_of(e for e in mine if e.variation.is_nominal and seed <= e.seed < seed + nominal)[NOMINAL]
-    lost = infeasible([e for e in stages.control_episodes(study, "expert", ledger) if e.seed in seeds])
+    lost = infeasible([e for e in controls.episodes(study, "expert", ledger) if e.seed in seeds])
     views = views_on(study, stages.collect_nominal(study, progress))
     facts = {"rows": rows, "episodes": episodes, "seed": seed, "space_seed": space_seed, "infeasible": len(lost)}
     wanted = set(variations) - lost
@@ -101,7 +101,7 @@ def collected(
             # A hunt goes on with a variation only while it fails: its counts are no sample of the rate.
             if episode.stage != "hunt":
                 rolled.setdefault((episode.variation, episode.seed), episode)
-        for episode in stages.control_episodes(study, "expert", ledger):
+        for episode in controls.episodes(study, "expert", ledger):
             expert.setdefault((episode.variation, episode.seed), episode)
     found = dict(failed_of(rolled.values()))
     for file in counts:

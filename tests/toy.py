@@ -89,6 +89,26 @@ class PointReach(VariableEnv):
         }
 
 
+class UnpicturedReach(VariableEnv):
+    """The same as a real robot would have it: nothing is known of a state but what was seen of it."""
+
+    instruction = PointReach.instruction
+
+    def __init__(self, horizon: int = 20) -> None:
+        self._inner = PointReach(horizon)
+        self.variation_space = self._inner.variation_space
+        self.action_space, self.observation_space = self._inner.action_space, self._inner.observation_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        super().reset(seed=seed)
+        return self._inner.reset(seed=seed, options=options)
+
+    def step(self, action: NDArray[Any]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
+        return self._inner.step(action)
+
+
 class PointPolicy:
     """Steers to the middle of all pixels that are red enough; stands still where there are none.
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,3 +47,17 @@ def load(name: str, *, what: str = "class", group: str = "") -> Callable[..., An
     if not callable(found):
         raise StudyError(f"'{name}' is a {type(found).__name__}; a {what} must be a class or a function.")
     return found  # type: ignore[no-any-return]
+
+
+def source(found: Callable[..., Any]) -> bytes:
+    """The file in which what `load` found is written; empty where there is none.
+
+    What is not ours changes between two runs of one version: results that hang on it carry this in their fingerprint.
+    """
+    # An object that can be called is written where its class is.
+    made_in = found if inspect.isclass(found) or inspect.isroutine(found) else found.__class__
+    try:
+        file = inspect.getsourcefile(made_in)
+    except TypeError:  # Written in C.
+        return b""
+    return Path(file).read_bytes() if file else b""

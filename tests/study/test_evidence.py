@@ -1,5 +1,6 @@
 """What a study takes for known, and whose outcomes it takes for the expert's."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +12,11 @@ from faultfield.diagnosis.base import Estimates
 from faultfield.diagnosis.selection import select
 from faultfield.errors import StudyError
 from faultfield.rollouts.episode import Episode
-from faultfield.study import Silent, Study, StudyConfig, stages
+from faultfield.study import Silent, Study, StudyConfig, controls, stages
 from faultfield.study.ask import roll_out
 from faultfield.study.assemble import _caveats
 from faultfield.study.candidates import candidates
-from faultfield.study.diagnose import _verify, diagnose
+from faultfield.study.diagnose import _verify, diagnose, run_all
 from faultfield.study.ranking import Ranking, _scores
 from faultfield.study.seeds import VERIFY_SEED
 from faultfield.variations import NOMINAL, Variation
@@ -74,15 +75,15 @@ def test_an_expert_that_was_replaced_has_no_say(tmp_path: Path) -> None:
     study = opened(tmp_path)
     red = study.space.variation({"goal_color": "red"})
     own = replace(
-        rolled(study, red, "expert"), policy=stages.control_spec(study, "expert").fingerprint,
+        rolled(study, red, "expert"), policy=controls.policy_spec(study, "expert").fingerprint,
         environment=study.identity["environment"],
     )  # fmt: skip
     study.ledger.append(replace(own, policy="the one before", success=False))
-    assert stages.control_episodes(study, "expert") == []
+    assert controls.episodes(study, "expert") == []
     study.ledger.append(replace(own, seed=1))
-    assert [e.seed for e in stages.control_episodes(study, "expert")] == [1]
+    assert [e.seed for e in controls.episodes(study, "expert")] == [1]
     without = opened(tmp_path, FILE.replace('controls: {expert: {type: "tests.toy:PointExpert"}}', ""))
-    assert stages.control_episodes(without, "expert") == []
+    assert controls.episodes(without, "expert") == []
 
 
 def test_a_range_that_steps_on_nothing_changed_asks_for_no_such_candidate(tmp_path: Path) -> None:
@@ -107,6 +108,92 @@ def test_what_was_made_of_other_episodes_is_not_ranked_with(tmp_path: Path) -> N
         study.ledger.append(rolled(study, study.space.variation({"goal_color": "yellow"}), "hunt"))
         with pytest.raises(StudyError, match="was not made from"):
             diagnose(study, Silent())
+
+
+TRAINED = FILE + "field: {steps: 5}\nsearch: {strategy: ppo, steps: 64}\n"
+
+
+def trained(path: Path, text: str = TRAINED) -> Study:
+    study = opened(path, text)
+    stages.collect(study, Silent())
+    stages.fit(study, Silent())
+    stages.search(study, Silent())
+    return study
+
+
+def test_a_search_takes_no_field_of_other_episodes(tmp_path: Path) -> None:
+    with trained(tmp_path) as study:
+        study.ledger.append(rolled(study, study.space.variation({"goal_color": "yellow"}), "hunt"))
+        with pytest.raises(StudyError, match="run 'faultfield fit "):
+            stages.search(study, Silent())
+
+
+def test_a_ranking_that_is_there_is_not_shown_beside_another_field(tmp_path: Path) -> None:
+    with trained(tmp_path) as study:
+        diagnose(study, Silent())
+    with opened(tmp_path, TRAINED.replace("steps: 5", "steps: 6")) as study:
+        stages.fit(study, Silent())
+    with opened(tmp_path, TRAINED) as study, pytest.raises(StudyError, match="run 'faultfield fit "):
+        diagnose(study, Silent())
+
+
+@pytest.mark.parametrize("gone", ["field", "states.npz", "diagnostic"])
+def test_what_was_deleted_is_made_again(gone: str, tmp_path: Path) -> None:
+    with trained(tmp_path) as study:
+        place = study.directory / gone
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+        with pytest.raises(StudyError, match="first, or 'faultfield run "):
+            stages.check_current(study)
+        stages.fit(study, Silent())
+        stages.search(study, Silent())
+        stages.check_current(study)
+
+
+def test_what_a_kill_left_half_made_counts_as_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with trained(tmp_path) as study:
+        monkeypatch.setattr("faultfield.study.directory.Study.mark_done", killed)
+        with opened(tmp_path, TRAINED.replace("steps: 5", "steps: 6")) as other, pytest.raises(KeyboardInterrupt):
+            stages.fit(other, Silent())
+        with pytest.raises(StudyError, match="run 'faultfield fit "):
+            stages.check_current(study)
+
+
+def test_nominal_episodes_that_were_kept_of_a_check_count(tmp_path: Path) -> None:
+    how = {"episodes": 20, "seed": 0, "keep": True, "role": "policy", "progress": Silent()}
+    with opened(tmp_path, TRAINED) as study:
+        roll_out(study, [NOMINAL], **how)  # type: ignore[arg-type]
+        nominal = stages.collect_nominal(study, Silent())
+        assert [episode.seed for episode in nominal] == list(range(20))
+        assert all(episode.trajectory is not None for episode in nominal)
+        assert nominal[0].stage == "check"
+        stages.collect(study, Silent())
+        stages.fit(study, Silent())
+
+
+def test_a_policy_that_never_succeeds_is_told_before_all_is_rolled_out(tmp_path: Path) -> None:
+    with (
+        opened(tmp_path, TRAINED.replace("tests.toy:PointPolicy", "tests.toy:PointBlind")) as study,
+        pytest.raises(StudyError, match="fails in all 20 nominal episodes"),
+    ):
+        run_all(study, Silent())
+    assert len(study.ledger) == 20
+
+
+def test_what_is_learned_is_judged_by_the_experts_episodes_that_are_shown(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    red = study.space.variation({"goal_color": "red"})
+    study.ledger.append(rolled(study, NOMINAL, "known"))
+    study.ledger.append(rolled(study, red, "known"))
+    who, where = controls.policy_spec(study, "expert").fingerprint, controls.env_spec(study).fingerprint
+    own = replace(rolled(study, red, "expert"), policy=who, environment=where)
+    # On the usual scenes two of five fail, on those of a verification four of five.
+    outcomes = [(seed, seed > 1) for seed in range(5)] + [(VERIFY_SEED + seed, seed > 3) for seed in range(5)]
+    for seed, success in outcomes:
+        study.ledger.append(replace(own, seed=seed, success=success))
+    assert red in {episode.variation for episode in stages.evidence(study)}
 
 
 @pytest.mark.parametrize("seed", [99_999, 250_000, 300_000, 999_999, 9_999_999, 11_000_000])

@@ -212,7 +212,8 @@ class Field:
             ) from None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise CheckpointError(
-                f"{directory} holds no field of Faultfield's, or a damaged one ({_first_line(error)})."
+                f"{directory} holds no field of Faultfield's, or a damaged one ({_first_line(error)}); "
+                "delete it and fit again."
             ) from error
         encoder = build_encoder(config.encoder) if encoder is None else encoder
         modules: dict[str, torch.nn.Module] = {"network": network}
@@ -223,10 +224,12 @@ class Field:
             try:
                 module.load_state_dict(state)
             except RuntimeError as error:
-                raise CheckpointError(f"The weights in {directory} do not fit their configuration.") from error
+                raise CheckpointError(
+                    f"The weights in {directory} do not fit their configuration; delete it and fit again."
+                ) from error
         if encoder.fingerprint != wanted:
             raise CheckpointError(f"The field in {directory} was fitted on another encoder ({wanted}) than "
-                                  f"'{encoder.name}' ({encoder.fingerprint}); fit it again.")  # fmt: skip
+                                  f"'{encoder.name}' ({encoder.fingerprint}); delete it and fit again.")  # fmt: skip
         return cls(encoder, network, config)
 
     def _check_widths(self, rows: Mapping[str, NDArray[np.float32]]) -> None:

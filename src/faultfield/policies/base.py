@@ -120,9 +120,7 @@ def fingerprint(type: str, **arguments: Any) -> str:
     # An object that can be called is a policy of its class.
     made_in = found if inspect.isclass(found) or inspect.isroutine(found) else found.__class__
     if not made_in.__module__.startswith("faultfield."):
-        source = inspect.getsourcefile(made_in)
-        if source:
-            digest.update(Path(source).read_bytes())
+        digest.update(plugins.source(found))
     for name in sorted(arguments):
         digest.update(f"\0{name}\0".encode())
         digest.update(_content(arguments[name]))

@@ -1,7 +1,6 @@
 """Environments and policies by name and settings: what travels to workers, and what episodes are filed under."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,8 +53,7 @@ class EnvSpec:
         name = self.arguments.get("type") if self.type.startswith(OURS) else self.type
         # Ours need no import for this: a ledger can be read where the simulator is not installed.
         if isinstance(name, str) and not name.startswith(OURS):
-            source = inspect.getsourcefile(plugins.load(name, what="environment"))
-            digest.update(Path(source).read_bytes() if source else b"")
+            digest.update(plugins.source(plugins.load(name, what="environment")))
         return digest.hexdigest()[:16]
 
     def build(self) -> VariableEnv:

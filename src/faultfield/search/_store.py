@@ -43,10 +43,12 @@ def load(directory: str | Path, kind: str) -> tuple[dict[str, NDArray[Any]], dic
     except OSError as error:
         raise CheckpointError(f"'{folder}' holds no {kind}: {error.strerror} ({error.filename}).") from error
     except (ValueError, SafetensorError) as error:
-        raise CheckpointError(f"The {kind} in '{folder}' is damaged: {error}.") from error
+        raise CheckpointError(f"The {kind} in '{folder}' is damaged: {error}; delete it and train again.") from error
     if not isinstance(facts, dict) or facts.get("kind") != kind:
         found = facts.get("kind") if isinstance(facts, dict) else type(facts).__name__
         raise CheckpointError(f"'{folder}' holds a '{found}', not a {kind}.")
     if facts.get("sha256") != hashlib.sha256(data).hexdigest():
-        raise CheckpointError(f"{_ARRAYS} and {_FACTS} in '{folder}' do not belong together; train the {kind} again.")
+        raise CheckpointError(
+            f"{_ARRAYS} and {_FACTS} in '{folder}' do not belong together; delete them and train again."
+        )
     return arrays, facts

@@ -9,7 +9,7 @@ from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.outcomes import outcomes
 from faultfield.rollouts.scenes import BEYOND
-from faultfield.study import stages
+from faultfield.study import controls, stages
 from faultfield.study.config import read_variations
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
@@ -80,7 +80,7 @@ def roll_out(
     if role not in ("policy", "expert", "blind"):
         raise StudyError(f"The role must be policy, expert or blind, not '{role}'.")
     if role != "policy":
-        stages.control_spec(study, role)
+        controls.policy_spec(study, role)
     if keep and role != "policy":
         raise StudyError("Only the policy's own episodes can be kept; leave --keep out.")
     first = study.config.rollouts.seed
@@ -99,7 +99,7 @@ def roll_out(
         rolled = ledger.episodes(None, study.identity["policy"], study.identity["environment"], load="none")
     else:
         stages.roll_out_control(study, ledger, role, unique, seeds, progress)
-        rolled = stages.control_episodes(study, role, ledger)
+        rolled = controls.episodes(study, role, ledger)
     found = _counted([e for e in rolled if e.variation in unique and e.seed in seeds])
     return [{"variation": v.to_json(), "text": v.text, **found[v.key]} for v in asked]
 

@@ -14,7 +14,7 @@ from faultfield.diagnosis.measures import entropy, failure_modes, severity
 from faultfield.diagnosis.result import Diagnosis, Measures, Score, Selection
 from faultfield.rollouts.outcomes import Outcome, outcomes
 from faultfield.rollouts.states import StateBank
-from faultfield.study import stages
+from faultfield.study import controls, stages
 from faultfield.study.directory import Study
 from faultfield.study.landscape import field_info, field_map
 from faultfield.study.ranking import Ranking
@@ -45,7 +45,7 @@ def assemble(
     known = _known(study, list(found.values()), ranking)
     entries = _ranked(study, ranking, verified, feasible)
     variations = [o.variation for o in found.values()]
-    states = StateBank.load(study.directory / "states.npz")
+    pictured = stages.has_views(study)
     return Diagnosis(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         study=StudyInfo(
@@ -73,9 +73,9 @@ def assemble(
         ),
         # What was sought by a hunt, or checked and kept, tells nothing of how failures are spread.
         measures=_measures(each for each in known if not each.sought),
-        field=field_info(study, episodes),
-        map=field_map(study, variations, [o.rate for o in found.values()], ranking),
-        probe=_probe(states),
+        field=field_info(study, episodes) if pictured else None,
+        map=field_map(study, variations, [o.rate for o in found.values()], ranking) if pictured else None,
+        probe=_probe(StateBank.load(study.directory / stages.STATES)) if pictured else None,
         settings=study.config.model_dump(mode="json"),
         caveats=_caveats(ranking, feasible, study, sum(each.sought for each in known)),
     )  # fmt: skip
@@ -100,6 +100,7 @@ def _ranked(
     study: Study, ranking: Ranking, verified: Mapping[str, Outcome], feasible: Mapping[str, Feasibility]
 ) -> list[Ranked]:
     entries = []
+    density: Sequence[float | None] = ranking.density or [None] * len(ranking.candidates)
     for i, variation in enumerate(ranking.candidates):
         estimates, judged, outcome = ranking.estimates, feasible[variation.key], verified.get(variation.key)
         expert = _counts(judged.expert)
@@ -107,7 +108,7 @@ def _ranked(
         entries.append(
             Ranked.estimated(
                 variation, estimates.mean[i], estimates.low[i], estimates.high[i], estimates.support[i],
-                visible=not hidden, infeasible=judged.infeasible, density=ranking.density[i],
+                visible=not hidden, infeasible=judged.infeasible, density=density[i],
                 verified=None if outcome is None else Verified.counted(outcome.failures, outcome.episodes, expert),
                 note=_note(hidden, judged),
             )
@@ -125,16 +126,8 @@ def _note(hidden: Sequence[str], judged: Feasibility) -> str:
 
 
 def _control(study: Study, role: str) -> dict[str, Outcome]:
-    """Outcomes of a control under the known variations and their seeds, by variation key.
-
-    What became known by a hunt has its control on the hunt's scenes.
-    """
-    first = study.config.rollouts.seed
-    seeds = range(first, first + study.config.controls.per_variation)
-    rolled = stages.control_episodes(study, role)
-    usual = [e for e in rolled if e.seed in seeds]
-    there = {e.variation for e in usual}
-    tried = usual + [e for e in rolled if e.variation not in there]
+    """Outcomes of a control under the known variations, by variation key."""
+    tried = controls.usual_episodes(study, role)
     return {o.variation.key: o for o in outcomes(tried)} if tried else {}
 
 
@@ -153,7 +146,7 @@ def _rollouts(study: Study) -> list[RolloutInfo]:
     infos = []
     for stage in ("known", "check", "hunt", "expert", "blind", "verify"):
         if stage in ("expert", "blind"):
-            rolled = stages.control_episodes(study, stage)
+            rolled = controls.episodes(study, stage)
         else:
             rolled = study.ledger.episodes(stage, study.identity["policy"], load="none")
         if rolled:

@@ -12,7 +12,7 @@ from faultfield.repair.result import Repair
 from faultfield.report.html import Mended, write_report
 from faultfield.report.repair import mended
 from faultfield.rollouts.outcomes import Outcome, outcomes
-from faultfield.study import stages
+from faultfield.study import controls, stages
 from faultfield.study.assemble import assemble
 from faultfield.study.before_after import PAGE, REPAIRS, RESULT
 from faultfield.study.candidates import candidates, to_verify
@@ -28,9 +28,11 @@ REPORT = "report.html"
 
 def run_all(study: Study, progress: Progress) -> Diagnosis:
     """Every stage in order; what is done already is not done again."""
+    stages.collect_nominal(study, progress)
     stages.collect(study, progress)
-    stages.fit(study, progress)
-    stages.search(study, progress)
+    if stages.has_views(study):
+        stages.fit(study, progress)
+        stages.search(study, progress)
     diagnosis = diagnose(study, progress)
     report(study)
     return diagnosis
@@ -48,9 +50,11 @@ def diagnose(study: Study, progress: Progress) -> Diagnosis:
         raise StudyError(
             "The study names no unseen variations that were not rolled out already; add some under unseen:."
         )
+    # Before the long part, and whether the ranking is there or not: the diagnosis shows the field beside it.
+    stages.check_current(study)
     stamp = ranking_stamp(study, asked)
     file = study.directory / RANKING_FILE
-    if study.is_done("rank", stamp) and file.exists():
+    if study.is_done("rank", stamp, RANKING_FILE):
         ranking = Ranking.read(file, study.space)
     else:
         ranking = rank(study, asked, progress)
@@ -104,7 +108,7 @@ def _check_feasible(study: Study, variations: list[Variation], progress: Progres
     seeds = range(first, first + study.config.controls.per_variation)
     stages.roll_out_control(study, study.ledger, "expert", variations, seeds, progress)
     wanted = set(variations)
-    tried = [e for e in stages.control_episodes(study, "expert") if e.variation in wanted and e.seed in seeds]
+    tried = [e for e in controls.episodes(study, "expert") if e.variation in wanted and e.seed in seeds]
     return {entry.variation.key: entry for entry in feasibility(variations, outcomes(tried))}
 
 

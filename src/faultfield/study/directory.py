@@ -145,13 +145,31 @@ class Study:
         payload = json.dumps([__version__, stage, self.identity, made_from], sort_keys=True, default=str)
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 
-    def is_done(self, stage: str, stamp: str) -> bool:
-        """Whether the stage's last whole result was made from just this."""
-        return self._stamps().get(stage) == stamp
+    def is_done(self, stage: str, stamp: str, *files: str) -> bool:
+        """Whether the stage's last whole result was made from just this, and its files are there still.
+
+        Args:
+            stage: Which.
+            stamp: Of what it is made from now.
+            files: Names of its result in the study's directory.
+        """
+        return self._stamps().get(stage) == stamp and all((self.directory / file).exists() for file in files)
+
+    def begin(self, stage: str) -> None:
+        """Forget the stage's last result; called before its files are written over.
+
+        A kill between the files and `mark_done` would leave the old stamp beside new files.
+        """
+        stamps = self._stamps()
+        if stamps.pop(stage, None) is not None:
+            self._write(stamps)
 
     def mark_done(self, stage: str, stamp: str) -> None:
         """Remember what the stage's result was made from; called once the result is whole on disk."""
-        write_text(self.directory / "stamps.json", json.dumps(self._stamps() | {stage: stamp}, indent=2) + "\n")
+        self._write(self._stamps() | {stage: stamp})
+
+    def _write(self, stamps: dict[str, str]) -> None:
+        write_text(self.directory / "stamps.json", json.dumps(stamps, indent=2) + "\n")
 
     def _stamps(self) -> dict[str, str]:
         try:
@@ -186,7 +204,8 @@ class Study:
             return
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+            found = dict(found)
+        except (ValueError, TypeError) as error:
             raise StudyError(f"{file} is damaged; choose another --out.") from error
         for what, fingerprint in own.items():
             # Before the first episode nothing is lost: a misspelt checkpoint may be mended in the same place.

@@ -24,7 +24,7 @@ from faultfield.rollouts.processes import Processes
 from faultfield.rollouts.specs import EnvSpec
 from faultfield.rollouts.verdict import Verdict
 from faultfield.rollouts.worker import Setting
-from faultfield.study import stages
+from faultfield.study import controls
 from faultfield.study.directory import Study
 from faultfield.study.export import rate_of
 from faultfield.study.progress import Progress
@@ -200,6 +200,6 @@ def _settings(study: Study) -> dict[tuple[str, str], Setting]:
     found = [Setting.of(study.env_spec, study.policy_spec)]
     aside = EnvSpec(study.env_spec.type, {**study.env_spec.arguments, **study.config.controls.environment})
     for role in ("expert", "blind"):
-        if stages.control(study, role) is not None:
-            found.append(Setting.of(aside, stages.control_spec(study, role)))
+        if controls.plugin(study, role) is not None:
+            found.append(Setting.of(aside, controls.policy_spec(study, role)))
     return {(each.policy_id, each.env_id): each for each in found}

@@ -15,7 +15,7 @@ from faultfield.exports.recording import Recording
 from faultfield.rollouts.clip import episode_id
 from faultfield.rollouts.episode import Episode
 from faultfield.rollouts.worker import Setting
-from faultfield.study import stages
+from faultfield.study import controls
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.variations import Variation
@@ -52,9 +52,9 @@ class Choice:
         """
         if self.role not in ("policy", "expert", "blind"):
             raise StudyError(f"The role must be policy, expert or blind, not '{self.role}'.")
-        actor = study.identity["policy"] if self.role == "policy" else stages.control_spec(study, self.role).fingerprint
+        acting = study.policy_spec if self.role == "policy" else controls.policy_spec(study, self.role)
         wanted = {variation.key for variation in self.variations}
-        rolled = study.ledger.episodes(policy=actor)
+        rolled = study.ledger.episodes(policy=acting.fingerprint)
         here = list(dict.fromkeys(episode.stage for episode in rolled))
         for stage in self.stages:
             if stage not in here:
@@ -120,7 +120,7 @@ def export(
         shutil.rmtree(spool, ignore_errors=True)
         raise StudyError(f"{path} exists already; name another --out, or delete it.")
     episodes = choice.of(study)
-    spec = study.policy_spec if choice.role == "policy" else stages.control_spec(study, choice.role)
+    spec = study.policy_spec if choice.role == "policy" else controls.policy_spec(study, choice.role)
     setting = Setting(study.env_spec, spec, study.identity["environment"], spec.fingerprint)
     shots = Shots() if format == "llava" and media == "image" else None
     recorded = []

@@ -14,7 +14,7 @@ from faultfield.rollouts.scenes import MOST, own_scenes
 from faultfield.rollouts.worker import Job
 from faultfield.search.campaign import Campaign, Find, Trial
 from faultfield.search.verification import Verification
-from faultfield.study import stages
+from faultfield.study import controls, stages
 from faultfield.study.beginnings import begun_with
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress, Silent
@@ -142,7 +142,7 @@ def hunt(
 
 def _elsewhere(study: Study) -> list[Episode]:
     """The expert's episodes, without those by which a hunt's finds are judged."""
-    return [e for e in stages.control_episodes(study, "expert") if e.seed not in _judged_on(study, e.variation)]
+    return [e for e in controls.episodes(study, "expert") if e.seed not in _judged_on(study, e.variation)]
 
 
 def _play(study: Study, campaign: Campaign, progress: Progress) -> list[Feasibility]:
@@ -189,7 +189,7 @@ def _feasible(study: Study, finds: Sequence[Find]) -> list[Feasibility]:
     for each in variations:
         # Its few episodes between two batches are part of the hunt's own bar.
         stages.roll_out_control(study, study.ledger, "expert", [each], seeds[each], Silent())
-    tried = [e for e in stages.control_episodes(study, "expert") if e.seed in seeds.get(e.variation, ())]
+    tried = [e for e in controls.episodes(study, "expert") if e.seed in seeds.get(e.variation, ())]
     return feasibility(variations, outcomes(tried))
 
 

@@ -1,5 +1,6 @@
 """What a study estimates of variations never tried, before any of them is verified."""
 
+import hashlib
 import inspect
 import json
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ from faultfield.variations import NOMINAL, Variation, VariationSpace
 
 RANKING_FILE = "ranking.json"
 
+PICTURED = frozenset({"probe", "probe-prior", "field", "gp", "density"})
+"""Estimators of ours that look at pictures of variations never tried."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -31,7 +35,8 @@ class Ranking:
     Attributes:
         candidates: In the order in which they were asked.
         estimates: One row a candidate.
-        density: Log-likelihood ratio of the diagnostic policy against nominal (RoboMD, 3.4), one a candidate.
+        density: Log-likelihood ratio of the diagnostic policy against nominal (RoboMD, 3.4), one a candidate; None
+            where there is no such policy.
         estimator, reason: Which estimator, and why.
         scores: Cross-validated metrics, by estimator and metric.
         held_out: Failure probability of each known variation by an estimator that was not shown it, by key.
@@ -39,7 +44,7 @@ class Ranking:
 
     candidates: list[Variation]
     estimates: Estimates
-    density: list[float]
+    density: list[float] | None
     estimator: str
     reason: str
     scores: dict[str, dict[str, float | None]]
@@ -83,19 +88,20 @@ class Ranking:
 def ranking_stamp(study: Study, asked: Sequence[Variation]) -> str:
     """What a ranking is made from."""
     episodes = stages.evidence(study)
-    settings = study.config.diagnosis.model_dump(include={"estimator", "compare", "folds", "episodes"})
+    chosen = study.config.diagnosis
+    settings = chosen.model_dump(include={"estimator", "compare", "folds", "episodes"})
     search = stages.search_stamp(study, episodes)
-    return study.stamp("rank", search=search, asked=[v.key for v in asked], settings=settings)
+    # Estimators of ours change with the version, others with their source.
+    foreign = [name for name in (chosen.estimator, *chosen.compare) if ":" in name]
+    sources = [hashlib.sha256(plugins.source(plugins.load(n, what="estimator"))).hexdigest() for n in foreign]
+    return study.stamp("rank", search=search, asked=[v.key for v in asked], settings=settings, sources=sources)
 
 
 def rank(study: Study, asked: Sequence[Variation], progress: Progress) -> Ranking:
     """Choose the estimator by cross-validation over the known variations, and estimate the candidates with it.
 
-    Raises:
-        StudyError: Field or diagnostic policy were not made yet, or from other episodes than are there now.
+    Field and diagnostic policy were made from what is there now: `stages.check_current`.
     """
-    # Told before the long part, and not by what is read at the end of it.
-    stages.check_current(study)
     views = stages.make_views(study)
     with progress.task("Comparing estimators", 1) as update:
         selection = _selected(study, views)
@@ -107,7 +113,8 @@ def rank(study: Study, asked: Sequence[Variation], progress: Progress) -> Rankin
             update(min(start + 8, len(asked)))
     held = selection.held_out[selection.name]
     return Ranking(
-        list(asked), _joined(estimates), _density(study, asked), selection.name, selection.reason, _scores(selection),
+        list(asked), _joined(estimates), _density(study, asked) if views.can_observe else None,
+        selection.name, selection.reason, _scores(selection),
         {v.key: float(p) for v, p in zip(held.counts.variations, held.estimates.mean, strict=True)},
     )  # fmt: skip
 
@@ -149,12 +156,17 @@ def chosen_estimator(study: Study) -> str:
 
 def _selected(study: Study, views: Views) -> Selection:
     settings = study.config.diagnosis
-    names = settings.compare if settings.estimator == "auto" else [settings.estimator]
+    names = _compared(settings.compare, views) if settings.estimator == "auto" else [settings.estimator]
     bank = stages.make_bank(study, views)
     factories = {name: (lambda name=name: make_estimator(study, name, views, bank)) for name in names}
     return select(
         factories, stages.evidence(study), folds=settings.folds, seed=study.config.rollouts.seed, default=names[0]
     )
+
+
+def _compared(names: Sequence[str], views: Views) -> list[str]:
+    """Those of the estimators that there is something to look at for."""
+    return list(names) if views.can_observe else [name for name in names if name not in PICTURED] or ["values"]
 
 
 def _density(study: Study, asked: Sequence[Variation]) -> list[float]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from faultfield.diagnosis.controls import teachable
 from faultfield.diagnosis.counts import Counts
 from faultfield.diagnosis.fields import FieldBank
+from faultfield.envs.base import CanObserve
 from faultfield.errors import LedgerError, StudyError
 from faultfield.field.encoders import build_encoder
 from faultfield.field.model import Field
@@ -25,7 +26,7 @@ from faultfield.rollouts.states import StateBank
 from faultfield.rollouts.worker import Job
 from faultfield.search.diagnostic import train_diagnostic
 from faultfield.search.policy import DiagnosticPolicy
-from faultfield.study.config import PluginConfig
+from faultfield.study import controls
 from faultfield.study.directory import Study
 from faultfield.study.progress import Progress
 from faultfield.variations import NOMINAL, Variation
@@ -33,6 +34,19 @@ from faultfield.variations import NOMINAL, Variation
 EVIDENCE = ("known", "check", "hunt")
 """Stages of the ledger that may be learned from: what was rolled out to learn, what the user added with --keep, and
 what a hunt tried."""
+
+
+STATES = "states.npz"
+"""File of the states that the probe asks at."""
+
+_FIELD, _DIAGNOSTIC = "field", "diagnostic"
+_MADE = {"fit": (STATES, f"{_FIELD}/field.json"), "search": (f"{_DIAGNOSTIC}/policy.json",)}
+"""What each stage leaves; deleted, it is made again."""
+
+
+def has_views(study: Study) -> bool:
+    """Whether variations never tried can be pictured: probe, field and diagnostic policy stand on that."""
+    return isinstance(study.env, CanObserve)
 
 
 def collect(study: Study, progress: Progress) -> None:
@@ -48,12 +62,26 @@ def collect(study: Study, progress: Progress) -> None:
 
 
 def collect_nominal(study: Study, progress: Progress) -> list[Episode]:
-    """Roll out the nominal variation alone, as far as the ledger lacks it; its episodes with their trajectories."""
-    jobs = _nominal_jobs(study)
-    _run(study, study.ledger, "Nominal", jobs, study.env_spec, study.policy_spec, progress)
-    seeds = {job.seed for job in jobs}
-    rolled = study.ledger.episodes(stage="known", policy=study.identity["policy"], load="all")
-    return [e for e in rolled if e.variation.is_nominal and e.seed in seeds]
+    """Roll out the nominal variation alone, as far as the ledger lacks it; its episodes with their trajectories.
+
+    Raises:
+        StudyError: The policy succeeds in none.
+    """
+    _run(study, study.ledger, "Nominal", _nominal_jobs(study), study.env_spec, study.policy_spec, progress)
+    return _nominal_episodes(study)
+
+
+def _nominal_episodes(study: Study) -> list[Episode]:
+    """Those on the study's own seeds, whatever they were rolled out for: what was kept of a check counts as well."""
+    who, where = study.identity["policy"], study.identity["environment"]
+    keys = [(who, where, NOMINAL.key, job.seed) for job in _nominal_jobs(study)]
+    rolled = [e for e in (study.ledger.episode(key, load="all") for key in keys) if e is not None]
+    if rolled and not any(episode.success for episode in rolled):
+        raise StudyError(
+            f"The policy fails in all {len(rolled)} nominal episodes, so that no variation can be blamed for a failure;"
+            " check its checkpoint, and the camera and the size of the environment's pictures."
+        )
+    return rolled
 
 
 def roll_out(
@@ -89,72 +117,48 @@ def roll_out_control(
     progress: Progress,
 ) -> bool:
     """Roll out the `expert` or `blind` control under each variation, where the study has one; says whether it has."""
-    if control(study, role) is None:
+    if controls.plugin(study, role) is None:
         return False
-    policy_spec = control_spec(study, role)
     jobs = [Job(variation, seed, role) for variation in variations for seed in seeds]
-    name = f"The {role} as a control"
-    _run(study, ledger, name, jobs, _control_env(study), policy_spec, progress)
+    name, who = f"The {role} as a control", controls.policy_spec(study, role)
+    _run(study, ledger, name, jobs, controls.env_spec(study), who, progress)
     return True
 
 
-def control_episodes(study: Study, role: str, ledger: Ledger | None = None) -> list[Episode]:
-    """The outcomes of the study's `expert` or `blind` control, as it is now: those of one before it are nobody's.
-
-    Args:
-        study: With or without that control; without, there are none.
-        role: Which one.
-        ledger: Where; the study's own when None.
-    """
-    if control(study, role) is None:
-        return []
-    who, where = control_spec(study, role).fingerprint, _control_env(study).fingerprint
-    # One without episodes is false.
-    return (study.ledger if ledger is None else ledger).episodes(role, who, where, load="none")
-
-
-def _control_env(study: Study) -> EnvSpec:
-    return EnvSpec(study.env_spec.type, {**study.env_spec.arguments, **study.config.controls.environment})
-
-
-def control(study: Study, role: str) -> PluginConfig | None:
-    """The `expert` or `blind` policy of the study, if it has one."""
-    controls = study.config.controls
-    return controls.expert if role == "expert" else controls.blind
-
-
-def control_spec(study: Study, role: str) -> PolicySpec:
-    """The `expert` or `blind` policy as it travels to workers.
+def fit(study: Study, progress: Progress) -> None:
+    """Choose the states that the probe asks at, and learn the field.
 
     Raises:
-        StudyError: The study has no such control.
+        LedgerError: Nothing was collected yet.
+        StudyError: The environment cannot picture variations.
     """
-    plugin = control(study, role)
-    if plugin is None:
-        raise StudyError(f"The study has no {role} control; name one under controls: in its study file.")
-    return PolicySpec(plugin.type, plugin.arguments)
-
-
-def fit(study: Study, progress: Progress) -> None:
-    """Choose the states that the probe asks at, and learn the field."""
+    _check_views(study)
     episodes = evidence(study)
     stamp = fit_stamp(study, episodes)
-    if study.is_done("fit", stamp):
+    if study.is_done("fit", stamp, *_MADE["fit"]):
         return
-    nominal = study.ledger.episodes(stage="known", policy=study.identity["policy"], load="all")
-    StateBank.choose(e for e in nominal if e.variation.is_nominal).save(study.directory / "states.npz")
+    study.begin("fit")
+    StateBank.choose(_nominal_episodes(study)).save(study.directory / STATES)
     with progress.task("Learning the field", 1) as update:
-        make_bank(study, make_views(study)).field(episodes).save(study.directory / "field")
+        make_bank(study, make_views(study)).field(episodes).save(study.directory / _FIELD)
         update(1)
     study.mark_done("fit", stamp)
 
 
 def search(study: Study, progress: Progress) -> None:
-    """Train the diagnostic policy in the virtual MDP on the field; no rollouts."""
+    """Train the diagnostic policy in the virtual MDP on the field; no rollouts.
+
+    Raises:
+        LedgerError: Nothing was collected yet.
+        StudyError: The field was not made of what is there now, or the environment cannot picture variations.
+    """
+    _check_views(study)
     episodes = evidence(study)
     stamp = search_stamp(study, episodes)
-    if study.is_done("search", stamp):
+    if study.is_done("search", stamp, *_MADE["search"]):
         return
+    _check_made(study, "fit", fit_stamp(study, episodes))
+    study.begin("search")
     counts, field = Counts.of(episodes), load_field(study)
     known = embed(study, field, counts.variations)
     config = study.config.search
@@ -163,7 +167,7 @@ def search(study: Study, progress: Progress) -> None:
             known.astype(np.float32), counts.rates, config, study.config.rollouts.seed,
             lambda done, total, info: update(done), potential=field.potential(known),
         )  # fmt: skip
-    policy.save(study.directory / "diagnostic")
+    policy.save(study.directory / _DIAGNOSTIC)
     study.mark_done("search", stamp)
 
 
@@ -185,10 +189,12 @@ def rolled_out(study: Study) -> list[Episode]:
 def evidence(study: Study) -> list[Episode]:
     """What is learned from: `rolled_out` without the variations that the expert fails under too.
 
+    It is judged by the episodes that the diagnosis shows of it.
+
     Raises:
         LedgerError: There are none yet.
     """
-    return teachable(rolled_out(study), control_episodes(study, "expert"))
+    return teachable(rolled_out(study), controls.usual_episodes(study, "expert"))
 
 
 def fit_stamp(study: Study, episodes: Sequence[Episode]) -> str:
@@ -205,20 +211,32 @@ def search_stamp(study: Study, episodes: Sequence[Episode]) -> str:
 
 
 def check_current(study: Study) -> None:
-    """Make sure that field and diagnostic policy were made from the episodes that are there now.
+    """Make sure that field and diagnostic policy, if there can be any, were made from what is there now.
 
     Raises:
         LedgerError: Nothing was collected yet.
         StudyError: They were not, or not made at all.
     """
     episodes = evidence(study)
-    made = (("fit", fit_stamp(study, episodes), "field"), ("search", search_stamp(study, episodes), "diagnostic"))
-    for stage, stamp, folder in made:
-        if not (study.is_done(stage, stamp) and (study.directory / folder).is_dir()):
-            raise StudyError(
-                f"{study.directory} has episodes or settings that its field or its diagnostic policy was not made "
-                f"from; run 'faultfield {stage} {study.directory}' first, or 'faultfield run {study.directory}'."
-            )
+    if has_views(study):
+        _check_made(study, "fit", fit_stamp(study, episodes))
+        _check_made(study, "search", search_stamp(study, episodes))
+
+
+def _check_made(study: Study, stage: str, stamp: str) -> None:
+    if not study.is_done(stage, stamp, *_MADE[stage]):
+        raise StudyError(
+            f"{study.directory} has episodes or settings that its field or its diagnostic policy was not made "
+            f"from; run 'faultfield {stage} {study.directory}' first, or 'faultfield run {study.directory}'."
+        )
+
+
+def _check_views(study: Study) -> None:
+    if not has_views(study):
+        raise StudyError(
+            f"The environment '{study.env_spec.type}' has no snapshot() and observe(), so there is no field to learn "
+            f"or to search; 'faultfield diagnose {study.directory}' ranks by the values of factors alone."
+        )
 
 
 def make_views(study: Study) -> Views:
@@ -227,7 +245,7 @@ def make_views(study: Study) -> Views:
     Raises:
         CheckpointError: The study was not fitted yet.
     """
-    states = StateBank.load(study.directory / "states.npz")
+    states = StateBank.load(study.directory / STATES) if has_views(study) else StateBank((), ())
     identity = "-".join(study.identity.values())
     return Views(study.env, states, study.policy, cache=study.directory / "responses.npz", identity=identity)
 
@@ -243,7 +261,7 @@ def load_field(study: Study) -> Field:
     Raises:
         CheckpointError: There is none.
     """
-    return Field.load(study.directory / "field")
+    return Field.load(study.directory / _FIELD)
 
 
 def load_diagnostic(study: Study) -> DiagnosticPolicy:
@@ -252,7 +270,7 @@ def load_diagnostic(study: Study) -> DiagnosticPolicy:
     Raises:
         CheckpointError: There is none.
     """
-    return DiagnosticPolicy.load(study.directory / "diagnostic")
+    return DiagnosticPolicy.load(study.directory / _DIAGNOSTIC)
 
 
 def embed(study: Study, field: Field, variations: Sequence[Variation]) -> NDArray[np.float64]:
@@ -263,7 +281,7 @@ def embed(study: Study, field: Field, variations: Sequence[Variation]) -> NDArra
 def _nominal_jobs(study: Study) -> list[Job]:
     settings = study.config.rollouts
     seeds = range(settings.seed, settings.seed + settings.nominal)
-    return [Job(NOMINAL, seed, "known", keep_trajectory=True) for seed in seeds]
+    return [Job(NOMINAL, seed, "known", keep_trajectory=has_views(study)) for seed in seeds]
 
 
 def _run(

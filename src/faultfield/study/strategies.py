@@ -18,7 +18,7 @@ from faultfield.search.pool import PoolSearch
 from faultfield.study import stages
 from faultfield.study.directory import Study
 from faultfield.study.field_search import FieldSearch
-from faultfield.study.ranking import make_estimator
+from faultfield.study.ranking import PICTURED, make_estimator
 
 OURS = "hunt"
 
@@ -88,8 +88,18 @@ class Wanted:
             StudyError: It cannot be built from a space and a seed, or is no strategy.
         """
         make = self.load()
+        if not stages.has_views(study):
+            self._check_blind(study, make)
         if make not in (Hunt, FieldSearch) and not self.with_probe:
             _made(study, make, **self._order)
+
+    def _check_blind(self, study: Study, make: Callable[..., Any]) -> None:
+        estimator = self.estimator or study.config.diagnosis.estimator
+        if make is FieldSearch or self.with_probe or (make is Hunt and estimator in PICTURED):
+            raise StudyError(
+                f"The environment '{study.env_spec.type}' has no snapshot() and observe(), so variations cannot be "
+                f"pictured; take the strategy '{OURS}' with the estimator 'values', or one on factor values."
+            )
 
     def build(self, study: Study, nominal: Sequence[Episode], known: Sequence[Episode]) -> Strategy:
         """The strategy for a study, told what is known.
@@ -140,8 +150,8 @@ class Wanted:
 
 def views_on(study: Study, nominal: Sequence[Episode]) -> Views:
     """Views on states of this hunt's nominal episodes; the same as a fit would choose."""
-    if not (study.directory / "states.npz").exists():
-        StateBank.choose(nominal).save(study.directory / "states.npz")
+    if stages.has_views(study) and not (study.directory / stages.STATES).exists():
+        StateBank.choose(nominal).save(study.directory / stages.STATES)
     return stages.make_views(study)
 
 

@@ -47,6 +47,16 @@ RANKS = {"field": 0.6, "field+probe": 0.6, "gp": 0.6, "values": 0.5, "anomaly": 
 """Least rank correlation with the exact rates, of those that the toy gives what they need."""
 
 
+def test_a_bank_keeps_the_newest_fields_without_their_gradients(toy: ToyStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faultfield.diagnosis.fields._KEPT", 2)
+    fields = FieldBank(toy.views, FIELD.model_copy(update={"steps": 1}), 0, PixelEncoder())
+    first, second, third = (fields.field(toy.episodes[: len(toy.episodes) - i]) for i in range(3))
+    assert all(p.grad is None for p in first._network.parameters())
+    assert fields.field(toy.episodes[:-2]) is third
+    assert fields.field(toy.episodes[:-1]) is second
+    assert fields.field(toy.episodes) is not first
+
+
 @pytest.mark.parametrize("name", FACTORIES)
 def test_estimates_are_probabilities_in_order_and_repeat(name: str, toy: ToyStudy) -> None:
     estimator = FACTORIES[name](toy.views).fit(toy.episodes)

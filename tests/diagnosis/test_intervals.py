@@ -6,11 +6,9 @@ from scipy.special import expit
 from scipy.stats import binom
 
 from faultfield.diagnosis.intervals import (
-    latent_spread,
     log_likelihood,
     predictive_interval,
     predictive_mean,
-    sampled_interval,
     shortest_interval,
 )
 
@@ -27,21 +25,6 @@ def test_the_likelihood_with_spread_matches_monte_carlo(sigma: float) -> None:
     latent = 0.7 + sigma * rng.normal(size=400_000)
     expected = binom.pmf(12, 30, expit(latent)).mean()
     assert np.exp(log_likelihood([0.7], [12], [30], sigma)[0]) == pytest.approx(expected, rel=0.01)
-
-
-@pytest.mark.parametrize("sigma", [0.0, 1.0, 2.5])
-def test_the_spread_is_recovered_from_many_variations(sigma: float) -> None:
-    rng = np.random.default_rng(1)
-    logits = rng.normal(0.0, 2.0, size=600)
-    failures = rng.binomial(20, expit(logits + sigma * rng.normal(size=600)))
-    assert latent_spread(logits, failures, np.full(600, 20)) == pytest.approx(sigma, abs=0.2)
-
-
-def test_the_prior_keeps_a_perfect_fit_off_zero() -> None:
-    logits = np.array([-3.0, 3.0, -2.0])
-    failures, episodes = np.array([0, 10, 1]), np.full(3, 10)
-    assert latent_spread(logits, failures, episodes) < 0.05
-    assert latent_spread(logits, failures, episodes, prior=True) > 0.3
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.8, 2.0])
@@ -63,14 +46,6 @@ def test_the_interval_is_the_shortest_by_brute_force() -> None:
         width = min(runs)[0]
         assert round((b - a) * 8) == width
         assert row[round(a * 8) : round(b * 8) + 1].sum() >= 0.8 - 1e-9
-
-
-def test_samples_and_quadrature_agree() -> None:
-    rng = np.random.default_rng(4)
-    logits = np.array([-4.0, -1.0, 0.3])
-    exact = predictive_interval(logits, 1.3)
-    sampled = sampled_interval(logits[:, None] + 1.3 * rng.normal(size=(3, 5_000)))
-    np.testing.assert_allclose(sampled, exact, atol=2.5 / 30)
 
 
 def test_one_spread_a_candidate() -> None:

@@ -17,6 +17,7 @@ from faultfield.diagnosis.result import (
     Ranked,
     Rate,
     Similarity,
+    StudyInfo,
     Verdicts,
     ranked,
 )
@@ -49,6 +50,15 @@ def test_fingerprint_leaves_out_when_it_was_made() -> None:
     assert diagnosis.fingerprint == example().fingerprint
     assert diagnosis.model_copy(update={"created": "2026-11-21T02:00:00Z"}).fingerprint == diagnosis.fingerprint
     assert diagnosis.model_copy(update={"seed": 1}).fingerprint != diagnosis.fingerprint
+
+
+def test_fingerprint_leaves_out_how_it_was_rolled_out() -> None:
+    def made(**rollouts: object) -> str:
+        study = StudyInfo(name="lift-demo", hash=str(rollouts), command="faultfield run")
+        return example().model_copy(update={"study": study, "settings": {"rollouts": rollouts}}).fingerprint
+
+    assert made(nominal=40, workers="auto", backend="local") == made(nominal=40, workers=2, backend="ray")
+    assert made(nominal=40) != made(nominal=41)
 
 
 @given(st.integers(1, 500), st.data())

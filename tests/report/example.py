@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.diagnosis.result import (
+    BlindFloor,
     Diagnosis,
     EnvironmentInfo,
     FactorInfo,
@@ -117,8 +118,9 @@ def example(seed: int = 0) -> Diagnosis:
                 Score(estimator="density", metrics={"brier": 0.21, "spearman": 0.4, "pairwise": 0.7, "coverage": None}),
             ],
         ),
-        measures=Measures(entropy=2.41, nfm=sum(k.rate >= 0.5 and not k.infeasible for k in known), fsi=1.12,
+        measures=Measures(entropy=2.41, nfm=sum(k.rate > 0.5 and not k.infeasible for k in known), fsi=1.12,
                           threshold=0.5),
+        floor=BlindFloor(variations=len(known), policy=0.44, blind=0.93, low=0.35, high=0.63),
         field=_field(known, rng),
         map=_map(known, ranking, rng),
         probe=ProbeInfo(moments=24, by_phase={"far": 4, "near": 8, "close": 8, "lift": 4}),

@@ -30,6 +30,8 @@ def test_defaults_are_spelled_out_and_read_back_the_same() -> None:
         (GOOD + "rollouts: {per_variaton: 3}", "unknown key 'rollouts.per_variaton'; did you mean 'per_variation'"),
         (GOOD + "search: {step: 3}", "'search.step'; did you mean 'steps'"),
         (GOOD + "field: {dims: 3}", "did you mean 'dim'"),
+        (GOOD + "field: {lr: .inf}", "field.lr"),
+        (GOOD + "search: {strategy: sac, algorithm: ppo}", "has both search.strategy and search.algorithm"),
         (GOOD + "rollouts: {per_variation: 0}", "'rollouts.per_variation'"),
         (GOOD + "search: {strategy: pbo}", "'ppo', 'a2c' or 'sac'"),
         (GOOD + "search: {ppo: {batch: 1}}", "batch must be at least 2, not 1"),

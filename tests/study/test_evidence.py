@@ -17,7 +17,7 @@ from faultfield.study.ask import roll_out
 from faultfield.study.assemble import _caveats
 from faultfield.study.candidates import candidates
 from faultfield.study.diagnose import _verify, diagnose, run_all
-from faultfield.study.ranking import Ranking, _scores
+from faultfield.study.ranking import Ranking, _scores, ranking_stamp
 from faultfield.study.seeds import VERIFY_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.diagnosis.test_calibration import Always
@@ -135,6 +135,19 @@ def test_a_ranking_that_is_there_is_not_shown_beside_another_field(tmp_path: Pat
         stages.fit(study, Silent())
     with opened(tmp_path, TRAINED) as study, pytest.raises(StudyError, match="run 'faultfield fit "):
         diagnose(study, Silent())
+
+
+def test_a_ranking_is_not_kept_when_its_estimator_was_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = "from faultfield.diagnosis.values import ValuesForest\n\n\nclass Mine(ValuesForest):\n    pass\n"
+    (tmp_path / "my_estimator.py").write_text(source)
+    study = begun(tmp_path, FILE.replace("pairs: 3", 'pairs: 3, estimator: "my_estimator:Mine"'))
+    before = ranking_stamp(study, candidates(study))
+    assert ranking_stamp(study, candidates(study)) == before
+    (tmp_path / "my_estimator.py").write_text(source + "    other = 1\n")
+    assert ranking_stamp(study, candidates(study)) != before
 
 
 @pytest.mark.parametrize("gone", ["field", "states.npz", "diagnostic"])

@@ -126,6 +126,26 @@ def test_it_goes_on_when_others_were_collected_meanwhile(tmp_path: Path) -> None
     assert {*study.known} <= {e.variation for e in study.ledger.episodes("known", load="none")}, "there is more to know"
 
 
+def test_another_estimator_begins_with_what_is_known_by_then(tmp_path: Path) -> None:
+    def begun(study: Study) -> set[str]:
+        return {file.name for file in (study.directory / "hunts").iterdir()}
+
+    with opened(tmp_path / "first") as study:
+        hunts(study, budget=2)
+        first = begun(study)
+    config = study.config.model_copy(
+        update={"diagnosis": study.config.diagnosis.model_copy(update={"estimator": "values-logistic"})}
+    )
+    with Study(config, study.directory) as other:
+        stages.collect(other, Silent())
+        hunts(other, budget=2)
+        assert len(begun(other) - first) == 1
+        named = config.diagnosis.model_copy(update={"folds": 3})
+        with Study(config.model_copy(update={"diagnosis": named}), study.directory) as third:
+            hunts(third, budget=2)
+            assert len(begun(third)) == 3
+
+
 def test_two_hunts_of_one_study_share_what_both_ask_for(tmp_path: Path) -> None:
     study = opened(tmp_path / "two")
 

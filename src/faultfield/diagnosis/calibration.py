@@ -70,7 +70,7 @@ class Calibration:
         Of fewer episodes a rate varies more, so an interval is to be compared with a rate over as many: one number, or
         one for each row, shape (n,).
 
-        The mean is drawn into the interval's range where a very skewed distribution would leave it outside.
+        An interval is widened to its mean where a very skewed distribution leaves that outside.
         """
         logits = self.slope * scores.logit + self.offset
         total = np.hypot(self.spread, self.slope * scores.spread)

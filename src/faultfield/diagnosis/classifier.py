@@ -62,21 +62,3 @@ class FieldClassifier(Calibrated):
     ) -> None:
         shared = bank or FieldBank(views, field or FieldConfig(), seed)
         super().__init__(lambda: ClassifierScorer(shared), folds, seed)
-
-
-class PolicyAwareClassifier(FieldClassifier):
-    """The same with the policy's response to the candidate's picture among the field's inputs.
-
-    RoboMD's field knows how a scene looks, not whether the policy cares. With the probe as an input, near in the field
-    means that the policy does the same wrong thing.
-
-    Args:
-        views: What can be seen of variations; must be able to probe.
-        seed: Of the field's training and of the folds.
-        field: Settings of the field; its inputs become vision, text and probe.
-        folds: Of the cross-validation that calibrates.
-    """
-
-    def __init__(self, views: Views, seed: int = 0, *, field: FieldConfig | None = None, folds: int | None = 5) -> None:
-        aware = (field or FieldConfig()).model_copy(update={"inputs": ("vision", "text", "probe")})
-        super().__init__(views, seed, folds=folds, bank=FieldBank(views, aware, seed))

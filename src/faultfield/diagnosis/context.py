@@ -91,7 +91,7 @@ class RolloutInfo(Entry):
     episodes: int = Field(default=0, ge=0)
     """Episodes in all; 0 in a diagnosis from before this was told."""
     seeds: list[int] = Field(default_factory=list)
-    """The seeds, the same for each variation."""
+    """All seeds; the same for each variation, but of a hunt, and where its finds were confirmed."""
 
 
 class DetectorInfo(Entry):

@@ -163,7 +163,7 @@ class Ranked(Entry):
     support: float = Field(ge=0, le=1)
     """How near it lies to what is known: 1 on a known variation, towards 0 far away."""
     visible: bool = True
-    """False where it changes nothing that a picture shows, so that the estimate rests on factor values alone."""
+    """False where it changes something that no picture shows, which is estimated apart or only guessed."""
     infeasible: bool | None = None
     """Whether the expert fails too; null where that was not tried."""
     verified: Verified | None = None

@@ -14,9 +14,12 @@ from faultfield.field.views import Views
 from faultfield.rollouts.episode import Episode
 from faultfield.variations import Variation
 
+_KEPT = 12
+"""Fields in memory: those of a cross-validation and some more. A hunt fits some at every step and needs none again."""
+
 
 class FieldBank:
-    """Fits the field on episodes and keeps it, so that classifier, Gaussian process and density share one per fold.
+    """Fits fields and keeps the newest, so that classifier, Gaussian process and density share one per fold.
 
     Known and hypothesised variations are embedded from the same view, the stored first states pictured under them: a
     field trained on one kind of picture and asked about another would know one from the other.
@@ -52,6 +55,8 @@ class FieldBank:
         """The field of these episodes, fitted at the first call."""
         key = frozenset(episode.key for episode in episodes)
         if key not in self._fields:
+            while len(self._fields) >= _KEPT:
+                del self._fields[next(iter(self._fields))]
             self._fields[key] = Field.fit(self.data(episodes), self.config, self.seed, self.encoder())
         return self._fields[key]
 

@@ -7,7 +7,6 @@ predictor's error; the binomial part is the luck of a few episodes.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, gammaln, log_expit, logsumexp
 
 # The integrand vanishes smoothly at both ends, where the plain trapezoid rule converges as fast as Gauss's, and its
@@ -41,32 +40,6 @@ def log_likelihood(
     return np.asarray(logsumexp(inside + _LOG_WEIGHTS, axis=1))
 
 
-def latent_spread(logits: ArrayLike, failures: ArrayLike, episodes: ArrayLike, *, prior: bool = False) -> float:
-    """The latent spread σ that makes the failures seen most likely, given held-out logits.
-
-    Args:
-        logits: Held-out predictions, shape (n,): each made without the variation it is about.
-        failures: How many episodes failed, shape (n,).
-        episodes: Out of how many, shape (n,).
-        prior: Weigh with σ·exp(−σ), which keeps σ off 0, where maximum likelihood often lands with few variations
-            (Chung et al. 2013, a nondegenerate penalised likelihood estimator for variance parameters).
-
-    Returns:
-        σ in 0–`MAX_SPREAD`.
-    """
-
-    def loss(sigma: float) -> float:
-        penalty = sigma - np.log(max(sigma, 1e-9)) if prior else 0.0
-        return float(penalty - log_likelihood(logits, failures, episodes, sigma).sum())
-
-    # The likelihood may have two modes (all noise, or a few great misses): a coarse look first, then a fine one.
-    grid = np.linspace(0.0, MAX_SPREAD, 25)
-    best = int(np.argmin([loss(s) for s in grid]))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    refined = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-3})
-    return float(refined.x if refined.fun < loss(grid[best]) else grid[best])
-
-
 def predictive_mean(logits: ArrayLike, sigma: float | ArrayLike) -> NDArray[np.float64]:
     """Failure probability once the latent spread is averaged over, float64 (n,): nearer to ½ than sigmoid(logit)."""
     return np.asarray(expit(_latent(logits, sigma)) @ np.exp(_LOG_WEIGHTS))
@@ -97,15 +70,6 @@ def _latent(logits: ArrayLike, sigma: float | ArrayLike) -> NDArray[np.float64]:
     """Logits at the quadrature's nodes, shape (n, nodes)."""
     spread = np.asarray(sigma, dtype=np.float64)
     return np.asarray(np.asarray(logits, dtype=np.float64)[:, None] + spread[..., None] * _NODES)
-
-
-def sampled_interval(
-    latent: ArrayLike, episodes: int = 30, level: float = 0.9
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same interval from samples of the failure logit, shape (n, draws), as a Gaussian process gives them."""
-    samples = np.asarray(latent, dtype=np.float64)
-    weights = np.full(samples.shape[1], -np.log(samples.shape[1]))
-    return shortest_interval(count_distribution(samples, episodes, weights), level)
 
 
 def count_distribution(

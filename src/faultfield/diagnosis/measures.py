@@ -5,6 +5,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from faultfield.errors import FaultfieldError
 
+FAILING = 0.5
+"""A variation counts as a failure mode where more than this share of episodes fails."""
+
 
 def entropy(probabilities: ArrayLike) -> float:
     """Shannon entropy of where failures fall, in nats: 0 if one variation has them all, ln n if all n are alike.
@@ -24,7 +27,7 @@ def entropy(probabilities: ArrayLike) -> float:
     return float(shannon(values if values.sum() > 0 else np.ones(len(values))))
 
 
-def failure_modes(probabilities: ArrayLike, threshold: float = 0.5) -> int:
+def failure_modes(probabilities: ArrayLike, threshold: float = FAILING) -> int:
     """Number of failure modes: variations whose failure probability exceeds `threshold`.
 
     Raises:

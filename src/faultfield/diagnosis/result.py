@@ -26,6 +26,7 @@ from faultfield.diagnosis.landscape import FieldInfo, FieldMap, FieldQuality, Ma
 from faultfield.errors import StudyError
 
 __all__ = [
+    "BlindFloor",
     "DetectorInfo",
     "Diagnosis",
     "EnvironmentInfo",
@@ -88,9 +89,24 @@ class Measures(Entry):
     nfm: int = Field(ge=0)
     """Number of failure modes."""
     fsi: float = Field(ge=0)
-    """Failure severity index: failure probabilities weighted by rank."""
+    """Failure severity index: failure rates, each weighted by itself over the highest."""
     threshold: float | None = None
-    """What share of failures makes a variation a failure mode."""
+    """What share of failures a failure mode exceeds."""
+
+
+class BlindFloor(Entry):
+    """What can be done without looking: the policy beside one that sees nothing, under the same known variations."""
+
+    variations: int = Field(ge=1)
+    """How many were compared, those that the study names as known."""
+    policy: float = Field(ge=0, le=1)
+    """Failure rate of the policy, each variation counted alike."""
+    blind: float = Field(ge=0, le=1)
+    """Failure rate of the one that sees nothing."""
+    low: float = Field(ge=-1, le=1)
+    """Lower end of the interval (95 %) of blind − policy, by bootstrap over variations; above 0, seeing helps."""
+    high: float = Field(ge=-1, le=1)
+    """Its upper end."""
 
 
 class Diagnosis(Entry):
@@ -130,6 +146,8 @@ class Diagnosis(Entry):
     """Which estimator ranked, and why."""
     measures: Measures | None = None
     """Entropy, number of failure modes, failure severity index."""
+    floor: BlindFloor | None = None
+    """What a policy that sees nothing does under the same variations; null without that control."""
     field: FieldInfo | None = None
     """The learned embedding."""
     map: FieldMap | None = None
@@ -148,14 +166,14 @@ class Diagnosis(Entry):
         """Sixteen hexadecimal digits over what was found, whenever it was made and however the directory is called.
 
         What a detector said is no part of it: that comes later, and changes nothing of what was found. Nor are the
-        versions of packages and the number of workers.
+        versions of packages, the number of workers and how they run.
         """
         content = self.model_dump(
             mode="json",
             exclude={
                 "created": True,
                 "versions": True,
-                "study": {"name", "command"},
+                "study": True,
                 "detector": True,
                 "known": {"__all__": {"verdicts", "sought"}},
                 "ranking": {"__all__": {"verdicts"}},
@@ -163,7 +181,8 @@ class Diagnosis(Entry):
         )
         rollouts = content["settings"].get("rollouts")
         if isinstance(rollouts, dict):
-            rollouts.pop("workers", None)
+            for name in ("workers", "backend"):
+                rollouts.pop(name, None)
         payload = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(payload.encode()).hexdigest()[:16]
 

@@ -68,7 +68,8 @@ def select(
 ) -> Selection:
     """Compare estimators by cross-validation over variations and choose one.
 
-    The default stays unless another's Brier score is lower and the interval (95 %) of the paired difference excludes 0:
+    The default stays unless the lowest Brier score is another's and the interval (95 %) of their paired difference
+    excludes 0:
     over a few dozen variations the best of several is often best by luck. Without the default, the lowest Brier score
     wins. A variation counts by its episodes: a hunt leaves one after few where it succeeds and stays where it fails, so
     that rates counted alike would favour whoever says too little.

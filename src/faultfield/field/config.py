@@ -54,16 +54,16 @@ class FieldConfig(BaseModel):
 
     encoder: str | Towers = "pocket"
     dim: Annotated[int, Bounded(ge=2)] = 512
-    margin: Annotated[float, Bounded(gt=0)] = 1.0
+    margin: Annotated[float, Bounded(gt=0, allow_inf_nan=False)] = 1.0
     contrast: Literal["outcome", "variation"] = "outcome"
     loss: Literal["bce", "bce+contrastive"] = "bce+contrastive"
-    contrastive_weight: Annotated[float, Bounded(ge=0)] = 0.1
+    contrastive_weight: Annotated[float, Bounded(ge=0, allow_inf_nan=False)] = 0.1
     inputs: Annotated[tuple[Input, ...], Bounded(min_length=1)] = ("vision", "text")
     frames: Literal["initial"] = "initial"
     steps: Annotated[int, Bounded(ge=1)] = 200
     batch: Annotated[int, Bounded(ge=2)] = 64
-    lr: Annotated[float, Bounded(gt=0)] = 3e-4
-    weight_decay: Annotated[float, Bounded(ge=0)] = 0.05
+    lr: Annotated[float, Bounded(gt=0, allow_inf_nan=False)] = 3e-4
+    weight_decay: Annotated[float, Bounded(ge=0, allow_inf_nan=False)] = 0.05
     dropout: Annotated[float, Bounded(ge=0, lt=1)] = 0.2
     folds: Annotated[int, Bounded(ge=0)] = 0
     train_towers: bool = False

@@ -47,7 +47,6 @@ class Probe:
         self._cache = None if cache is None else Path(cache)
         self._identity = f"{identity} {states.fingerprint}"
         self.nominal = self._ask(NOMINAL)
-        self.executed = np.array([moment.action for moment in states.moments], dtype=np.float32)
         self.phases = states.phases
         self._answers: dict[str, NDArray[np.float32]] = self._load()
 

@@ -171,6 +171,8 @@ def _descend(
             optimizer.step()
             if look is not None:
                 look(step)
+    # Fields are kept by the dozen, and their gradients would be as large again.
+    optimizer.zero_grad()
     return bce, contrastive
 
 

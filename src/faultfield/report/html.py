@@ -107,6 +107,7 @@ def render(
         infeasible=words.infeasible(diagnosis),
         why_infeasible=words.why_infeasible,
         detector_counts=words.detector_counts,
+        floor=words.floor,
         caveats=words.caveats(diagnosis),
         agreement=agreement(diagnosis.ranking),
         settings=json.dumps(diagnosis.settings, indent=2, ensure_ascii=False),

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from faultfield.diagnosis.result import DetectorInfo, Diagnosis, Known, Ranked, Rate, Verdicts
-
-FAILING = 0.5
-"""A variation counts as failing from this share of failed episodes on, where the diagnosis sets no other."""
+from faultfield.diagnosis.measures import FAILING
+from faultfield.diagnosis.result import BlindFloor, DetectorInfo, Diagnosis, Known, Ranked, Rate, Verdicts
 
 LOW_SUPPORT = 0.2
 """Below this support an estimate is far from everything known."""
@@ -101,7 +99,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def threshold(diagnosis: Diagnosis) -> float:
-    """From which share of failed episodes on a variation counts as failing."""
+    """Which share of failed episodes a variation that counts as failing exceeds."""
     measures = diagnosis.measures
     return FAILING if measures is None or measures.threshold is None else measures.threshold
 
@@ -113,7 +111,7 @@ def feasible(diagnosis: Diagnosis) -> list[Known]:
 
 def failing(diagnosis: Diagnosis) -> list[Known]:
     """The known, feasible variations that count as failing."""
-    return [entry for entry in feasible(diagnosis) if entry.episodes and entry.rate >= threshold(diagnosis)]
+    return [entry for entry in feasible(diagnosis) if entry.episodes and entry.rate > threshold(diagnosis)]
 
 
 def weaknesses(diagnosis: Diagnosis) -> list[Ranked]:
@@ -156,6 +154,19 @@ def why_infeasible(entry: Known | Ranked) -> str:
     return entry.note if isinstance(entry, Ranked) and entry.note else "The expert fails as well."
 
 
+def floor(found: BlindFloor) -> str:
+    """How much seeing helps, in one sentence.
+
+    Example:
+        >>> floor(BlindFloor(variations=21, policy=0.5, blind=0.95, low=0.3, high=0.6))
+        'A policy that sees nothing fails 95% of them, this one 50%: +45 points (95%: +30 to +60).'
+    """
+    return (
+        f"A policy that sees nothing fails {percent(found.blind)} of them, this one {percent(found.policy)}: "
+        f"{points(found.blind - found.policy)} points (95%: {points(found.low)} to {points(found.high)})."
+    )
+
+
 def detector_counts(verdicts: Verdicts) -> str:
     """How far what a detector said of a variation is borne out by the simulator's own check.
 
@@ -190,12 +201,6 @@ def caveats(diagnosis: Diagnosis) -> list[str]:
     """What a reader must bear in mind: the study's own caveats after those that follow from the numbers."""
     ranking = weaknesses(diagnosis)
     found = []
-    blind_spots = sum(not entry.visible for entry in ranking)
-    if blind_spots:
-        found.append(
-            f"Of {len(ranking)} ranked variations, {blind_spots} change nothing that a picture shows (physics such as "
-            "friction or mass). Their estimates rest on factor values alone; roll them out before relying on them."
-        )
     far = sum(entry.support < LOW_SUPPORT for entry in ranking)
     if far:
         found.append(
@@ -205,16 +210,11 @@ def caveats(diagnosis: Diagnosis) -> list[str]:
     verified = sum(entry.verified is not None for entry in ranking)
     if verified < len(ranking):
         found.append(f"Of {len(ranking)} ranked variations, {verified} were rolled out; the others are predictions.")
-    if diagnosis.known and all(entry.expert_episodes is None for entry in diagnosis.known):
+    if named := [entry for entry in diagnosis.known if not entry.sought]:
+        fewest = min(entry.episodes for entry in named)
+        half = max((entry.high - entry.low) / 2 for entry in named)
         found.append(
-            "No expert was run under the same variations, so a task that nobody can solve is not told apart from a "
-            "weakness of the policy."
-        )
-    if diagnosis.known:
-        fewest = min(entry.episodes for entry in diagnosis.known)
-        half = max((entry.high - entry.low) / 2 for entry in diagnosis.known)
-        found.append(
-            f"With {fewest} episodes for a known variation, a measured rate is uncertain by up to "
+            f"With {_many(fewest, 'episode')} for a known variation, a measured rate is uncertain by up to "
             f"±{100 * half:.0f} points (95%)."
         )
     if diagnosis.detector is not None:

@@ -1,5 +1,7 @@
 """What a search in the field is told: the reward's constants, the horizon, the learning algorithm's settings."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -144,11 +146,8 @@ class SearchConfig:
             raise StudyError(f"The search's outcome is sample, expected or label, not '{self.outcome}'.")
         if min(self.steps, self.horizon, self.width) < 1:
             raise StudyError("The search's steps, horizon and envs must be at least 1.")
-        for settings in (self.ppo, self.a2c, self.sac):
-            for name, value in vars(settings).items():
-                least = {"batch": 2, "envs": 1, "rollout": 1, "epochs": 1, "buffer": 1}.get(name)
-                if least is not None and value < least:
-                    raise StudyError(f"The search's {name} must be at least {least}, not {value}.")
+        for settings in (self, self.ppo, self.a2c, self.sac):
+            _check_numbers(vars(settings))
         if self.algorithm == "ppo" and self.width * self.ppo.rollout < 2:
             raise StudyError(
                 "The search's envs and ppo's rollout must not both be 1: advantages of one step have no scale."
@@ -166,3 +165,21 @@ class SearchConfig:
         """Environments in parallel, once the algorithm's own number stands in for None."""
         own = {"ppo": self.ppo.envs, "a2c": self.a2c.envs, "sac": self.sac.envs}
         return self.envs if self.envs is not None else own[self.algorithm]
+
+
+_LEAST = {"batch": 2, "envs": 1, "rollout": 1, "epochs": 1, "buffer": 1}
+_POSITIVE = ("learning_rate", "clip", "max_kl", "temperature")
+
+
+def _check_numbers(settings: Mapping[str, object]) -> None:
+    for name, value in settings.items():
+        numbers = [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, int | float)]
+        if not all(map(math.isfinite, numbers)):
+            raise StudyError(f"The search's {name} must be finite, not {value}.")
+        least = 1 if name == "net" else _LEAST.get(name)
+        if least is not None and any(number < least for number in numbers):
+            raise StudyError(f"The search's {name} must be at least {least}, not {value}.")
+        if name in _POSITIVE and any(number <= 0 for number in numbers):
+            raise StudyError(f"The search's {name} must be positive, not {value}.")
+        if name == "gae_lambda" and not all(0 <= number <= 1 for number in numbers):
+            raise StudyError(f"The search's {name} must lie in 0–1, not {value}.")

@@ -84,9 +84,10 @@ class DiagnosticSearch(Strategy):
         embeddings = np.asarray(self._embed(pool), dtype=np.float64)
         actions = self.policy.propose(_VOTES_PER_PROPOSAL * count, self._rng)
         votes = np.bincount(_nearest(actions, embeddings), minlength=len(pool)).astype(np.float64)
-        # Candidates that no action landed on still need an order: that of their density, below a single vote.
-        density = self.policy.log_density(self.policy.states, embeddings.astype(np.float32)).mean(axis=0)
-        votes += density.argsort().argsort() / (2.0 * len(pool))
+        # Candidates that no action landed on still need an order, below a single vote: not that of the density, which
+        # mostly tells how near the middle of the field they lie, but of where training has moved it.
+        ratio = self.policy.log_ratio(self.policy.states, embeddings.astype(np.float32)).mean(axis=0)
+        votes += ratio.argsort().argsort() / (2.0 * len(pool))
         return [pool[index] for index in _spread(embeddings, votes, count)]
 
 

@@ -107,10 +107,6 @@ class VirtualMDP:
         """Embeddings (…, d) in the units that policies act in."""
         return np.asarray((embeddings - self.center) / np.float32(self.scale), dtype=np.float32)
 
-    def to_embeddings(self, units: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The reverse of `to_units`."""
-        return np.asarray(units * np.float32(self.scale) + self.center, dtype=np.float32)
-
     def nearest(self, actions: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
         """The known embedding nearest to each action (Algorithm 1, line 6): one pass over all, no approximation.
 

@@ -2,16 +2,17 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 
 import numpy as np
 
 from faultfield.diagnosis.context import EnvironmentInfo, FactorInfo, PolicyInfo, ProbeInfo, RolloutInfo, StudyInfo
-from faultfield.diagnosis.controls import Feasibility, feasibility
+from faultfield.diagnosis.controls import Feasibility, feasibility, floor
 from faultfield.diagnosis.entries import Known, Ranked, Rate, Verified, ranked
-from faultfield.diagnosis.measures import entropy, failure_modes, severity
-from faultfield.diagnosis.result import Diagnosis, Measures, Score, Selection
+from faultfield.diagnosis.measures import FAILING, entropy, failure_modes, severity
+from faultfield.diagnosis.result import BlindFloor, Diagnosis, Measures, Score, Selection
 from faultfield.rollouts.outcomes import Outcome, outcomes
 from faultfield.rollouts.states import StateBank
 from faultfield.study import controls, stages
@@ -73,6 +74,7 @@ def assemble(
         ),
         # What was sought by a hunt, or checked and kept, tells nothing of how failures are spread.
         measures=_measures(each for each in known if not each.sought),
+        floor=_floor(study, found.values()),
         field=field_info(study, episodes) if pictured else None,
         map=field_map(study, variations, [o.rate for o in found.values()], ranking) if pictured else None,
         probe=_probe(StateBank.load(study.directory / stages.STATES)) if pictured else None,
@@ -121,7 +123,7 @@ def _note(hidden: Sequence[str], judged: Feasibility) -> str:
         failed = f"{judged.expert.failures} of {judged.expert.episodes}"
         return f"The expert fails too ({failed}): infeasible, no weakness of the policy."
     if hidden:
-        return f"No picture shows {' and '.join(hidden)}: estimated from factor values."
+        return f"No picture shows {' and '.join(hidden)}: what that does is estimated apart, or only guessed."
     return ""
 
 
@@ -139,7 +141,14 @@ def _measures(known: Iterable[Known]) -> Measures | None:
     rates = np.array([entry.rate for entry in known if not entry.infeasible])
     if not len(rates) or not rates.any():
         return None
-    return Measures(entropy=entropy(rates), nfm=failure_modes(rates), fsi=severity(rates))
+    return Measures(entropy=entropy(rates), nfm=failure_modes(rates, FAILING), fsi=severity(rates), threshold=FAILING)
+
+
+def _floor(study: Study, found: Iterable[Outcome]) -> BlindFloor | None:
+    named = set(study.known)
+    blind = _control(study, "blind").values()
+    told = floor([o for o in found if o.variation in named], list(blind))
+    return None if told is None else BlindFloor.model_validate(asdict(told))
 
 
 def _rollouts(study: Study) -> list[RolloutInfo]:
@@ -184,13 +193,15 @@ def _caveats(ranking: Ranking, feasible: Mapping[str, Feasibility], study: Study
             "has failed often enough, so its rate is too high and its interval too narrow: how many fail is counted "
             "without them, and 'faultfield rollout' gives a fresh rate."
         )
-    if any(not study.space.factor(name).visible for v in ranking.candidates for name in v):
+    hidden = sum(any(not study.space.factor(name).visible for name in v) for v in ranking.candidates)
+    if hidden:
         lines.append(
-            "What no picture shows (friction, mass) cannot be probed; it is estimated from factor values, with wide "
-            "intervals, and should be rolled out."
+            f"Of {len(ranking.candidates)} ranked variations, {hidden} change something that no picture shows (physics "
+            "such as friction or mass). What that does is estimated apart from the rest by its values, or only guessed "
+            "where few such variations were rolled out; roll them out before relying on them."
         )
     if not any(f.expert for f in feasible.values()):
-        lines.append("No expert was run, so a variation that nobody could solve would be counted as a weakness.")
+        lines.append("No expert was run, so what nobody can do is not told apart from a weakness of the policy.")
     elif any(not f.certain for f in feasible.values()):
         episodes = study.config.controls.per_variation
         lines.append(f"Feasibility rests on {episodes} expert episodes a variation; near one half it is uncertain.")

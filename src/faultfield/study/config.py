@@ -115,6 +115,8 @@ class StudyConfig(_Strict):
         """`strategy` is the study's word for the search's algorithm; a plain dataclass needs its keys checked here."""
         if not isinstance(raw, dict):
             return raw
+        if {"strategy", "algorithm"} <= raw.keys():
+            raise StudyError("The study has both search.strategy and search.algorithm, which mean the same; leave one.")
         settings = {"algorithm" if key == "strategy" else key: value for key, value in raw.items()}
         known = [item.name for item in dataclasses.fields(SearchConfig)]
         for key in settings:

@@ -127,7 +127,7 @@ def hunt(
     failed = sum(not episode.success for episode in nominal)
     rule = Verification(wilson(failed, len(nominal))[1], failures, patience)
     known = [e for stage in ("known", "check") for e in study.ledger.episodes(stage, study.identity["policy"])]
-    settings = {**asdict(wanted), "batch": batch, "patience": patience}
+    settings = {**asdict(wanted), "batch": batch, "patience": patience, **wanted.begun_from(study)}
     first = begun_with(study, settings, known, lambda: teachable(known, _elsewhere(study)))
     chosen = replace(wanted, failures=rule.least).build(study, nominal, first)
     campaign = Campaign(chosen, rule, budget, batch)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from faultfield import plugins
@@ -53,6 +53,20 @@ class Wanted:
     with_probe: bool = False
     order: int | None = None
 
+    def begun_from(self, study: Study) -> dict[str, Any]:
+        """What of the study's settings its proposals hang on; plain values."""
+        chosen = self._estimator(study)
+        if self.strategy != "diagnostic" and (self.strategy != OURS or chosen in ("auto", "probe", "values")):
+            return {}
+        config = study.config
+        return {
+            "chosen": chosen, "field": config.field.model_dump(mode="json"), "search": asdict(config.search),
+            "folds": config.diagnosis.folds,
+        }  # fmt: skip
+
+    def _estimator(self, study: Study) -> str:
+        return self.estimator or study.config.diagnosis.estimator
+
     def load(self) -> Callable[..., Any]:
         """The strategy's class.
 
@@ -94,8 +108,7 @@ class Wanted:
             _made(study, make, **self._order)
 
     def _check_blind(self, study: Study, make: Callable[..., Any]) -> None:
-        estimator = self.estimator or study.config.diagnosis.estimator
-        if make is FieldSearch or self.with_probe or (make is Hunt and estimator in PICTURED):
+        if make is FieldSearch or self.with_probe or (make is Hunt and self._estimator(study) in PICTURED):
             raise StudyError(
                 f"The environment '{study.env_spec.type}' has no snapshot() and observe(), so variations cannot be "
                 f"pictured; take the strategy '{OURS}' with the estimator 'values', or one on factor values."
@@ -133,7 +146,7 @@ class Wanted:
         return {} if self.order is None else {"order": self.order}
 
     def _ours(self, study: Study, views: Views, known: Sequence[Episode]) -> Hunt:
-        name = self.estimator or study.config.diagnosis.estimator
+        name = self._estimator(study)
         prior: Estimator | None = None
         if name in ("auto", "probe"):
             name = "probe" if views.can_probe else "values"

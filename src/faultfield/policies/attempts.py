@@ -50,11 +50,10 @@ class AttemptStore:
 
     def __init__(self, directory: str | Path, recipe: Mapping[str, Any]) -> None:
         self.directory = Path(directory)
-        wanted = json.dumps(recipe, sort_keys=True)
-        note = self.directory / "recipe.json"
-        if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
+        self._recipe = json.dumps(recipe, sort_keys=True)
+        self._note = self.directory / "recipe.json"
+        if not self._note.is_file() or self._note.read_text(encoding="utf-8") != self._recipe:
             self.clear()
-            files.write_text(note, wanted)
 
     def get(self, index: int) -> Attempt | None:
         """Attempt number `index`, or None where it was not kept or its file is damaged."""
@@ -67,6 +66,9 @@ class AttemptStore:
 
     def put(self, index: int, attempt: Attempt) -> None:
         """Keep attempt number `index`, whole or not at all."""
+        # Not before there is one to keep: where nobody can be set to work, no folder is left.
+        if not self._note.is_file():
+            files.write_text(self._note, self._recipe)
         with files.replacing(self._file(index)) as draft, draft.open("wb") as stream:
             np.savez_compressed(
                 stream,

@@ -69,8 +69,14 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     with pytest.raises(Killed):
         open_eyes(pockets.model(), tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work, kill)
     with pytest.raises(CheckpointError, match="other settings"):
-        open_eyes(pockets.model(), tmp_path / "sight.npz", config, _accelerator(), work)
-    open_eyes(resumed, tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work)
+        open_eyes(pockets.model(), tmp_path / "sight.npz", replace(config, lr=0.1), _accelerator(), work)
+    # How often it is saved is nobody's matter but the killed one's.
+    left: list[int] = []
+    open_eyes(
+        resumed, tmp_path / "sight.npz", replace(config, save_every=3), _accelerator(), work,
+        lambda _, done, __: left.append(done),
+    )  # fmt: skip
+    assert left == [2]
     first, second = (each.core.model.visual.state_dict() for each in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert set(json.loads((work / "sight.json").read_text())["measured"]) == {"y", "x", "red"}
@@ -91,6 +97,18 @@ def test_what_was_measured_of_eyes_is_json_and_read_again(tmp_path: Path) -> Non
         assert np.isnan(measured["y"])
     told = json.loads((tmp_path / "work" / "sight.json").read_text(), parse_constant=pytest.fail)
     assert told["measured"]["y"] is None
+
+
+def test_eyes_that_are_made_are_taken_however_often_they_were_saved(tmp_path: Path) -> None:
+    _data(8).save(tmp_path / "sight.npz")
+    taught: list[str] = []
+    for often in (200, 50):
+        config = replace(CONFIG, epochs=0.1, save_every=often)
+        open_eyes(
+            pockets.model(), tmp_path / "sight.npz", config, _accelerator(), tmp_path / "work",
+            lambda name, *_: taught.append(name),
+        )  # fmt: skip
+    assert taught == ["sight"]
 
 
 def test_a_tower_of_another_shape_is_not_taken(tmp_path: Path) -> None:

@@ -74,6 +74,9 @@ class Checkpoints:
         # Trainings of before did not tell of the pictures that they were on, nor of what eyes were made of.
         for name in {"pictures", "of"} & self._run.keys():
             about.setdefault(name, self._run[name])
+        # Eyes told how often they were saved as well.
+        if isinstance(about.get("sight"), dict):
+            about["sight"].pop("save_every", None)
         if about != self._run:
             raise CheckpointError(
                 f"'{newest}' is of a training with other settings or samples; delete it or choose another directory."

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,9 @@ def open_eyes(
     data, told = SightData.load(sight), captioning.scenes(sight, config.rename) if config.captions else ()
     of = ""
     if work is not None:
-        of = _taught(model, data, told, (asdict(config), accelerator.mixed_precision))
+        # Under the name that eyes had when it hung on how often they were saved: as often as by default.
+        settings = {**config.decisive(), "save_every": SightConfig.save_every}
+        of = _taught(model, data, told, (settings, accelerator.mixed_precision))
         if (found := _opened(model, Path(work), of)) is not None:
             return found
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)

@@ -1,6 +1,7 @@
 """What a training was on, in digits that change with it: words, and the pictures themselves."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether what is written down of a training is of this one.
 
     Trainings of before did not tell all of it: `store` stood in `origin`, and neither eyes nor pictures were told.
-    What was not told is taken to be the same.
+    What was not told is taken to be the same. How often it was saved is told and decides nothing.
 
     Args:
         found: As it was written.
@@ -45,7 +46,10 @@ def same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     told.setdefault("pictures", wanted.get("pictures"))
     if "eyes" in wanted["origin"]:
         origin.setdefault("eyes", wanted["origin"]["eyes"])
-    return all({**told, "origin": origin}.get(key) == value for key, value in wanted.items())
+    if origin.get("eyes"):
+        origin["eyes"] = re.sub(r", save_every=\d+", "", origin["eyes"])
+    told |= {"origin": origin, "config": {**told.get("config", {}), "save_every": wanted["config"]["save_every"]}}
+    return all(told.get(key) == value for key, value in wanted.items())
 
 
 def _of_clip(clip: Clip) -> bytes:

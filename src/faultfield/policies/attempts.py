@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +60,7 @@ class AttemptStore:
             with np.load(self._file(index), allow_pickle=False) as kept:
                 rows = (kept[name] for name in ("pictures", "states", "actions", "truths", "looks"))
                 return Attempt(bool(kept["success"]), *rows)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except files.DAMAGED:
             return None
 
     def put(self, index: int, attempt: Attempt) -> None:

@@ -18,6 +18,7 @@ from faultfield.faults.pictures import read_picture
 from faultfield.faults.recipe import Recipe
 from faultfield.faults.states import VALUES
 from tests.detector import armor, pockets
+from tests.ruins import ruined
 
 
 def _data(count: int = 80, seed: int = 0) -> SightData:
@@ -132,9 +133,11 @@ def test_what_cannot_be_learned_from_is_said_in_one_sentence(tmp_path: Path) -> 
         replace(data, flags=data.flags[:2])
     with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
         SightData.load(tmp_path / "none.npz")
-    (tmp_path / "odd.npz").write_bytes(b"nothing")
-    with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
-        SightData.load(tmp_path / "odd.npz")
+    data.save(tmp_path / "odd.npz")
+    for content in ruined((tmp_path / "odd.npz").read_bytes()).values():
+        (tmp_path / "odd.npz").write_bytes(content)
+        with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
+            SightData.load(tmp_path / "odd.npz")
     model = pockets.model()
     with pytest.raises(DetectorError, match="cannot be cut into tokens of 14 x 14"):
         Patches.of(model.processor.image_processor)(torch.zeros(1, 20, 28, 3))

@@ -177,6 +177,14 @@ def test_killed_at_any_moment_it_goes_on(made: Path, tmp_path: Path) -> None:
     assert contents(tmp_path) == contents(made)
 
 
+def test_reading_changes_nothing_of_what_another_process_is_writing(made: Path, tmp_path: Path) -> None:
+    whole = (made / "samples.jsonl").read_bytes()
+    torn = tmp_path / "samples.jsonl"
+    torn.write_bytes(whole + b'{"id": "half a li')
+    assert read_lines(tmp_path) == read_lines(made)
+    assert torn.read_bytes() == whole + b'{"id": "half a li'
+
+
 def test_videos_and_a_ledger(tmp_path: Path) -> None:
     recipe = Recipe((PICK,), 4, 4, test=0, cell=32, video=True, fps=10, video_size=32)
     generate(recipe, tmp_path / "data", ledger=tmp_path / "ledger")

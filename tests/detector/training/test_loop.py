@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.features import FeatureCache
 from faultfield.detector.training.learner import Learner
@@ -70,6 +71,23 @@ def test_a_checkpoint_of_other_settings_or_samples_or_a_damaged_one_is_refused(t
         _trained(SHORT, tmp_path)
     shutil.rmtree(found)
     assert len(_trained(SHORT, tmp_path, until=1)[1]) == 1
+
+
+def test_what_a_kill_leaves_of_a_removed_checkpoint_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _trained(SHORT, tmp_path, until=2)
+
+    def killed(path: Path, **_: object) -> None:
+        """As far as it came: in the order of names, weights go before their note."""
+        (Path(path) / "model.safetensors").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", killed)
+        Checkpoints(tmp_path, _accelerator(), {}).clear()
+    assert list(tmp_path.glob("checkpoint-*"))
+    _, steps = _trained(SHORT, tmp_path, until=3)
+    assert len(steps) == 3, "it begins anew"
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-00000003"]
 
 
 def test_small_passes_give_the_gradients_of_one_large_pass() -> None:

@@ -53,11 +53,11 @@ class Checkpoints:
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             files.write_text(draft / _ABOUT, json.dumps({**self._run, "step": step, "last": last}))
-            shutil.rmtree(final, ignore_errors=True)
+            _remove(final)
             os.replace(draft, final)
-            for older in _all(self._directory):
+            for older in self._directory.glob("checkpoint-*"):
                 if older != final:
-                    shutil.rmtree(older, ignore_errors=True)
+                    _remove(older)
         self._accelerator.wait_for_everyone()
 
     def resume(self) -> int:
@@ -105,8 +105,8 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove the checkpoints of a training that is over."""
         if self._accelerator.is_main_process:
-            for each in _all(self._directory):
-                shutil.rmtree(each, ignore_errors=True)
+            for each in self._directory.glob("checkpoint-*"):
+                _remove(each)
 
     def _path(self, step: int) -> Path:
         return self._directory / f"checkpoint-{step:08d}"
@@ -126,6 +126,12 @@ def newest(directory: Path) -> tuple[Path, dict[str, Any]] | None:
         return found[-1], {**about, "step": int(about["step"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"The checkpoint '{found[-1]}' is damaged; delete it to start over.") from error
+
+
+def _remove(path: Path) -> None:
+    # Its note first: what a kill leaves of the rest is no checkpoint then, and not a damaged one.
+    (path / _ABOUT).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _all(directory: Path) -> list[Path]:

@@ -100,7 +100,7 @@ class Checkpoints:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise SetupError("Training's curves need tensorboard: pip install 'faultfield[detector]'.") from error
-        return SummaryWriter(str(self._directory / "events"), purge_step=step + 1 if step else None)
+        return SummaryWriter(str(self._directory / "events"), purge_step=step + 1)
 
     def clear(self) -> None:
         """Remove the checkpoints of a training that is over."""

@@ -13,6 +13,11 @@ from faultfield.errors import DetectorError
 LEAST = 2
 """A video of fewer frames shows no episode."""
 
+# The assembler now and then codes a block otherwise (10 spells in 138 000 writes; PyAV 18.1, AVX-512), C in none of
+# 56 000; it takes 2 ms more for a frame of 256².
+REPEATABLE = {"threads": "1", "x264-params": "no-asm=1"}
+"""Of x264, so that the same frames give the same file: one thread, and C."""
+
 
 def read(
     path: str | Path,
@@ -104,10 +109,7 @@ def write(
             stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             if codec == "libx264":
-                # The same frames give the same file: one thread, and x264 in C. Its assembler now and then codes a
-                # block otherwise (10 spells in 138 000 writes; PyAV 18.1, AVX-512), C in none of 56 000; it takes 2 ms
-                # more for a frame of 256².
-                stream.options = {"crf": str(quality), "threads": "1", "x264-params": "no-asm=1"}
+                stream.options = {"crf": str(quality), **REPEATABLE}
             for picture in frames:
                 cut = np.ascontiguousarray(picture[:height, :width])
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(cut, format="rgb24")))

@@ -28,7 +28,7 @@ from faultfield.faults.record import Take, take
 from faultfield.faults.sample import Line
 from faultfield.faults.tasks import task_named
 from faultfield.rollouts import Ledger
-from faultfield.rollouts.clip import clips
+from faultfield.rollouts.clip import Clip
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.video import read
 from faultfield.variations import color_rgb
@@ -191,7 +191,7 @@ def test_videos_and_a_ledger(tmp_path: Path) -> None:
     lines = read_lines(tmp_path / "data")
     with Ledger(tmp_path / "ledger") as ledger:
         episodes = ledger.episodes(stage="fault", load="all")
-        watched = list(clips(ledger, "Put it there.", rate=10))
+        watched = [Clip.of_episode(episode, "Put it there.", rate=10) for episode in episodes]
     assert [episode.success for episode in episodes] == [not line["failed"] for line in lines]
     assert [episode.seed for episode in episodes] == [line["seed"] for line in lines]
     for line, episode, clip in zip(lines, episodes, watched, strict=True):

@@ -105,8 +105,6 @@ class Clip:
         instruction: str,
         *,
         id: str | None = None,
-        fps: float | None = None,
-        size: int | tuple[int, int] | None = None,
         most: int | None = None,
     ) -> "Clip":
         """A video file as a clip of the front camera.
@@ -115,8 +113,6 @@ class Clip:
             path: Of the file.
             instruction: What the robot was asked to do.
             id: Its name; the file's by default.
-            fps: Pictures a second to keep; all by default.
-            size: Height and width to which pictures are resized, pixels; one number is both.
             most: Pictures to keep at most, evenly over the video.
 
         Raises:
@@ -124,7 +120,7 @@ class Clip:
         """
         from faultfield.rollouts.video import read
 
-        pictures, times = read(path, fps=fps, size=size, most=most)
+        pictures, times = read(path, most=most)
         return cls({CAMERAS[0]: pictures}, times, instruction, Path(path).stem if id is None else id)
 
     @classmethod

@@ -19,6 +19,7 @@ from faultfield.detector import checkpoint
 from faultfield.detector.data import read_labelled
 from faultfield.detector.gaze import Gaze
 from faultfield.detector.training import captioning, run
+from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.eyes import captioning_config, open_eyes
 from faultfield.detector.training.sight import SightConfig
@@ -51,6 +52,7 @@ def main() -> None:
         model, scenes, captioning_config(config), accelerator, f"{arguments.out}.captions", progress("eyes")
     )
     checkpoint.save(model, arguments.out)
+    Checkpoints(Path(f"{arguments.out}.captions"), accelerator, {}).clear()
 
 
 def unwritten(gaze: Gaze) -> Gaze:

@@ -47,3 +47,9 @@ class UnreachableError(FaultfieldError):
 
 class FaultError(FaultfieldError):
     """A fault that a task does not allow, or a data set of faults that cannot be made or continued."""
+
+
+def brief(error: BaseException) -> str:
+    """An exception of somebody else's as the end of a sentence: its class and the first line of its text."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."

@@ -3,9 +3,14 @@
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+DAMAGED = (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What `numpy.load` and reading from what it gives raise where a file is no `.npz`, torn, or changed inside."""
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from scipy.special import expit, logit
 from faultfield.detector.calibration import calibrate, divide
 from faultfield.detector.refine import DetectionAlone, Refiner
 from faultfield.detector.trajectories import Refinement
+from faultfield.detector.views import Viewer
 from faultfield.errors import DetectorError
 from tests.detector import pockets
 
@@ -91,3 +92,16 @@ def test_labels_of_one_kind_divide_nothing() -> None:
         calibrate(refiner, samples)
     with pytest.raises(DetectorError, match="No labelled episode can be judged"):
         calibrate(refiner, [replace(sample, failed=None) for sample in samples])
+
+
+def test_an_episode_that_cannot_be_shown_is_listed_and_the_others_count() -> None:
+    refiner = Refiner(pockets.model(view=Viewer("video", frames=2, cell=14, cameras=("wrist",))), HOW)
+    samples = pockets.samples(5)
+    blind = replace(samples[2], given=samples[2].clip().seen_by(["front"]))
+    done: list[int] = []
+    _, told = calibrate(refiner, [*samples[:2], blind, *samples[3:]], done.append)
+    (problem,) = told.problems
+    assert (problem.id, "wrist" in problem.text) == ("s2", True)
+    assert (told.tasks[pockets.INSTRUCTION].episodes, done) == (4, [5])
+    with pytest.raises(DetectorError, match=r"No labelled episode can be judged.*wrist"):
+        calibrate(refiner, [blind])

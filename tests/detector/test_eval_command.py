@@ -36,7 +36,8 @@ def test_eval_writes_ahas_answers_and_its_numbers(shell: Shell, detector: Path, 
 
 
 def test_eval_with_labelled_episodes(shell: Shell, detector: Path, data: Path) -> None:
-    how = ("detector", "eval", "--data", data, "--model", detector, "--labelled", data, "--json", *QUICK)
+    known = Path(shutil.copy(data, data.with_name("known.json")))
+    how = ("detector", "eval", "--data", data, "--model", detector, "--labelled", known, "--json", *QUICK)
     code, out, err = shell(*how)
     told = re.search(r"right on (\d) of 4 labelled episodes", err)
     assert (code, told is not None) == (0, True)
@@ -44,6 +45,12 @@ def test_eval_with_labelled_episodes(shell: Shell, detector: Path, data: Path) -
     assert json.loads(out)["scores"]["accuracy"]["value"] == int(told[1]) / 4
     code, _, err = shell(*how, "--baseline", "fine-tuned")
     assert (code, "leave --labelled out" in err) == (2, True)
+
+
+def test_labelled_episodes_are_not_of_the_tested_file(shell: Shell, data: Path) -> None:
+    same = data.parent / "." / data.name
+    code, out, err = shell("detector", "eval", "--data", data, "--model", data.parent / "none", "--labelled", same)
+    assert (code, out, "name another --labelled" in err) == (2, "", True)
 
 
 def test_eval_by_one_camera(shell: Shell, detector: Path, data: Path, tmp_path: Path) -> None:
@@ -104,12 +111,14 @@ def test_answers_that_cannot_be_written_are_said_before_anything_is_judged(
 
 
 def test_answers_are_not_written_over_the_data(shell: Shell, detector: Path, data: Path) -> None:
-    before = data.read_bytes()
-    over = data.parent / "." / data.name
-    code, out, err = shell("detector", "eval", "--data", data, "--model", detector, "--answers", over, *QUICK)
-    assert (code, out) == (2, "")
-    assert "would be written over the data" in err
-    assert data.read_bytes() == before
+    before, known = data.read_bytes(), Path(shutil.copy(data, data.with_name("known.json")))
+    how = ("detector", "eval", "--data", data, "--model", detector)
+    examples = ("--baseline", "prompted", "--shots", known)
+    for over, more in ((data, ()), (known, ("--labelled", known)), (known, examples)):
+        code, out, err = shell(*how, *more, "--answers", over.parent / "." / over.name)
+        assert (code, out) == (2, "")
+        assert "would be written over the data" in err
+        assert over.read_bytes() == before
 
 
 def test_worked_examples_are_for_prompted_models(shell: Shell, detector: Path, data: Path) -> None:

@@ -28,7 +28,7 @@ from faultfield.faults.record import Take, take
 from faultfield.faults.sample import Line
 from faultfield.faults.tasks import task_named
 from faultfield.rollouts import Ledger
-from faultfield.rollouts.clip import clips
+from faultfield.rollouts.clip import Clip
 from faultfield.rollouts.specs import PolicySpec
 from faultfield.rollouts.video import read
 from faultfield.variations import color_rgb
@@ -177,13 +177,21 @@ def test_killed_at_any_moment_it_goes_on(made: Path, tmp_path: Path) -> None:
     assert contents(tmp_path) == contents(made)
 
 
+def test_reading_changes_nothing_of_what_another_process_is_writing(made: Path, tmp_path: Path) -> None:
+    whole = (made / "samples.jsonl").read_bytes()
+    torn = tmp_path / "samples.jsonl"
+    torn.write_bytes(whole + b'{"id": "half a li')
+    assert read_lines(tmp_path) == read_lines(made)
+    assert torn.read_bytes() == whole + b'{"id": "half a li'
+
+
 def test_videos_and_a_ledger(tmp_path: Path) -> None:
     recipe = Recipe((PICK,), 4, 4, test=0, cell=32, video=True, fps=10, video_size=32)
     generate(recipe, tmp_path / "data", ledger=tmp_path / "ledger")
     lines = read_lines(tmp_path / "data")
     with Ledger(tmp_path / "ledger") as ledger:
         episodes = ledger.episodes(stage="fault", load="all")
-        watched = list(clips(ledger, "Put it there.", rate=10))
+        watched = [Clip.of_episode(episode, "Put it there.", rate=10) for episode in episodes]
     assert [episode.success for episode in episodes] == [not line["failed"] for line in lines]
     assert [episode.seed for episode in episodes] == [line["seed"] for line in lines]
     for line, episode, clip in zip(lines, episodes, watched, strict=True):

@@ -1,5 +1,7 @@
 """Experts of the toy that give up on some episodes, or on all, or that draw; importable by worker processes."""
 
+import os
+
 import numpy as np
 
 from faultfield.envs.base import PRIVILEGED, Observation
@@ -33,3 +35,23 @@ class Wavering(GripExpert):
         actions = super().infer(observation)["actions"]
         actions[:, 2] = self._rng.uniform(-1, 1)
         return {"actions": actions}
+
+
+class Exacting(GripExpert):
+    """Cannot be had without an argument."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__()
+        self.task = task
+
+
+class Mortal(GripExpert):
+    """Takes its process with it when it is asked for a fourth attempt."""
+
+    begun = 0
+
+    def reset(self) -> None:
+        super().reset()
+        self.begun += 1
+        if self.begun > 3:
+            os._exit(1)

@@ -58,6 +58,11 @@ def test_a_checkpoint_of_the_usual_files_keeps_the_fingerprint_that_ledgers_have
     assert fingerprint(VISUAL, checkpoint=str(tmp_path)) == wanted
 
 
+def test_a_text_too_long_for_a_file_is_a_setting_like_any_other() -> None:
+    prints = {fingerprint(VISUAL, checkpoint="x" * 300 + end) for end in ("a", "a", "b")}
+    assert len(prints) == 2
+
+
 class Drawing:
     """A policy that answers what it sees plus what it draws."""
 

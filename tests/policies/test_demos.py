@@ -15,6 +15,7 @@ from faultfield.policies.demos import gather
 from faultfield.policies.experts import LiftExpert, PatientLift
 from faultfield.policies.training import train
 from tests.repair.toy import untaught
+from tests.ruins import ruined
 from tests.toy import PointExpert, PointReach
 
 SMALL = {"size": 32}
@@ -162,10 +163,10 @@ def test_files_that_are_no_demonstrations(
 ) -> None:
     with pytest.raises(PolicyError, match="There is no file of demonstrations"):
         Demonstrations.load(tmp_path / "none.npz")
-    cut = tmp_path / "cut.npz"
-    cut.write_bytes(gathered[0].read_bytes()[:2000])
-    with pytest.raises(PolicyError, match="damaged or is not"):
-        Demonstrations.load(cut)
+    for name, content in ruined(gathered[0].read_bytes()).items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(PolicyError, match="damaged or is not"):
+            Demonstrations.load(tmp_path / name)
     np.savez(tmp_path / "foreign.npz", weights=np.zeros(3))
     with pytest.raises(PolicyError, match="damaged or is not"):
         Demonstrations.load(tmp_path / "foreign.npz")
@@ -241,6 +242,10 @@ def test_attempts_of_other_settings_are_not_mixed_in(tmp_path: Path) -> None:
     assert again is not None
     assert np.array_equal(again.actions, one.actions)
     assert np.array_equal(again.truths, one.truths)
+    file = tmp_path / "kept" / "000005.npz"
+    for content in ruined(file.read_bytes()).values():
+        file.write_bytes(content)
+        assert AttemptStore(tmp_path / "kept", {"seed": 1}).get(5) is None
     assert AttemptStore(tmp_path / "kept", {"seed": 2}).get(5) is None
 
 

@@ -76,6 +76,11 @@ def test_made_again_they_are_the_same(demos: Demonstrations, tmp_path: Path) -> 
     before = (tmp_path / "again.npz").stat().st_mtime_ns
     gather_again(tmp_path / "again.npz", made)
     assert (tmp_path / "again.npz").stat().st_mtime_ns == before, "it is whole"
+    # As a kill leaves it between the whole and the removal of its parts.
+    shutil.copy(tmp_path / "again.npz", tmp_path / "again.0.npz")
+    (tmp_path / "again.0.npz.attempts").mkdir()
+    gather_again(tmp_path / "again.npz", made)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "c"]
     fewer = checkpoint(tmp_path / "fewer", {**demos.recipe[0], "episodes": 3})
     gather_again(tmp_path / "again.npz", fewer)
     assert Demonstrations.load(tmp_path / "again.npz").count == 3

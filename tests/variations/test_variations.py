@@ -18,7 +18,7 @@ def space() -> VariationSpace:
             Color("cube_color", "Change the cube color to {}.", nominal=(0.7, 0.1, 0.1)),
             Continuous("light", "Dim the light to {}.", low=0.0, high=2.0, nominal=1.0, percent=True),
             Continuous("shift", "Shift the camera by {}.", low=-0.1, high=0.1, size=3, unit="m"),
-            Continuous("size", "Resize to {}.", low=0.01, high=2.0, nominal=1.0, size=3, uniform=True),
+            Continuous("size", "Resize to {}.", low=0.01, high=2.0, nominal=1.0, size=3),
             Categorical("texture", "Cover the table with {}.", choices=("light-wood", "tiles")),
             Continuous("mass", "Scale the mass to {}.", low=0.1, high=10.0, nominal=1.0, percent=True, visible=False),
         ]
@@ -89,7 +89,7 @@ def test_encode_is_zero_at_nominal_and_scaled_by_the_range(space: VariationSpace
     assert nominal.shape == (space.dim,) == (4 + 1 + 3 + 3 + 2 + 1,)
     np.testing.assert_allclose(nominal, [0, 0.7, 0.1, 0.1] + [0] * 10)
     np.testing.assert_allclose(space.encode(space.variation({"light": 0.5}))[4], -0.5)
-    np.testing.assert_allclose(space.encode(space.variation({"size": 1.5}))[8:11], [0.5 / 0.995] * 3)
+    np.testing.assert_allclose(space.encode(space.variation({"size": [1.5] * 3}))[8:11], [0.5 / 0.995] * 3)
     assert space.encode_many([]).shape == (0, space.dim)
 
 

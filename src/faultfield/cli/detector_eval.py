@@ -116,12 +116,16 @@ def evaluate(
     if judge_url is None:
         refuse(context, ["--judge-model", "--judge-key"], "needs a judge; name one with --judge-url.")
     if answers is not None:
-        _check(answers, data)
+        _check(answers, [each for each in (data, shots, labelled, judge_prompt) if each is not None])
     if shots is not None and baseline not in ("prompted", "endpoint"):
         raise DetectorError("Worked examples are for a prompted model; leave --shots out, or name such a --baseline.")
-    if shots is not None and shots.exists() and data.exists() and shots.samefile(data):
+    if shots is not None and _one(shots, data):
         raise DetectorError(
             "Worked examples from the file that is tested would tell its answers; name another --shots."
+        )
+    if labelled is not None and _one(labelled, data):
+        raise DetectorError(
+            "Labelled episodes from the file that is tested would tell its answers; name another --labelled."
         )
     by = _cameras(cameras)
     judged_by = _judge(judge_url, judge_model, judge_key, judge_prompt)
@@ -182,7 +186,7 @@ def evaluate(
         raise gone
 
 
-def _check(answers: Path, data: Path) -> None:
+def _check(answers: Path, read: Sequence[Path]) -> None:
     """See that answers can be written before hours are spent on them, and that they take nobody's place."""
     try:
         with tempfile.TemporaryFile(dir=answers.parent):
@@ -193,8 +197,14 @@ def _check(answers: Path, data: Path) -> None:
         raise DetectorError(
             f"The answers cannot be written to '{answers}'; name a file in a folder that is there and writable."
         )
-    if answers.exists() and data.exists() and answers.samefile(data):
-        raise DetectorError(f"The answers would be written over the data in '{data}'; name another file.")
+    for each in read:
+        if _one(answers, each):
+            raise DetectorError(f"The answers would be written over the data in '{each}'; name another file.")
+
+
+def _one(file: Path, other: Path) -> bool:
+    """Whether two paths are one file."""
+    return file.exists() and other.exists() and file.samefile(other)
 
 
 def _cameras(text: str) -> tuple[str, ...]:

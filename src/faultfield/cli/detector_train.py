@@ -74,6 +74,7 @@ def train(
     from faultfield.detector.training import captioning, run
     from faultfield.detector.training.config import TrainingConfig
     from faultfield.detector.training.eyes import open_eyes
+    from faultfield.detector.training.origin import check, origin_of
     from faultfield.detector.training.sight import SightConfig
     from faultfield.detector.views import Viewer
 
@@ -109,11 +110,10 @@ def train(
         # What learns to see learns with all its weights.
         dtype = "float32" if sight is not None else run.loaded_as(config)
         start = run.begin(model, read.items, shown, seed, told, dtype)
+        origin = origin_of(model, sight, eyes)
         if sight is not None and not done:
+            check(path / run.WORK, origin)
             open_eyes(start, sight, eyes, accelerator, Path(f"{path}.sight"), tell, room)
-        origin = {"model": model, "sight": None if sight is None else str(sight)}
-        if sight is not None and checkpoint.viewer_of(str(sight)) is None:
-            origin["eyes"] = repr(eyes)
         about = run.train(
             start, read.items, config, path, accelerator=accelerator, store=store, on_progress=tell, origin=origin,
             room=room,

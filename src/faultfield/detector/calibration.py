@@ -16,7 +16,7 @@ from faultfield.detector.refine import Refiner
 from faultfield.errors import DetectorError
 from faultfield.faults.llava import Problem
 from faultfield.faults.wording import bare
-from faultfield.rollouts.clip import CAMERAS
+from faultfield.rollouts.clip import CAMERAS, Clip
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,12 @@ def calibrate(
     odds: dict[str, list[float]] = {}
     failed: dict[str, list[bool]] = {}
     labels = {sample.id: bool(sample.failed) for sample in labelled}
-    done = 0
     for clips in batches(labelled, refiner.how.batch, cameras, problems):
-        for clip, found in zip(clips, refiner.odds(clips), strict=True):
+        for clip, found in _odds(refiner, clips, problems):
             odds.setdefault(bare(clip.instruction), []).append(found)
             failed.setdefault(bare(clip.instruction), []).append(labels[clip.id])
-        done += len(clips)
         if on_progress is not None:
-            on_progress(done + len(problems))
+            on_progress(sum(map(len, odds.values())) + len(problems))
     if not odds:
         raise DetectorError("No labelled episode can be judged." + (f" {problems[0].text}" if problems else ""))
     tasks = {}
@@ -92,6 +90,17 @@ def calibrate(
         tasks[task] = divide(found_odds, failed[task])
     how = replace(refiner.how, divides={**refiner.how.divides, **{task: each.odds for task, each in tasks.items()}})
     return Refiner(refiner.model, how), Calibration(tasks, tuple(problems))
+
+
+def _odds(refiner: Refiner, clips: Sequence[Clip], problems: list[Problem]) -> list[tuple[Clip, float]]:
+    try:
+        return list(zip(clips, refiner.odds(clips), strict=True))
+    except DetectorError as error:
+        if len(clips) == 1:
+            problems.append(Problem(clips[0].id, str(error)))
+            return []
+    # One of them cannot be shown: alone, the others still can.
+    return [each for clip in clips for each in _odds(refiner, [clip], problems)]
 
 
 def divide(odds: Sequence[float], failed: Sequence[bool]) -> Divide:

@@ -20,7 +20,7 @@ SETTINGS = "armor.json"
 HEAD, GAZE = "head.safetensors", "gaze.safetensors"
 _VERSION = 1
 _CONTENT = {".json", ".jinja", ".safetensors", ".txt"}
-"""Suffixes of the files that make a detector what it is; a card is none of them."""
+"""Suffixes of the files that make a detector what it is."""
 
 
 def save(model: ArmorModel, folder: str | Path, dtype: str | None = None) -> None:
@@ -177,10 +177,15 @@ def fingerprint(folder: str | Path, how: Refinement, instruction: str | None = N
     if dtype != "float32":
         refined["dtype"] = dtype
     digest = hashlib.sha256(json.dumps(refined, sort_keys=True).encode())
-    for file in sorted(each for each in Path(folder).iterdir() if each.suffix in _CONTENT):
+    for file in contents(folder):
         with file.open("rb") as stream:
             digest.update(f"\0{file.name}\0".encode() + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def contents(folder: str | Path) -> list[Path]:
+    """The files that make a model what it is, in the order of their names; a card is none of them."""
+    return sorted(each for each in Path(folder).iterdir() if each.suffix in _CONTENT)
 
 
 def _judges_by_sight(folder: Path) -> bool:

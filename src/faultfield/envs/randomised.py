@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faultfield import plugins
 from faultfield.envs.base import CanObserve, Snapshot, VariableEnv
+from faultfield.envs.building import build
 from faultfield.errors import EnvError
 from faultfield.variations import NOMINAL, Variation
 
@@ -32,7 +32,7 @@ class Randomised(VariableEnv):
         factors: Names of those that vary.
 
     Raises:
-        EnvError: `share` or `most` is out of range, or there is nothing to vary.
+        EnvError: `share` or `most` is out of range, there is nothing to vary, or the environment cannot be built.
         VariationError: The environment has no factor of such a name.
     """
 
@@ -41,7 +41,7 @@ class Randomised(VariableEnv):
     ) -> None:
         if not 0.0 <= share <= 1.0 or most < 1:
             raise EnvError(f"Randomised needs a share in 0–1 and at least one factor, not {share} and {most}.")
-        self.inner: VariableEnv = plugins.load(type, what="environment")(**settings)
+        self.inner = build(type, settings)
         self.variation_space = self.inner.variation_space
         self.instruction = self.inner.instruction
         self.action_space, self.observation_space = self.inner.action_space, self.inner.observation_space

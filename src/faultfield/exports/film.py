@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faultfield.rollouts.video import REPEATABLE
+
 KEY_EVERY = 2
 """Frames from one key frame to the next: training reads single frames at random."""
 
@@ -38,8 +40,7 @@ class Film:
             self._container = av.open(str(self._path), "w")
             self._stream = self._container.add_stream("libx264", rate=Fraction(self._rate))
             self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
-            # One thread: the same frames give the same file on any machine.
-            self._stream.options = {"crf": str(QUALITY), "g": str(KEY_EVERY), "bf": "0", "threads": "1"}
+            self._stream.options = {"crf": str(QUALITY), "g": str(KEY_EVERY), "bf": "0", **REPEATABLE}
         for picture in frames:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
             frame.pts, frame.time_base = self._frames, Fraction(1, self._rate)

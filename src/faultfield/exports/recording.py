@@ -1,7 +1,6 @@
 """An episode with every step: what all formats are written from."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +84,7 @@ class Recording:
                 episode, _under(_OBSERVATION, arrays), arrays["actions"], arrays["rewards"], _under(_STATE, arrays),
                 _under(_PICTURE, arrays),
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except files.DAMAGED as error:
             raise LedgerError(f"The recording '{path}' is damaged; delete it and export again.") from error
 
 

@@ -26,6 +26,8 @@ from faultfield.rollouts.runner import versions
 
 WORKER = "faultfield.faults.sample:Maker"
 
+_LINES = "samples.jsonl"
+
 
 def generate(
     recipe: Recipe,
@@ -63,6 +65,7 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         _begin(folder, recipe)
+        _drop_torn(folder / _LINES)
         lines = read_lines(folder)
         planned = list(plans(recipe))
         lost = _lost(folder, lines, planned)
@@ -73,7 +76,7 @@ def generate(
         setting = Setting(recipe, folder, keep=ledger is not None)
         with contextlib.ExitStack() as stack:
             book = None if ledger is None else stack.enter_context(Ledger(ledger, create=True))
-            stream = stack.enter_context((folder / "samples.jsonl").open("a", encoding="utf-8"))
+            stream = stack.enter_context((folder / _LINES).open("a", encoding="utf-8"))
             for number, made in enumerate(stack.enter_context(contextlib.closing(_made(missing, setting, workers))), 1):
                 if book is not None and made.episode is not None:
                     book.append(made.episode)
@@ -96,20 +99,17 @@ def generate(
 
 
 def read_lines(directory: str | Path) -> list[Line]:
-    """The samples of a data set, as `samples.jsonl` has them; a last line that was cut off is dropped from the file.
+    """The samples of a data set, as `samples.jsonl` has them; a last line that is being written or was cut off is none.
 
     Raises:
         FaultError: A line that is no sample.
     """
-    path = Path(directory) / "samples.jsonl"
+    path = Path(directory) / _LINES
     if not path.is_file():
         return []
     data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
     lines = []
-    for number, text in enumerate(data[:whole].splitlines(), 1):
+    for number, text in enumerate(data[: _whole(data)].splitlines(), 1):
         try:
             line = json.loads(text)
             line["id"], line["image"]
@@ -119,6 +119,18 @@ def read_lines(directory: str | Path) -> list[Line]:
             ) from error
         lines.append(line)
     return lines
+
+
+def _whole(data: bytes) -> int:
+    """How many bytes are whole lines."""
+    return data.rfind(b"\n") + 1
+
+
+def _drop_torn(path: Path) -> None:
+    """Cut off a last line that a kill left unfinished: the next is written behind whole ones."""
+    data = path.read_bytes() if path.is_file() else b""
+    if _whole(data) < len(data):
+        os.truncate(path, _whole(data))
 
 
 def _made(missing: Sequence[Plan], setting: Setting, workers: int) -> Generator[Made]:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,11 +49,10 @@ class AttemptStore:
 
     def __init__(self, directory: str | Path, recipe: Mapping[str, Any]) -> None:
         self.directory = Path(directory)
-        wanted = json.dumps(recipe, sort_keys=True)
-        note = self.directory / "recipe.json"
-        if not note.is_file() or note.read_text(encoding="utf-8") != wanted:
+        self._recipe = json.dumps(recipe, sort_keys=True)
+        self._note = self.directory / "recipe.json"
+        if not self._note.is_file() or self._note.read_text(encoding="utf-8") != self._recipe:
             self.clear()
-            files.write_text(note, wanted)
 
     def get(self, index: int) -> Attempt | None:
         """Attempt number `index`, or None where it was not kept or its file is damaged."""
@@ -62,11 +60,14 @@ class AttemptStore:
             with np.load(self._file(index), allow_pickle=False) as kept:
                 rows = (kept[name] for name in ("pictures", "states", "actions", "truths", "looks"))
                 return Attempt(bool(kept["success"]), *rows)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except files.DAMAGED:
             return None
 
     def put(self, index: int, attempt: Attempt) -> None:
         """Keep attempt number `index`, whole or not at all."""
+        # Not before there is one to keep: where nobody can be set to work, no folder is left.
+        if not self._note.is_file():
+            files.write_text(self._note, self._recipe)
         with files.replacing(self._file(index)) as draft, draft.open("wb") as stream:
             np.savez_compressed(
                 stream,

@@ -129,7 +129,7 @@ def fingerprint(type: str, **arguments: Any) -> str:
 
 def _content(value: Any) -> bytes:
     path = Path(value) if isinstance(value, str | Path) else None
-    if path is None or not path.exists():
+    if path is None or not _there(path):
         return repr(value).encode()
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).digest()
@@ -144,6 +144,14 @@ def _content(value: Any) -> bytes:
         with file.open("rb") as stream:
             hashlib.file_digest(stream, lambda: digest)
     return digest.digest()
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # A text too long to be a file's name is none.
+        return False
 
 
 def _parts(directory: Path) -> list[Path]:

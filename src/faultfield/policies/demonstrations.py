@@ -1,7 +1,6 @@
 """Demonstrations as one file: what was seen, and what an expert would do there."""
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +92,7 @@ class Demonstrations:
                     tuple(json.loads(str(stored["recipe"]))),
                     stored.get("truths"),
                 )
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except files.DAMAGED as error:
             raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
         lengths = {len(demos.pictures), len(demos.states), len(demos.actions), len(demos.episodes)}
         if demos.truths is not None:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any, Self
@@ -10,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from faultfield import plugins
 from faultfield.envs.base import (
     IMAGE_PREFIX,
     PRIVILEGED,
@@ -18,10 +18,10 @@ from faultfield.envs.base import (
     CanObserve,
     Observation,
     Snapshot,
-    VariableEnv,
     images_of,
 )
-from faultfield.errors import PolicyError
+from faultfield.envs.building import build
+from faultfield.errors import EnvError, PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore, no_looks
 from faultfield.policies.base import Policy, begin, check_actions, load_policy
 from faultfield.variations import NOMINAL
@@ -43,9 +43,7 @@ class Demonstrator:
     """An environment and an expert that make one attempt after another."""
 
     def __init__(self, recipe: Mapping[str, Any]) -> None:
-        self._env: VariableEnv = plugins.load(recipe["environment"], what="environment")(
-            **recipe["environment_arguments"]
-        )
+        self._env = build(recipe["environment"], recipe["environment_arguments"])
         self._expert = load_policy(recipe["expert"], **recipe.get("expert_arguments", {}))
         self._learner: Policy | None = None
         if recipe["learner"] is not None:
@@ -161,11 +159,25 @@ class Demonstrators:
             self._pool.shutdown(cancel_futures=True)
 
     def attempts(self, indices: Sequence[int]) -> Iterator[Attempt]:
-        """Attempts in the order of their indices; the processes work a few ahead of what was asked for."""
+        """Attempts in the order of their indices; the processes work a few ahead of what was asked for.
+
+        Raises:
+            EnvError: The environment cannot be built, or a worker process died.
+            FaultfieldError: The expert or the learner cannot be built.
+        """
         if self._workers == 1:
             for index in indices:
                 yield self._store.get(index) or self._keep(index, self._local().attempt(index))
             return
+        try:
+            yield from self._in_processes(indices)
+        except BrokenProcessPool as error:
+            raise EnvError(
+                "A worker process died, perhaps for want of memory; run again to go on from the attempts that were "
+                "kept, or with --workers 1."
+            ) from error
+
+    def _in_processes(self, indices: Sequence[int]) -> Iterator[Attempt]:
         ahead: deque[tuple[int, Attempt | Future[Attempt]]] = deque()
         for index in indices:
             ahead.append((index, self._store.get(index) or self._processes().submit(_attempt, index)))
@@ -192,7 +204,7 @@ class Demonstrators:
         return self._pool
 
 
-_demonstrator: Demonstrator | None = None
+_demonstrator: Demonstrator | Exception | None = None
 
 
 def _start_worker(recipe: Mapping[str, Any]) -> None:
@@ -201,9 +213,15 @@ def _start_worker(recipe: Mapping[str, Any]) -> None:
 
     threadpool_limits(1)
     global _demonstrator
-    _demonstrator = Demonstrator(recipe)
+    # What an initializer raises is lost: the pool only says that it broke.
+    try:
+        _demonstrator = Demonstrator(recipe)
+    except Exception as error:
+        _demonstrator = error
 
 
 def _attempt(index: int) -> Attempt:
+    if isinstance(_demonstrator, Exception):
+        raise _demonstrator
     assert _demonstrator is not None
     return _demonstrator.attempt(index)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from faultfield import plugins
-from faultfield.envs.base import VariableEnv, images_of
+from faultfield.envs.base import images_of
+from faultfield.envs.building import build
 from faultfield.errors import PolicyError
 from faultfield.policies.attempts import Attempt, AttemptStore
 from faultfield.policies.base import fingerprint
@@ -82,6 +83,9 @@ def gather(
         PolicyError: Nobody is known who could demonstrate the task, or correct a learner, the expert fails so often
             that twice as many attempts do not give the successes wanted, the environment has no such camera, or the
             file holds something else and is not to be written over.
+        EnvError: The environment cannot be built, or a worker process died.
+        CheckpointError: The learner's weights are missing or foreign.
+        SetupError: A simulator, or what it needs, is not installed.
         StudyError: A name cannot be imported.
     """
     wanted = [number for _, number in under] or [episodes or 0]
@@ -150,7 +154,7 @@ def gather(
 
 def _only_camera(environment: str, settings: Mapping[str, Any]) -> str | None:
     """The camera of an environment that has but one; what is trained on its pictures must know whose they are."""
-    env: VariableEnv = plugins.load(environment, what="environment")(**settings)
+    env = build(environment, settings)
     try:
         there = list(images_of(env.reset(seed=FIRST_SEED)[0]))
     finally:
@@ -213,8 +217,11 @@ def random_looks(
 
     Returns:
         Each once, all of weight 1.
+
+    Raises:
+        EnvError: The environment cannot be built.
     """
-    env: VariableEnv = plugins.load(environment, what="environment")(**environment_arguments)
+    env = build(environment, environment_arguments)
     try:
         space = env.variation_space
         vary = set(getattr(env, "factors", space.factors))

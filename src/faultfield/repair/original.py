@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,8 @@ def gather_again(
     """
     recipes = recipes_of(checkpoint)
     if _load(path, recipes) is not None:
+        # A kill right after it was written left them.
+        _drop_parts(path, len(recipes))
         return
     counts = [int(recipe["episodes"]) for recipe in recipes]
     parts, done = [], 0
@@ -116,7 +119,7 @@ def gather_again(
                 f"The demonstrations of '{checkpoint}' were gathered with the learner '{learner}' as it was; by now "
                 "it is another one. Give them with --original FILE."
             )
-        part = path.with_name(f"{path.stem}.{number}{path.suffix}")
+        part = _part(path, number)
         before = done
         parts.append(
             _load(part, [recipe]) or gather(
@@ -131,8 +134,17 @@ def gather_again(
         )  # fmt: skip
         done += count
     Demonstrations.join(parts).save(path)
-    for number in range(len(parts)):
-        path.with_name(f"{path.stem}.{number}{path.suffix}").unlink(missing_ok=True)
+    _drop_parts(path, len(parts))
+
+
+def _part(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def _drop_parts(path: Path, count: int) -> None:
+    for part in (_part(path, number) for number in range(count)):
+        part.unlink(missing_ok=True)
+        shutil.rmtree(f"{part}.attempts", ignore_errors=True)
 
 
 def _shown(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The arrays of an episode as one file: numpy's npz, lossless, without pickle."""
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +70,7 @@ def read_arrays(path: Path, *, everything: bool) -> Arrays:
             return {name: archive[name] for name in wanted}
     except FileNotFoundError:
         raise LedgerError(f"The ledger's file '{path}' is missing; restore it, or start a new ledger.") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except files.DAMAGED as error:
         raise LedgerError(f"The ledger's file '{path}' is damaged; restore it, or start a new ledger.") from error
 
 

@@ -1,6 +1,6 @@
 """What a detector watches: pictures over time, whatever they came from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from faultfield.errors import DetectorError
 from faultfield.rollouts.episode import Episode
-from faultfield.rollouts.ledger import Ledger
 
 CAMERAS = ("front", "wrist", "overhead")
 """Cameras in the order of a collage's rows. A plain video has only the first."""
@@ -106,8 +105,6 @@ class Clip:
         instruction: str,
         *,
         id: str | None = None,
-        fps: float | None = None,
-        size: int | tuple[int, int] | None = None,
         most: int | None = None,
     ) -> "Clip":
         """A video file as a clip of the front camera.
@@ -116,8 +113,6 @@ class Clip:
             path: Of the file.
             instruction: What the robot was asked to do.
             id: Its name; the file's by default.
-            fps: Pictures a second to keep; all by default.
-            size: Height and width to which pictures are resized, pixels; one number is both.
             most: Pictures to keep at most, evenly over the video.
 
         Raises:
@@ -125,7 +120,7 @@ class Clip:
         """
         from faultfield.rollouts.video import read
 
-        pictures, times = read(path, fps=fps, size=size, most=most)
+        pictures, times = read(path, most=most)
         return cls({CAMERAS[0]: pictures}, times, instruction, Path(path).stem if id is None else id)
 
     @classmethod
@@ -144,23 +139,6 @@ class Clip:
         if episode.video is None:
             raise DetectorError(f"The episode '{name}' has no video; roll it out with keep_video, and load all of it.")
         return cls({CAMERAS[0]: episode.video}, np.arange(len(episode.video)) / rate, instruction, name)
-
-
-def clips(
-    ledger: Ledger, instruction: str, *, stage: str | None = None, policy: str | None = None, rate: float = RATE
-) -> Iterator[Clip]:
-    """The episodes of a ledger that have a video, one clip at a time.
-
-    Args:
-        ledger: Where they lie.
-        instruction: What the robot was asked to do.
-        stage: Only of this stage.
-        policy: Only of the policy with this fingerprint.
-        rate: Pictures a second.
-    """
-    for episode in ledger.iterate(stage, policy, load="all"):
-        if episode.video is not None:
-            yield Clip.of_episode(episode, instruction, rate=rate)
 
 
 def episode_id(episode: Episode) -> str:

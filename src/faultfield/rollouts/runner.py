@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faultfield.envs.base import CanObserve, Observation, Snapshot, VariableEnv, images_of
-from faultfield.errors import EnvError, FaultfieldError, PolicyError
+from faultfield.errors import EnvError, FaultfieldError, PolicyError, brief
 from faultfield.policies.base import Policy, begin, check_actions
 from faultfield.rollouts.episode import Episode, Trajectory
-from faultfield.rollouts.specs import brief
 from faultfield.variations import Variation
 
 MOST_STEPS = 100_000

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from faultfield import plugins
+from faultfield.envs import building
 from faultfield.envs.base import VariableEnv
-from faultfield.errors import EnvError, FaultfieldError, PolicyError
+from faultfield.errors import EnvError, FaultfieldError, PolicyError, brief
 from faultfield.policies.base import Policy, load_policy
 from faultfield.policies.base import fingerprint as policy_fingerprint
-from faultfield.variations import VariationSpace
 
 OURS = "faultfield."
 """What the names of our own environments and policies begin with."""
@@ -64,22 +64,7 @@ class EnvSpec:
             SetupError: Its simulator is not installed.
             StudyError: The name cannot be imported.
         """
-        make = plugins.load(self.type, what="environment")
-        try:
-            env = make(**self.arguments)
-        except FaultfieldError:
-            raise
-        except Exception as error:
-            given = ", ".join(sorted(self.arguments)) or "no arguments"
-            raise EnvError(f"The environment '{self.type}' cannot be built from {given}: {brief(error)}") from error
-        if not isinstance(getattr(env, "variation_space", None), VariationSpace):
-            raise EnvError(f"The environment '{self.type}' needs a variation_space that says what may change.")
-        if not isinstance(getattr(env, "instruction", None), str):
-            raise EnvError(f"The environment '{self.type}' needs an instruction: what is asked of the robot, in words.")
-        shape = getattr(getattr(env, "action_space", None), "shape", None)
-        if shape is None or len(shape) != 1:
-            raise EnvError(f"The environment '{self.type}' needs an action_space of shape (action_dim,), not {shape}.")
-        return env  # type: ignore[no-any-return]
+        return building.build(self.type, self.arguments)
 
 
 @dataclass(frozen=True)
@@ -113,12 +98,6 @@ class PolicySpec:
             raise
         except Exception as error:
             raise PolicyError(f"The policy '{self.type}' cannot be built: {brief(error)}") from error
-
-
-def brief(error: BaseException) -> str:
-    """An exception of somebody else's as the end of a sentence: its class and the first line of its text."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."
 
 
 def _plain(value: object) -> object:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from faultfield.envs.base import Snapshot
 from faultfield.errors import CheckpointError, LedgerError
-from faultfield.files import replacing
+from faultfield.files import DAMAGED, replacing
 from faultfield.rollouts.episode import Episode
 
 PHASES = ("far", "near", "close", "lift")
@@ -135,7 +133,7 @@ class StateBank:
             raise
         except FileNotFoundError:
             raise CheckpointError(f"There is no bank of states at {path}.") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except DAMAGED as error:
             raise CheckpointError(f"{path} is not a bank of states: {error}.") from error
         count = int(arrays["initial"])
         moments = tuple(

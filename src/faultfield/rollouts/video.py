@@ -1,6 +1,5 @@
 """Video files in and out, by PyAV: the frames wanted and no more, and one sentence where a file is no good."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,22 @@ from faultfield.errors import DetectorError
 LEAST = 2
 """A video of fewer frames shows no episode."""
 
+# The assembler now and then codes a block otherwise (10 spells in 138 000 writes; PyAV 18.1, AVX-512), C in none of
+# 56 000; it takes 2 ms more for a frame of 256².
+REPEATABLE = {"threads": "1", "x264-params": "no-asm=1"}
+"""Of x264, so that the same frames give the same file: one thread, and C."""
+
 
 def read(
     path: str | Path,
     *,
-    fps: float | None = None,
-    size: int | tuple[int, int] | None = None,
     most: int | None = None,
     least: int = LEAST,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Decode a video, resizing and thinning it on the way: memory holds at most twice the frames that are kept.
+    """Decode a video, thinning it on the way: memory holds at most twice the frames that are kept.
 
     Args:
         path: Of the file, in any container and codec that FFmpeg reads.
-        fps: Frames a second to keep: of each such span the first frame; all by default, and where it has fewer.
-        size: Height and width to which frames are resized, pixels; one number is both; their own by default.
         most: Frames to keep at most, evenly over the video with its first and last.
         least: Frames that it must have.
 
@@ -52,8 +52,8 @@ def read(
             stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise DetectorError(f"The video '{path}' has a codec that cannot be decoded here; convert it to H.264.")
-            sieve = _Sieve(fps, most)
-            damaged = _decode(container, stream, size, sieve)
+            sieve = _Sieve(most)
+            damaged = _decode(container, stream, sieve)
             wanted: int = stream.frames
             damaged = damaged or _breaks_off(container, stream, sieve)
             if sieve.mixed:
@@ -104,10 +104,7 @@ def write(
             stream: Any = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1000))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             if codec == "libx264":
-                # The same frames give the same file: one thread, and x264 in C. Its assembler now and then codes a
-                # block otherwise (10 spells in 138 000 writes; PyAV 18.1, AVX-512), C in none of 56 000; it takes 2 ms
-                # more for a frame of 256².
-                stream.options = {"crf": str(quality), "threads": "1", "x264-params": "no-asm=1"}
+                stream.options = {"crf": str(quality), **REPEATABLE}
             for picture in frames:
                 cut = np.ascontiguousarray(picture[:height, :width])
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(cut, format="rgb24")))
@@ -119,18 +116,13 @@ def write(
 class _Sieve:
     """Keeps some of the frames that come by, evenly, without knowing how many there will be."""
 
-    def __init__(self, fps: float | None, most: int | None) -> None:
-        if (fps is not None and not fps > 0) or (most is not None and most < LEAST):
-            raise DetectorError(
-                f"A video is read at more than 0 frames a second and {LEAST} frames, not {fps}, {most}."
-            )
-        self._gap = 1.0 / fps if fps else 0.0
+    def __init__(self, most: int | None) -> None:
+        if most is not None and most < LEAST:
+            raise DetectorError(f"Of a video at least {LEAST} frames are kept, not {most}.")
         self._most = most
         self._stride = 1
         self._kept: list[tuple[float, NDArray[np.uint8]]] = []
         self._last: tuple[float, NDArray[np.uint8]] | None = None
-        self._taken = 0
-        self._next = -math.inf
         self.seen = 0
         self.until = 0.0
 
@@ -139,22 +131,12 @@ class _Sieve:
         """Whether frames of several sizes were kept."""
         return len({picture.shape for _, picture in [*self._kept, *([self._last] if self._last else [])]}) > 1
 
-    def wants(self, time: float) -> bool:
-        """Whether the frame at this time is to be converted and handed over: the last such one is kept in any case."""
+    def take(self, time: float, picture: NDArray[np.uint8]) -> None:
+        """The next frame; the last one is kept in any case."""
         self.seen += 1
         self.until = max(self.until, time)
-        if time < self._next - 1e-6:
-            return False
-        if self._gap:
-            first = self._kept[0][0] if self._kept else time
-            self._next = first + self._gap * (math.floor((time - first) / self._gap + 1e-6) + 1)
-        self._taken += 1
-        return True
-
-    def keep(self, time: float, picture: NDArray[np.uint8]) -> None:
-        """Take a frame that was wanted."""
         self._last = (time, picture)
-        if (self._taken - 1) % self._stride == 0:
+        if (self.seen - 1) % self._stride == 0:
             self._kept.append(self._last)
         if self._most is not None and len(self._kept) > 2 * self._most:
             self._kept = self._kept[::2]
@@ -191,23 +173,20 @@ def _breaks_off(container: Any, stream: Any, sieve: "_Sieve") -> bool:
     return length is None or sieve.until + frame < 0.9 * length
 
 
-def _decode(container: Any, stream: Any, size: int | tuple[int, int] | None, sieve: _Sieve) -> bool:
+def _decode(container: Any, stream: Any, sieve: _Sieve) -> bool:
     """Feed all frames to the sieve, upright; whether the stream broke off."""
     import av
 
-    height, width = (size, size) if isinstance(size, int) else size if size else (None, None)
     rate = float(stream.average_rate or 25)
     try:
         for frame in container.decode(stream):
             time = sieve.seen / rate if frame.time is None else float(frame.time)
             if frame.is_corrupt:
                 return True
-            if sieve.wants(time):
-                # Phones film as they are held, and note how the picture is to be turned, in degrees counterclockwise.
-                turns = round(frame.rotation / 90)
-                across, down = (width, height) if turns % 2 == 0 else (height, width)
-                picture = frame.reformat(width=across, height=down, format="rgb24", interpolation="AREA")
-                sieve.keep(time, np.ascontiguousarray(np.rot90(picture.to_ndarray(), turns)))
+            # Phones film as they are held, and note how the picture is to be turned, in degrees counterclockwise.
+            turns = round(frame.rotation / 90)
+            picture = frame.reformat(format="rgb24", interpolation="AREA")
+            sieve.take(time, np.ascontiguousarray(np.rot90(picture.to_ndarray(), turns)))
     except av.error.DecoderNotFoundError:
         raise
     except av.error.FFmpegError:

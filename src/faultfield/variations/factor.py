@@ -170,7 +170,6 @@ class Continuous(Factor):
         low, high: The range, ends included.
         nominal: The value that changes nothing (the same for every component, or one for each).
         size: 0 for a plain number, else the length of the vector.
-        uniform: A vector factor that also takes a plain number, meant for every component.
         percent: Say the number as a percentage.
     """
 
@@ -178,7 +177,6 @@ class Continuous(Factor):
     high: float = 1.0
     nominal: float | tuple[float, ...] = 0.0
     size: int = 0
-    uniform: bool = False
     percent: bool = False
 
     @property
@@ -188,7 +186,7 @@ class Continuous(Factor):
 
     def canonical(self, value: object) -> Value:
         """A float, or a tuple of `size` floats."""
-        if self.size == 0 or (self.uniform and isinstance(value, Real)):
+        if self.size == 0:
             return self._number(value)
         if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != self.size:
             raise self._refuse(value, self._wanted())
@@ -247,8 +245,7 @@ class Continuous(Factor):
         span = f"{self.low:g} to {self.high:g}{unit}"
         if self.size == 0:
             return f"a number from {span}"
-        one = f"a number or {self.size} numbers" if self.uniform else f"{self.size} numbers"
-        return f"{one} from {span}"
+        return f"{self.size} numbers from {span}"
 
 
 def as_mapping(factors: Sequence[Factor]) -> Mapping[str, Factor]:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from faultfield.detector import pocket
+from faultfield.detector import checkpoint, pocket
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.training import captioning, eyes
 from faultfield.detector.training.captioning import Scene, caption
+from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.course import CAPTIONS_AT_ONCE, SampleCourse
 from faultfield.detector.training.eyes import open_eyes
@@ -113,7 +114,7 @@ def test_a_data_set_says_what_the_simulator_knew(tmp_path: Path) -> None:
     assert captioning.scenes(tmp_path / "sight.npz") == captioning.scenes(None) == ()
 
 
-@pytest.mark.parametrize("stage", ["sight", "captions"])
+@pytest.mark.parametrize("stage", ["sight", "captions", "written", "cleared"])
 def test_killed_eyes_go_on_from_the_same_beginning_alone(
     stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,14 +140,25 @@ def test_killed_eyes_go_on_from_the_same_beginning_alone(
         open_eyes(model, tmp_path / "sight.npz", config, make_accelerator(CONFIG, cpu=True), work, tell)
         return dict(model.core.state_dict())
 
-    with pytest.raises(Killed):
+    def cut(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        if stage == "written":
+            patched.setattr(checkpoint, "save", cut)
+        if stage == "cleared":
+            patched.setattr(Checkpoints, "clear", cut)
         opened(begun(), tmp_path / "work", kill)
     one, other = (model.core.state_dict() for model in (begun(), begun(said="Open the drawer!")))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     for beginning in (begun(said="Open the drawer!"), begun(seed=1)):
         with pytest.raises(CheckpointError, match="other settings or samples"):
             opened(beginning, tmp_path / "work")
-    whole, resumed = opened(begun(), tmp_path / "whole"), opened(begun(), tmp_path / "work")
+    left: list[str] = []
+    whole = opened(begun(), tmp_path / "whole")
+    resumed = opened(begun(), tmp_path / "work", lambda name, *_: left.append(name))
+    assert (left == []) == (stage in ("written", "cleared")), "what was learned to the end is not learned again"
+    assert not list((tmp_path / "work").rglob("checkpoint-*"))
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
     # What is done is in nobody's way.
     fresh, after = opened(begun(seed=1), tmp_path / "fresh"), opened(begun(seed=1), tmp_path / "work")

@@ -5,6 +5,7 @@ import pytest
 
 from faultfield.detector.data import read_conversations
 from faultfield.detector.training import identity
+from faultfield.detector.training.sight import SightConfig
 from faultfield.errors import DetectorError
 from tests.detector import pockets
 
@@ -31,3 +32,13 @@ def test_clips_in_memory_are_their_pictures() -> None:
     first, other = pockets.samples(2), [replace(pockets.sample(7, True, True), id="s0"), pockets.samples(2)[1]]
     assert identity.pictures(first) == identity.pictures(pockets.samples(2))
     assert identity.pictures(first) != identity.pictures(other)
+
+
+def test_what_was_not_told_is_the_same_and_how_often_it_was_saved_is_nobodys_matter() -> None:
+    def note(eyes: str, save_every: int = 100) -> dict[str, object]:
+        return {"config": {"seed": 0, "save_every": save_every}, "store": None, "origin": {"model": "a", "eyes": eyes}}
+
+    wanted = note(repr(SightConfig()))
+    assert identity.same(note(repr(SightConfig())[:-1] + ", save_every=50)", save_every=3), wanted)
+    assert not identity.same(note(repr(SightConfig(epochs=1.0))), wanted)
+    assert not identity.same({**wanted, "config": {"seed": 1, "save_every": 100}}, wanted)

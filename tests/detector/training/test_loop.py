@@ -1,10 +1,12 @@
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
 from faultfield.detector.training.features import FeatureCache
 from faultfield.detector.training.learner import Learner
@@ -56,8 +58,6 @@ def test_a_killed_training_ends_where_an_uninterrupted_one_does(tmp_path: Path) 
 
 
 def test_a_checkpoint_of_other_settings_or_samples_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     _trained(SHORT, tmp_path, until=1)
     with pytest.raises(CheckpointError, match="other settings or samples"):
         _trained(replace(SHORT, seed=1), tmp_path)
@@ -72,9 +72,24 @@ def test_a_checkpoint_of_other_settings_or_samples_or_a_damaged_one_is_refused(t
     assert len(_trained(SHORT, tmp_path, until=1)[1]) == 1
 
 
-def test_small_passes_give_the_gradients_of_one_large_pass() -> None:
-    from dataclasses import replace
+def test_what_a_kill_leaves_of_a_removed_checkpoint_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _trained(SHORT, tmp_path, until=2)
 
+    def killed(path: Path, **_: object) -> None:
+        """As far as it came: in the order of names, weights go before their note."""
+        (Path(path) / "model.safetensors").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", killed)
+        Checkpoints(tmp_path, _accelerator(), {}).clear()
+    assert list(tmp_path.glob("checkpoint-*"))
+    _, steps = _trained(SHORT, tmp_path, until=3)
+    assert len(steps) == 3, "it begins anew"
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-00000003"]
+
+
+def test_small_passes_give_the_gradients_of_one_large_pass() -> None:
     config = replace(SHORT, online_epochs=0)
     learners = []
     for micro in (None, 1, 3):
@@ -87,8 +102,6 @@ def test_small_passes_give_the_gradients_of_one_large_pass() -> None:
 
 
 def test_a_frozen_tower_encodes_each_sample_once_and_stays_as_it_is() -> None:
-    from dataclasses import replace
-
     course = ToyCourse()
     before = _weights(tiny.learner(0))
     learner, _ = _trained(replace(SHORT, freeze_vision=True), course=course)
@@ -99,8 +112,6 @@ def test_a_frozen_tower_encodes_each_sample_once_and_stays_as_it_is() -> None:
 
 
 def test_what_finds_no_room_is_encoded_each_time_and_teaches_the_same() -> None:
-    from dataclasses import replace
-
     config, weights, encoded = replace(SHORT, freeze_vision=True), [], []
     # Tokens of a row: four of 32 numbers in float32.
     for room in (None, 0, 9 * 4 * 32 * 4):
@@ -145,8 +156,6 @@ def test_what_a_row_looks_like_does_not_hang_on_the_others(monkeypatch: pytest.M
 
 
 def test_checkpointing_of_activations_changes_nothing() -> None:
-    from dataclasses import replace
-
     config = replace(SHORT, checkpointing=True)
     plain, _ = _trained(SHORT)
     learner = tiny.learner(0, dropout=0.2)
@@ -180,3 +189,15 @@ def test_curves_are_written_for_tensorboard(tmp_path: Path) -> None:
     seen = events.Scalars("online/detection")
     assert [event.step for event in seen] == [5, 6, 7]
     assert [event.value for event in seen] == pytest.approx([step.detection for step in steps[4:]], rel=1e-5)
+
+
+def test_curves_of_steps_that_were_lost_with_a_kill_are_dropped(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = replace(SHORT, save_every=100)
+    _trained(config, tmp_path, until=2)
+    assert not list(tmp_path.glob("checkpoint-*"))
+    _trained(config, tmp_path, until=3)
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("warm-up/detection")] == [1, 2, 3]

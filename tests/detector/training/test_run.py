@@ -79,6 +79,8 @@ def test_a_trained_detector_is_written_whole_and_made_once(tmp_path: Path) -> No
     )  # fmt: skip
     assert again == about
     assert not steps
+    often = replace(QUICK, save_every=7)
+    assert train(pockets.model(), pockets.samples(), often, tmp_path, accelerator=_cpu(often)) == about
     with pytest.raises(CheckpointError, match="trained otherwise"):
         train(pockets.model(), pockets.samples(), replace(QUICK, seed=3), tmp_path, accelerator=_cpu(QUICK))
     corrected = [replace(each, reason="It slipped.") if each.reason else each for each in pockets.samples()]

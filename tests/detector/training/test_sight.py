@@ -18,6 +18,7 @@ from faultfield.faults.pictures import read_picture
 from faultfield.faults.recipe import Recipe
 from faultfield.faults.states import VALUES
 from tests.detector import armor, pockets
+from tests.ruins import ruined
 
 
 def _data(count: int = 80, seed: int = 0) -> SightData:
@@ -69,8 +70,14 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     with pytest.raises(Killed):
         open_eyes(pockets.model(), tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work, kill)
     with pytest.raises(CheckpointError, match="other settings"):
-        open_eyes(pockets.model(), tmp_path / "sight.npz", config, _accelerator(), work)
-    open_eyes(resumed, tmp_path / "sight.npz", replace(config, save_every=1), _accelerator(), work)
+        open_eyes(pockets.model(), tmp_path / "sight.npz", replace(config, lr=0.1), _accelerator(), work)
+    # How often it is saved is nobody's matter but the killed one's.
+    left: list[int] = []
+    open_eyes(
+        resumed, tmp_path / "sight.npz", replace(config, save_every=3), _accelerator(), work,
+        lambda _, done, __: left.append(done),
+    )  # fmt: skip
+    assert left == [2]
     first, second = (each.core.model.visual.state_dict() for each in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert set(json.loads((work / "sight.json").read_text())["measured"]) == {"y", "x", "red"}
@@ -91,6 +98,18 @@ def test_what_was_measured_of_eyes_is_json_and_read_again(tmp_path: Path) -> Non
         assert np.isnan(measured["y"])
     told = json.loads((tmp_path / "work" / "sight.json").read_text(), parse_constant=pytest.fail)
     assert told["measured"]["y"] is None
+
+
+def test_eyes_that_are_made_are_taken_however_often_they_were_saved(tmp_path: Path) -> None:
+    _data(8).save(tmp_path / "sight.npz")
+    taught: list[str] = []
+    for often in (200, 50):
+        config = replace(CONFIG, epochs=0.1, save_every=often)
+        open_eyes(
+            pockets.model(), tmp_path / "sight.npz", config, _accelerator(), tmp_path / "work",
+            lambda name, *_: taught.append(name),
+        )  # fmt: skip
+    assert taught == ["sight"]
 
 
 def test_a_tower_of_another_shape_is_not_taken(tmp_path: Path) -> None:
@@ -114,9 +133,11 @@ def test_what_cannot_be_learned_from_is_said_in_one_sentence(tmp_path: Path) -> 
         replace(data, flags=data.flags[:2])
     with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
         SightData.load(tmp_path / "none.npz")
-    (tmp_path / "odd.npz").write_bytes(b"nothing")
-    with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
-        SightData.load(tmp_path / "odd.npz")
+    data.save(tmp_path / "odd.npz")
+    for content in ruined((tmp_path / "odd.npz").read_bytes()).values():
+        (tmp_path / "odd.npz").write_bytes(content)
+        with pytest.raises(DetectorError, match="no pictures with what the simulator knew"):
+            SightData.load(tmp_path / "odd.npz")
     model = pockets.model()
     with pytest.raises(DetectorError, match="cannot be cut into tokens of 14 x 14"):
         Patches.of(model.processor.image_processor)(torch.zeros(1, 20, 28, 3))

@@ -85,7 +85,8 @@ def caption(
         told: What is said.
         config: With the method `captions`.
         accelerator: `accelerate.Accelerator`.
-        out: Directory for checkpoints and TensorBoard's events; None keeps nothing.
+        out: Directory for checkpoints and TensorBoard's events; None keeps nothing. The last checkpoint stays there: it
+            is the caller's to remove, once what was learned is safe.
         on_progress: Told what is done.
         begun: What else a checkpoint must agree in, as JSON can hold it.
         room: Bytes of main memory for the tower's tokens, as `Loop` takes it.
@@ -105,6 +106,5 @@ def caption(
     course = SampleCourse([scene.sample for scene in told], model, captions=[scene.captions for scene in told])
     loop = Loop(Learner(model), course, config, accelerator, out, on_progress, begun=begun, room=room)
     steps = loop.run()
-    loop.clear()
     accelerator.free_memory()
     return steps

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from faultfield import files
+from faultfield.detector.training import identity
 from faultfield.errors import CheckpointError, SetupError
 
 _ABOUT = "training.json"
+
+OTHER = "'{}' is of a training with other settings or samples; delete it or choose another directory."
+"""What is said of a checkpoint of another training."""
 
 
 class Checkpoints:
@@ -49,11 +53,11 @@ class Checkpoints:
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             files.write_text(draft / _ABOUT, json.dumps({**self._run, "step": step, "last": last}))
-            shutil.rmtree(final, ignore_errors=True)
+            _remove(final)
             os.replace(draft, final)
-            for older in self._all():
+            for older in self._directory.glob("checkpoint-*"):
                 if older != final:
-                    shutil.rmtree(older, ignore_errors=True)
+                    _remove(older)
         self._accelerator.wait_for_everyone()
 
     def resume(self) -> int:
@@ -62,26 +66,25 @@ class Checkpoints:
         Raises:
             CheckpointError: It is damaged, or of other settings or samples.
         """
-        found = self._all()
-        if not found:
+        found = newest(self._directory)
+        if found is None:
             return 0
-        newest = found[-1]
-        try:
-            about = json.loads((newest / _ABOUT).read_text(encoding="utf-8"))
-            step, last = int(about.pop("step")), about.pop("last", None)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
+        path, about = found
+        step, last = int(about.pop("step")), about.pop("last", None)
         # Trainings of before did not tell of the pictures that they were on, nor of what eyes were made of.
         for name in {"pictures", "of"} & self._run.keys():
             about.setdefault(name, self._run[name])
+        # Eyes told how often they were saved as well.
+        if isinstance(about.get("sight"), dict):
+            about["sight"].pop("save_every", None)
+        if "origin" in self._run:
+            about["origin"] = identity.completed(about.get("origin", {}), self._run["origin"])
         if about != self._run:
-            raise CheckpointError(
-                f"'{newest}' is of a training with other settings or samples; delete it or choose another directory."
-            )
+            raise CheckpointError(OTHER.format(path))
         try:
-            self._accelerator.load_state(str(newest))
+            self._accelerator.load_state(str(path))
         except Exception as error:
-            raise CheckpointError(f"The checkpoint '{newest}' is damaged; delete it to start over.") from error
+            raise CheckpointError(f"The checkpoint '{path}' is damaged; delete it to start over.") from error
         self.last = last
         return step
 
@@ -97,16 +100,39 @@ class Checkpoints:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise SetupError("Training's curves need tensorboard: pip install 'faultfield[detector]'.") from error
-        return SummaryWriter(str(self._directory / "events"), purge_step=step + 1 if step else None)
+        return SummaryWriter(str(self._directory / "events"), purge_step=step + 1)
 
     def clear(self) -> None:
         """Remove the checkpoints of a training that is over."""
         if self._accelerator.is_main_process:
-            for each in self._all():
-                shutil.rmtree(each, ignore_errors=True)
+            for each in self._directory.glob("checkpoint-*"):
+                _remove(each)
 
     def _path(self, step: int) -> Path:
         return self._directory / f"checkpoint-{step:08d}"
 
-    def _all(self) -> list[Path]:
-        return sorted(path for path in self._directory.glob("checkpoint-*") if (path / _ABOUT).is_file())
+
+def newest(directory: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint in a directory and what it tells of its training; None where there is none.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    found = _all(directory)
+    if not found:
+        return None
+    try:
+        about = json.loads((found[-1] / _ABOUT).read_text(encoding="utf-8"))
+        return found[-1], {**about, "step": int(about["step"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"The checkpoint '{found[-1]}' is damaged; delete it to start over.") from error
+
+
+def _remove(path: Path) -> None:
+    # Its note first: what a kill leaves of the rest is no checkpoint then, and not a damaged one.
+    (path / _ABOUT).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _all(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("checkpoint-*") if (path / _ABOUT).is_file())

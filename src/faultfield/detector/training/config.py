@@ -156,6 +156,10 @@ class TrainingConfig:
         """Plain values for JSON."""
         return asdict(self)
 
+    def decisive(self) -> dict[str, Any]:
+        """What decides what is learned: how often that is saved does not."""
+        return {name: value for name, value in asdict(self).items() if name != "save_every"}
+
     def updated(self, values: Mapping[str, Any]) -> "TrainingConfig":
         """The same with other values for some settings; those of `lora` over its defaults.
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,11 @@ def open_eyes(
     data, told = SightData.load(sight), captioning.scenes(sight, config.rename) if config.captions else ()
     of = ""
     if work is not None:
-        of = _taught(model, data, told, (asdict(config), accelerator.mixed_precision))
+        # Under the name that eyes had when it hung on how often they were saved: as often as by default.
+        settings = {**config.decisive(), "save_every": SightConfig.save_every}
+        of = _taught(model, data, told, (settings, accelerator.mixed_precision))
         if (found := _opened(model, Path(work), of)) is not None:
+            _clear(Path(work), accelerator)
             return found
     patches, width = Patches.of(model.processor.image_processor), int(model.text.config.hidden_size)
     gaze = gaze_for(data, patches, width, config.hidden, config.seed)
@@ -87,9 +89,14 @@ def open_eyes(
         # JSON has no NaN, which a value is that does not vary.
         about = {"of": of, "measured": {name: None if isnan(each) else each for name, each in measured.items()}}
         files.write_text(Path(work) / SIGHT, json.dumps(about, indent=2) + "\n")
-        # Eyes of another beginning may be made here next.
-        Checkpoints(Path(work), accelerator, {}).clear()
+        _clear(Path(work), accelerator)
     return measured
+
+
+def _clear(work: Path, accelerator: Any) -> None:
+    """Remove the checkpoints of eyes that are made: others, of another beginning, may be made there next."""
+    for done in (work, work / "captions"):
+        Checkpoints(done, accelerator, {}).clear()
 
 
 _METHOD = "story"

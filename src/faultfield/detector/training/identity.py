@@ -1,10 +1,12 @@
 """What a training was on, in digits that change with it: words, and the pictures themselves."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faultfield.detector import checkpoint
 from faultfield.detector.data import Sample
 from faultfield.detector.views import Viewer
 from faultfield.errors import DetectorError
@@ -33,8 +35,8 @@ def pictures(samples: Sequence[Sample]) -> str:
 def same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether what is written down of a training is of this one.
 
-    Trainings of before did not tell all of it: `store` stood in `origin`, and neither eyes nor pictures were told.
-    What was not told is taken to be the same.
+    Trainings of before did not tell all of it: `store` stood in `origin`, and pictures were not told.
+    What was not told is taken to be the same. How often it was saved is told and decides nothing.
 
     Args:
         found: As it was written.
@@ -43,9 +45,33 @@ def same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     origin = dict(found.get("origin", {}))
     told = {**found, "store": found.get("store", origin.pop("store", None))}
     told.setdefault("pictures", wanted.get("pictures"))
-    if "eyes" in wanted["origin"]:
-        origin.setdefault("eyes", wanted["origin"]["eyes"])
-    return all({**told, "origin": origin}.get(key) == value for key, value in wanted.items())
+    told["origin"] = completed(origin, wanted["origin"])
+    told["config"] = {**told.get("config", {}), "save_every": wanted["config"]["save_every"]}
+    return all(told.get(key) == value for key, value in wanted.items())
+
+
+def completed(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written down of the origin of a training, as it is written now.
+
+    Trainings of before told of a model and of sight by their places alone, and of eyes how often they were saved.
+
+    Args:
+        found: As it was written.
+        wanted: Whence what was not told is taken.
+    """
+    origin = {**{name: wanted[name] for name in ("begun_from", "seen", "eyes") if name in wanted}, **found}
+    if origin.get("eyes"):
+        origin["eyes"] = re.sub(r", save_every=\d+", "", origin["eyes"])
+    return origin
+
+
+def weights(folder: Path) -> str:
+    """Sixteen hexadecimal digits of a model's folder: weights, words and settings, not how it was trained."""
+    digest = hashlib.sha256()
+    for file in checkpoint.contents(folder):
+        if file.name != "training.json":
+            digest.update(f"\0{file.name}\0".encode() + _of_file(file))
+    return digest.hexdigest()[:16]
 
 
 def _of_clip(clip: Clip) -> bytes:

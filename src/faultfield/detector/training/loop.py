@@ -124,9 +124,8 @@ class Loop:
         self._frozen = frozen
         room = memory.room(accelerator.num_processes) if room is None else room
         self._features = FeatureCache(course, self._run, frozen and not self._sharded, kept, room)
-        # How often it is saved does not change what is learned; how a batch is cut up decides what a part of it draws.
-        decisive = {k: v for k, v in config.to_json().items() if k != "save_every"}
-        run = {"config": decisive, "samples": _digest(course), **(begun or {})}
+        # How a batch is cut up is part of it: that decides what a part of it draws.
+        run = {"config": config.decisive(), "samples": _digest(course), **(begun or {})}
         self._checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
         self.last: Mapping[str, Any] | None = None
 

@@ -30,7 +30,8 @@ from faultfield.faults.wording import success_reasons
 ABOUT = "training.json"
 """What a detector was trained with, written last."""
 
-_WORK = "training"
+WORK = "training"
+"""Where its checkpoints and TensorBoard's events lie in its directory."""
 
 _PATIENCE = timedelta(hours=2)
 
@@ -99,7 +100,7 @@ def train(
     seen = {} if seen is None else seen
     kept = {row: seen[sample.id] for row, sample in enumerate(samples) if sample.id in seen}
     begun = {name: about[name] for name in ("digest", "pictures", "origin")}
-    loop = Loop(learner, course, config, accelerator, out / _WORK, on_progress, on_step, kept, begun, room)
+    loop = Loop(learner, course, config, accelerator, out / WORK, on_progress, on_step, kept, begun, room)
     steps = loop.run()
     seen.update({samples[row].id: tokens for row, tokens in kept.items()})
     state = loop.state()

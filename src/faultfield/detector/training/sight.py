@@ -6,7 +6,7 @@ openings and contacts are free labels by the thousand, and a tower whose tokens 
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ class SightConfig:
     captions: float = 4.0
     rename: float = 0.5
     seed: int = 0
-    save_every: int = 200
+    # Not in the text by which trainings tell eyes apart.
+    save_every: int = field(default=200, repr=False)
 
     def __post_init__(self) -> None:
         least = {"epochs": self.epochs, "weight_decay": self.weight_decay, "jitter": self.jitter,
@@ -65,6 +66,10 @@ class SightConfig:
                 "Sight needs a learning rate above 0, whole numbers from 1 on for batch, hidden and save_every, and a "
                 "share of renamed captions in 0–1."
             )
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides what is learned: how often that is saved does not."""
+        return {name: value for name, value in asdict(self).items() if name != "save_every"}
 
     @classmethod
     def updated(cls, values: Mapping[str, Any]) -> "SightConfig":
@@ -162,7 +167,7 @@ def pretrain(
     standard = (data.values - middle) / scale
     gaze.calibrate(standard[rows])
     wanted = np.concatenate([standard, data.flags], axis=2).astype(np.float32)
-    run = {"sight": asdict(config), "data": data.digest, **(begun or {})}
+    run = {"sight": config.decisive(), "data": data.digest, **(begun or {})}
     checkpoints = None if out is None else Checkpoints(Path(out), accelerator, run)
     done = checkpoints.resume() if checkpoints else 0
     events = checkpoints.events(done) if checkpoints else None

@@ -115,7 +115,7 @@ class SightData:
                     rows=int(stored["rows"]),
                     **names,
                 )
-        except (OSError, ValueError, KeyError) as error:
+        except files.DAMAGED as error:
             raise DetectorError(f"'{path}' holds no pictures with what the simulator knew.") from error
 
 

@@ -1,7 +1,5 @@
 """The probe: what the policy would do differently at stored states if the picture were a candidate's. No rollout."""
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from faultfield.envs.base import CanObserve
 from faultfield.errors import PolicyError
 from faultfield.field.responses import FEATURES, features
-from faultfield.files import replacing
+from faultfield.files import DAMAGED, replacing
 from faultfield.policies.base import Policy, infer_batch
 from faultfield.rollouts.states import StateBank
 from faultfield.variations import NOMINAL, Variation
@@ -87,7 +85,7 @@ class Probe:
                 if str(file["identity"]) != self._identity or not np.array_equal(file["nominal"], self.nominal):
                     return {}
                 return dict(zip(file["keys"].tolist(), file["answers"], strict=True))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        except DAMAGED:
             # A cache that cannot be read is only a cache: its answers are made again.
             return {}
 

@@ -3,7 +3,6 @@
 import io
 import json
 import multiprocessing
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +183,7 @@ def _read(path: Path, space: VariationSpace) -> Scenes:
         with np.load(path, allow_pickle=False) as content:
             pictures, values = content["pictures"], json.loads(content["variations"].tobytes())
         return Scenes(pictures, tuple(space.variation(v) for v in values), space)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, VariationError) as error:
+    except (*files.DAMAGED, VariationError) as error:
         raise CheckpointError(f"{path} holds no scenes of this environment, or is damaged; delete it.") from error
 
 

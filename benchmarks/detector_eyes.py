@@ -17,7 +17,6 @@ from detector import progress
 from detector_variants import TRAINING
 from faultfield.detector import checkpoint
 from faultfield.detector.data import read_labelled
-from faultfield.detector.gaze import Gaze
 from faultfield.detector.training import captioning, run
 from faultfield.detector.training.checkpoints import Checkpoints
 from faultfield.detector.training.config import TrainingConfig
@@ -46,22 +45,12 @@ def main() -> None:
     open_eyes(model, arguments.of, config, accelerator)
     if model.gaze is None:
         raise DetectorError(f"'{arguments.of}' has no readout that fits; eyes of today's `make detector` have one.")
-    model.gaze = unwritten(model.gaze)
     scenes = captioning.scenes(arguments.data, config.rename)
     captioning.caption(
         model, scenes, captioning_config(config), accelerator, f"{arguments.out}.captions", progress("eyes")
     )
     checkpoint.save(model, arguments.out)
     Checkpoints(Path(f"{arguments.out}.captions"), accelerator, {}).clear()
-
-
-def unwritten(gaze: Gaze) -> Gaze:
-    """A gaze that reads the same, and of which nothing has been told the decoder yet."""
-    settings = {key: value for key, value in gaze.settings.items() if key != "hunch"}
-    fresh = Gaze(**settings)
-    fresh.readout.load_state_dict(gaze.readout.state_dict())
-    fresh.centres.copy_(gaze.centres)
-    return fresh
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from scipy.special import expit
@@ -15,7 +14,6 @@ from scipy.special import expit
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import detector as bench
-import detector_eyes
 import detector_hunch
 import detector_page
 import detector_rounds
@@ -299,19 +297,6 @@ def test_with_few_reasons_what_lacks_a_part_stands_beside_the_whole() -> None:
     assert "| multitask prediction, 25% of the reasons | **+1.000 [" in text
     assert "| online imitation only, 25% of the reasons | +0.000 [" in text
     assert set(bench.VARIANTS) >= {each["variant"] for each in results}
-
-
-def test_taken_eyes_read_the_same_and_have_told_nothing_yet() -> None:
-    gaze = Gaze(rows=3, columns=2, cell=(2, 2), width=8, hidden=4, values=3, flags=1, story=6)
-    gaze.calibrate(np.random.default_rng(0).normal(size=(20, 2, 3)))
-    gaze.hunch = gaze.new_hunch(hidden=4, members=1, openings=["It failed."])
-    torch.nn.init.ones_(gaze.words.weight)
-    fresh, tokens = detector_eyes.unwritten(gaze), torch.randn(gaze.tokens, 8)
-    assert torch.equal(fresh.read(tokens), gaze.read(tokens))
-    assert torch.equal(fresh.centres, gaze.centres)
-    assert torch.equal(fresh.eval()(tokens), tokens)
-    assert fresh.hunch is None
-    assert not torch.equal(gaze.eval()(tokens), tokens)
 
 
 def test_the_spread_of_a_round_is_that_of_one_trainings_inference_seeds() -> None:

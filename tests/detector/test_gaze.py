@@ -135,6 +135,21 @@ def test_it_comes_back_from_disk(story: int, tmp_path: Path) -> None:
     assert not (tmp_path / "gaze.safetensors").exists()
 
 
+@pytest.mark.parametrize("story", [0, 8])
+def test_unwritten_it_reads_the_same_and_has_told_nothing_yet(story: int) -> None:
+    made, tokens = gaze(story=story), torch.randn(6, WIDTH)
+    made.hunch = made.new_hunch(hidden=4, members=1, openings=["It went well", "It failed"])
+    fresh = made.unwritten(seed=1).eval()
+    assert torch.equal(fresh.read(tokens), made.read(tokens))
+    assert torch.equal(fresh.centres, made.centres)
+    assert torch.equal(fresh(tokens), tokens)
+    assert not torch.equal(made(tokens), tokens)
+    assert fresh.hunch is None
+    assert fresh.settings == {name: value for name, value in made.settings.items() if name != "hunch"}
+    again = made.unwritten(seed=1).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in fresh.state_dict().items())
+
+
 def test_a_damaged_or_foreign_one_is_refused(tmp_path: Path) -> None:
     checkpoint.save(with_gaze(), tmp_path)
     (tmp_path / "gaze.safetensors").write_bytes(b"cut")

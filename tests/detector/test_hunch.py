@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 from faultfield.detector import checkpoint
 from faultfield.detector.gaze import Gaze
-from faultfield.detector.hunch import HEAD, Guess, Hunch
+from faultfield.detector.hunch import HEAD, OTHER, Guess, Hunch
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.refine import Refiner
 from faultfield.detector.trajectories import Refinement
@@ -23,12 +23,12 @@ OPENINGS = ("The robot succeeded", "The gripper did not close", "The gripper let
 LIKELIEST = Refinement(samples=1, rounds=2, temperature=0.0, longest=12)
 
 
-def judging(*fits: float) -> ArmorModel:
+def judging(*fits: float, openings: tuple[str, ...] = OPENINGS) -> ArmorModel:
     """A detector whose eyes find that these log-odds hold, whatever they see."""
     torch.manual_seed(0)
     gaze = Gaze(3, 2, (1, 1), pockets.SHAPE.hidden, 16, values=4, flags=1)
     torch.nn.init.normal_(gaze.words.weight)
-    gaze.hunch = gaze.new_hunch(8, 2, OPENINGS)
+    gaze.hunch = gaze.new_hunch(8, 2, openings)
     for member in gaze.hunch.members:
         torch.nn.init.zeros_(member[-1].weight)
         member[-1].bias.data[:] = torch.tensor(fits)
@@ -111,6 +111,27 @@ def test_an_opening_longer_than_a_reason_may_be_is_cut() -> None:
         assert verdict.failed
 
 
+def test_of_something_else_the_language_begins_by_itself() -> None:
+    model, clips = judging(0.0, 1.0, 5.0, openings=(*OPENINGS[:2], OTHER)), [pockets.clip(0, True)]
+    (verdict,) = Refiner(model, LIKELIEST).judge(clips)
+    (alone,) = Refiner(model, Refinement(samples=1, rounds=2, temperature=0.0, longest=12, hunch=False)).judge(clips)
+    assert verdict.rounds[0].reason == alone.rounds[0].reason
+    assert verdict.rounds[0].reason_entropy == pytest.approx(alone.rounds[0].reason_entropy)
+    assert verdict.failed
+
+
+def test_what_it_grew_by_changes_nothing_until_it_is_learned() -> None:
+    torch.manual_seed(0)
+    hunch, heights = Hunch(3, columns=2, hidden=4, members=2, openings=OPENINGS).eval(), torch.rand(50, 2, 3)
+    grown = hunch.grown(["The door stuck", OTHER])
+    assert (hunch.openings, grown.openings) == (OPENINGS, (*OPENINGS, "The door stuck", OTHER))
+    assert grown.settings == Hunch(3, 2, 4, 2, grown.openings).settings
+    for before, after in zip(hunch.guesses(heights), grown.guesses(heights), strict=True):
+        assert after.odds == pytest.approx(before.odds, abs=1e-6)
+        assert after.best(True) == before.best(True)
+        np.testing.assert_allclose(after.fits[:3], before.fits, atol=1e-3)
+
+
 def test_without_it_all_is_as_if_there_were_none() -> None:
     model, clips = judging(0.0, 0.0, 9.0), [pockets.clip(0, True), pockets.clip(1, False)]
     how = Refinement(samples=2, rounds=2, longest=8, hunch=False)
@@ -129,6 +150,19 @@ def test_it_is_kept_with_the_gaze(tmp_path: Path) -> None:
     (tmp_path / checkpoint.SETTINGS).write_text(settings.replace('"members": 2', '"members": 3'))
     with pytest.raises(CheckpointError, match=r"gaze\.safetensors are missing, damaged"):
         checkpoint.load(tmp_path)
+
+
+def test_a_grown_one_is_kept_and_is_another_detector(tmp_path: Path) -> None:
+    model, heights = judging(0.0, 3.0, 1.0), torch.rand(4, 2, 49)
+    checkpoint.save(model, tmp_path)
+    before = checkpoint.fingerprint(tmp_path, LIKELIEST)
+    model.gaze.hunch = model.gaze.hunch.grown(["The door stuck", OTHER])
+    for store in (None, "float16"):
+        checkpoint.save(model, tmp_path, store)
+        again = checkpoint.load(tmp_path)
+        assert again.gaze.hunch.openings == (*OPENINGS, "The door stuck", OTHER)
+        assert torch.allclose(again.gaze.hunch(heights), model.gaze.hunch(heights), atol=1e-2 if store else 0)
+        assert checkpoint.fingerprint(tmp_path, LIKELIEST) != before
 
 
 def test_the_command_is_told_who_judges(shell: Shell, data: Path, tmp_path: Path) -> None:

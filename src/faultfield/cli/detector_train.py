@@ -50,7 +50,7 @@ def train(
         Path | None,
         typer.Option(
             help="What teaches it to see first: a data directory (the vision tower by simulator states, then the "
-            "language by captions), an .npz of pictures and states; or a detector whose tower is taken."
+            "language by captions), an .npz of pictures and states; or a detector whose tower and readout are taken."
         ),
     ] = None,
     sight_settings: Annotated[str, typer.Option(help="Settings of that as YAML, for instance '{epochs: 5}'.")] = "{}",

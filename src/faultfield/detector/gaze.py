@@ -138,6 +138,20 @@ class Gaze(nn.Module):
         """One that reads what this gaze reads, and knows nothing yet."""
         return Hunch(sum(self.spans), self.columns, hidden, members, openings)
 
+    def unwritten(self, seed: int) -> "Gaze":
+        """One that reads the same; no decoder knows yet what it tells, and it judges nothing.
+
+        Args:
+            seed: Of what it has yet to learn.
+        """
+        settings = {name: value for name, value in self.settings.items() if name != "hunch"}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            found = Gaze(**settings)
+        found.readout.load_state_dict(self.readout.state_dict())
+        found.centres.copy_(self.centres)
+        return found
+
     @property
     def tokens(self) -> int:
         """Of one collage."""

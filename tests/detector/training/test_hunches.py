@@ -1,4 +1,4 @@
-"""Eyes that learn to judge: from numbers that tell, with and without reasons, and further from more of them."""
+"""Eyes that learn to judge: from numbers that tell, with and without reasons, and further from more and new ones."""
 
 from dataclasses import replace
 
@@ -7,12 +7,15 @@ import torch
 
 from faultfield.detector.data import Sample
 from faultfield.detector.gaze import Gaze
+from faultfield.detector.hunch import OTHER
 from faultfield.detector.training import hunches
 from tests.detector import pockets
 
 LEFT = "The gripper went too far to the left while approaching the {}."
 SLIP = "The robot let it slip out of the gripper while lifting the {}."
 DONE = "The robot succeeded."
+LOW = "The gripper went too low while approaching the {}."
+KNOCKED = "The robot knocked the cup over."
 
 
 def gaze() -> Gaze:
@@ -33,10 +36,21 @@ def told(count: int, dense: float, seed: int = 0) -> tuple[torch.Tensor, list[Sa
     return read, samples
 
 
+def new(count: int, seed: int) -> tuple[torch.Tensor, list[Sample]]:
+    """As `told`, with reasons throughout, of which every second is of another kind: what the second number tells."""
+    read, samples = told(count, dense=1.0, seed=seed)
+    for row in range(0, count, 2):
+        read[row, :, 0], read[row, 1, 2] = -1.0, 4.0
+        read[row, :, 1] = -3.0 if row % 4 else 3.0
+        samples[row] = Sample(f"n{row}", "Lift it.", True, KNOCKED if row % 4 else LOW.format("cube"))
+    return read, samples
+
+
 def scores(found: hunches.Hunch, of: Gaze, read: torch.Tensor, samples: list[Sample]) -> tuple[float, float]:
     """Share of right verdicts, and of right explanations where there is a reason."""
     guesses = found.guesses(of.heights(read))
     right = [(guess.odds > 0) == sample.failed for guess, sample in zip(guesses, samples, strict=True)]
+    # What nothing can be read of is one explanation, which has no opening.
     known = [hunches.claim_of(each) for each in found.openings]
     explained = [
         known[int(guess.fits.argmax())] == hunches.claim_of(sample.reason)
@@ -83,6 +97,57 @@ def test_one_that_is_there_learns_on_and_forgets_little() -> None:
     right, explained = scores(found, of, *told(300, dense=1.0, seed=1))
     assert right > 0.9
     assert explained > 0.8
+
+
+def test_one_that_is_there_learns_what_is_new_to_it_too() -> None:
+    of, (read, samples) = gaze(), told(400, dense=0.7)
+    of.hunch = hunches.learn(of, read, samples, 0)
+    begun, steps = of.hunch.openings, list[tuple[int, int]]()
+    more, others = new(60, seed=2)
+    found = hunches.learn(of, more, others, 0, lambda done, total: steps.append((done, total)))
+    assert found.openings == (*begun, "The gripper went too low", OTHER)
+    assert steps == [(done, steps[-1][1]) for done in range(1, len(steps) + 1)]
+    assert steps[-1][1] == len(steps)
+    fresh, asked = new(300, seed=3)
+    assert min(scores(found, of, fresh[0::4], asked[0::4])) > 0.9
+    assert min(scores(found, of, fresh[2::4], asked[2::4])) > 0.9
+    right, explained = scores(found, of, *told(300, dense=1.0, seed=1))
+    assert right > 0.9
+    assert explained > 0.8
+    again = hunches.learn(of, more, others, 0)
+    assert all(torch.equal(a, b) for a, b in zip(found.parameters(), again.parameters(), strict=True))
+    of.hunch = found
+    assert hunches.learn(of, more, others, 0) is found, "nothing is new any longer"
+
+
+def test_what_is_new_is_learned_beside_the_rest_which_keeps_its_weights() -> None:
+    of, (read, samples) = gaze(), told(100, dense=1.0)
+    of.hunch = hunches.learn(of, read, samples, 0)
+    # The lesson that follows, of all explanations, teaches nothing at this share.
+    found = hunches.learn(of, *new(40, seed=2), 0, config=hunches.HunchConfig(again=0.0))
+    for (name, old), each in zip(of.hunch.named_parameters(), found.parameters(), strict=True):
+        assert torch.equal(each[: len(old)], old), name
+        assert len(each) in (len(old), 5)
+        assert each[len(old) :].abs().sum() > 0 or len(each) == len(old)
+
+
+def test_no_reason_is_no_other_explanation() -> None:
+    of, (read, samples) = gaze(), told(100, dense=1.0)
+    known = hunches.learn(gaze(), read, samples, 0).openings
+    for reason, expected in ((None, known), ("", known), (KNOCKED, (*known, OTHER))):
+        torn = [replace(each, reason=reason) if row % 3 == 0 else each for row, each in enumerate(samples)]
+        assert hunches.learn(of, read, torn, 0).openings == expected
+    of.hunch = hunches.learn(of, read, samples, 0)
+    mute = [replace(each, reason=KNOCKED if not each.failed else None) for each in samples]
+    assert hunches.learn(of, read, mute, 0) is of.hunch, "of a success it says nothing that failed"
+
+
+def test_a_claim_that_no_reason_begins_with_is_something_else() -> None:
+    read, samples = told(60, dense=1.0)
+    late = "While approaching the cube, the gripper was off target, too far to the left."
+    begun = [replace(each, reason=late) if each.reason.startswith("The gripper") else each for each in samples]
+    found = hunches.learn(gaze(), read, begun, 0)
+    assert found.openings == ("The robot succeeded", "The robot let it slip", OTHER)
 
 
 def test_where_reasons_tell_nothing_apart_there_is_none() -> None:

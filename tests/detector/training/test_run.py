@@ -9,6 +9,8 @@ import torch
 from accelerate.state import AcceleratorState
 
 from faultfield.detector import checkpoint
+from faultfield.detector.hunch import OTHER
+from faultfield.detector.model import ArmorModel
 from faultfield.detector.plain import PlainScribe
 from faultfield.detector.prompts import Said, baseline_answer
 from faultfield.detector.refine import Refiner
@@ -205,6 +207,40 @@ def test_eyes_of_a_killed_training_judge_as_those_of_one_that_was_not(tmp_path: 
     assert len(left) * config.batch < 12
     for other in (cramped, resumed):
         assert [name for name, value in whole.items() if not torch.equal(value, other[name])] == []
+
+
+def test_a_killed_further_training_finds_the_same_new_explanations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun() -> ArmorModel:
+        model = beginning()
+        model.gaze.hunch = model.gaze.new_hunch(8, 2, ["The robot succeeded", "The gripper went too low"])
+        return model
+
+    reasons = (None, pockets.REASON, "The robot knocked the cup over.")
+    samples = [
+        replace(each, reason=reasons[row % 3]) if each.failed else each for row, each in enumerate(pockets.samples())
+    ]
+
+    class Killed(Exception):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    def made(name: str) -> dict[str, torch.Tensor]:
+        train(begun(), samples, QUICK, tmp_path / name, accelerator=_cpu(QUICK))
+        found = checkpoint.load(tmp_path / name)
+        assert found.gaze.hunch.openings[2:] == ("The gripper did not close", OTHER)
+        return found.state_dict()
+
+    whole = made("whole")
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        # By then the eyes have learned.
+        patched.setattr(checkpoint, "save", kill)
+        made("killed")
+    resumed = made("killed")
+    assert [name for name, value in whole.items() if not torch.equal(value, resumed[name])] == []
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from faultfield.faults.pictures import read_picture
 from faultfield.faults.recipe import Recipe
 from faultfield.faults.states import VALUES
 from tests.detector import armor, pockets
+from tests.detector.test_hunch import judging
 from tests.ruins import ruined
 
 
@@ -87,6 +88,16 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> No
     assert all(torch.equal(first[name], taken[name]) for name in first)
     name = "layers.0.mlp.up_proj.weight"
     assert not torch.equal(words[name], resumed.core.model.language_model.state_dict()[name])
+
+
+def test_eyes_of_a_finished_detector_judge_nothing_and_have_told_nothing(tmp_path: Path) -> None:
+    finished, model = judging(0.0, 5.0, 1.0), pockets.model(seed=1)
+    checkpoint.save(finished, tmp_path)
+    open_eyes(model, tmp_path, SightConfig(), _accelerator())
+    tokens = torch.randn(finished.gaze.tokens, pockets.SHAPE.hidden)
+    assert torch.equal(model.gaze.read(tokens), finished.gaze.read(tokens))
+    assert model.gaze.hunch is None
+    assert torch.equal(model.gaze.eval()(tokens), tokens)
 
 
 def test_what_was_measured_of_eyes_is_json_and_read_again(tmp_path: Path) -> None:

@@ -32,11 +32,14 @@ def open_eyes(
     on_progress: Progress | None = None,
     room: int | None = None,
 ) -> Mapping[str, float]:
-    """Teach a model to see, in place; or take another detector's vision tower.
+    """Teach a model to see, in place; or take another detector's vision tower and what is read of it.
 
     First its tower learns as `sight.pretrain` does, and what it was taught to tell stays with the model as its gaze if
     the pictures are such as the model is shown; then its language learns from captions of the same pictures, if there
     are any. What was taught so before, from the same beginning, is not taught again.
+
+    Of another detector nothing is taken but what sees: neither what its decoder was told of that, nor what its eyes
+    judge.
 
     Args:
         model: Whose tower it is.
@@ -63,7 +66,7 @@ def open_eyes(
         except RuntimeError as error:
             raise CheckpointError(f"The vision tower of '{sight}' has another shape than this model's.") from error
         if other.gaze is not None:
-            model.take(other.gaze)
+            model.take(other.gaze.unwritten(config.seed))
         return {}
     attend(model.core, accelerator.mixed_precision == "bf16", accelerator.device.type)
     data, told = SightData.load(sight), captioning.scenes(sight, config.rename) if config.captions else ()

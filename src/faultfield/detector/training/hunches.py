@@ -3,6 +3,7 @@
 Blur and hiding were chosen by leaving tasks out, 25 in eight groups (docs/results/detector-hunch.md).
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from faultfield.detector.data import Sample
 from faultfield.detector.gaze import Gaze
-from faultfield.detector.hunch import Hunch
+from faultfield.detector.hunch import OTHER, Hunch
 from faultfield.detector.model import ArmorModel
 from faultfield.detector.training.loop import Progress
 from faultfield.faults.claims import LEFT_OUT, SUCCESS, Claim, parse
@@ -34,6 +35,8 @@ class HunchConfig:
         hide: Share of the numbers that every second network cannot see, at all moments at once: it rests on several.
         smooth: Share of a label that is spread over all explanations.
         again: Share of rate and epochs with which a hunch that is there learns from further samples.
+        further: Highest learning rate of explanations that are new to a hunch that is there, which they learn first.
+        least: Steps of theirs, of each network, at least: a few dozen samples are one step a pass.
     """
 
     hidden: int = 256
@@ -46,6 +49,16 @@ class HunchConfig:
     hide: float = 0.5
     smooth: float = 0.02
     again: float = 0.1
+    further: float = 5e-3
+    least: int = 400
+
+    def batches(self, samples: int) -> int:
+        """In one pass."""
+        return -(-samples // self.batch)
+
+    def steps(self, samples: int) -> int:
+        """Of one network, in all."""
+        return self.epochs * self.batches(samples)
 
 
 _AT_ONCE = 16
@@ -96,12 +109,13 @@ def learn(
 ) -> Hunch | None:
     """Teach a gaze's hunch, or make it one.
 
-    A sample with a reason that can be parsed says which explanation is right; one without, or whose reason contradicts
-    its verdict, says whether one of the faults is, or none of them.
+    A sample with a reason says which explanation is right: that of its claim, or of a failure without one that can be
+    read or begun with, that it was something else. One without a reason, or whose reason contradicts its verdict, says
+    whether one of the faults is, or none of them. What a hunch that is there has no explanation for it gets one for.
 
     Args:
         gaze: Whose numbers are read, on the CPU as they are. It stays as it is, but for the hunch that it has already,
-            which learns on.
+            which learns on, where no reason is new to it.
         read: What it reads of each sample, float (n, columns, numbers).
         samples: All with a verdict.
         seed: Of weights, order and blur.
@@ -115,28 +129,85 @@ def learn(
     found, how = gaze.hunch, config or HunchConfig()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        known = [] if found is None else _known(found)
+        new = _further(samples, told, known)
         if found is None:
-            begun = openings([each.reason for each, claim in zip(samples, told, strict=True) if each.reason and claim])
-            if len(begun) < 2 or next(iter(begun)) != _NOTHING:
+            if len(new) < 2 or claim_of(new[0]) != _NOTHING:
                 return None
-            hunch = gaze.new_hunch(how.hidden, how.members, list(begun.values()))
+            hunch, lessons = gaze.new_hunch(how.hidden, how.members, new), [_Lesson(how)]
         else:
-            hunch = found
-            how = replace(how, rate=how.rate * how.again, epochs=max(1, round(how.epochs * how.again)))
-        known = [claim_of(each) for each in hunch.openings]
-        right = torch.tensor([known.index(claim) if claim in known else -1 for claim in told])
+            hunch = found.grown(new) if new else found
+            lessons = _further_lessons(how, len(samples), len(known) if new else 0)
+        right = _right(told, _known(hunch))
         failed = torch.tensor([bool(sample.failed) for sample in samples])
-        _fit(hunch, gaze, read.detach().float(), right, failed, how, on_progress)
+        on_step = _counted(on_progress, sum(len(hunch.members) * each.how.steps(len(samples)) for each in lessons))
+        for lesson in lessons:
+            _fit(hunch, gaze, read.detach().float(), right, failed, lesson, on_step)
     return hunch.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """How all explanations from some number on are learned; those before, and what they rest on, stay as they are."""
+
+    how: HunchConfig
+    first: int = 0
+
+
+def _further_lessons(how: HunchConfig, samples: int, known: int) -> list[_Lesson]:
+    """How a hunch learns on: explanations behind those that were known by themselves, if there are any; then all."""
+    every = _Lesson(replace(how, rate=how.rate * how.again, epochs=max(1, round(how.epochs * how.again))))
+    if not known:
+        return [every]
+    epochs = max(how.epochs, -(-how.least // how.batches(samples)))
+    # Decay would reach the others too.
+    return [_Lesson(replace(how, rate=how.further, decay=0.0, epochs=epochs), known), every]
+
+
+def _counted(on_progress: Callable[[int, int], None] | None, steps: int) -> Callable[[], None]:
+    """What tells of one step more each time."""
+    done = itertools.count(1)
+
+    def step() -> None:
+        if on_progress is not None:
+            on_progress(next(done), steps)
+
+    return step
 
 
 _NOTHING = Claim(SUCCESS)
 
+_ELSE = Claim()
+"""What a failure's reason gives that nothing can be read of; None is no reason."""
+
 
 def _told(sample: Sample) -> Claim | None:
     """Which explanation a sample's reason gives; None where there is none or its verdict says otherwise."""
-    claim = None if sample.reason is None else claim_of(sample.reason)
-    return None if claim is None or (claim == _NOTHING) == bool(sample.failed) else claim
+    if not sample.reason:
+        return None
+    claim = claim_of(sample.reason)
+    if claim is None:
+        return _ELSE if sample.failed else None
+    return None if (claim == _NOTHING) == bool(sample.failed) else claim
+
+
+def _known(hunch: Hunch) -> list[Claim]:
+    """Its explanations, in their order."""
+    return [claim_of(each) or _ELSE for each in hunch.openings]
+
+
+def _further(samples: Sequence[Sample], told: Sequence[Claim | None], known: Sequence[Claim]) -> list[str]:
+    """How reasons begin that give explanations beside those known: success first, what is something else last."""
+    begun = openings([each.reason for each, claim in zip(samples, told, strict=True) if each.reason and claim])
+    new = {claim: opening for claim, opening in begun.items() if claim not in known}
+    if _ELSE not in known and any(claim and claim not in known and claim not in new for claim in told):
+        new[_ELSE] = OTHER
+    return list(new.values())
+
+
+def _right(told: Sequence[Claim | None], known: Sequence[Claim]) -> Tensor:
+    """The number of the explanation that each sample gives, int64 (n,); -1 where it gives none."""
+    return torch.tensor([-1 if each is None else known.index(each if each in known else _ELSE) for each in told])
 
 
 def claim_of(reason: str) -> Claim | None:
@@ -181,20 +252,20 @@ def _fit(
     read: Tensor,
     right: Tensor,
     failed: Tensor,
-    how: HunchConfig,
-    on_progress: Callable[[int, int], None] | None,
+    lesson: _Lesson,
+    on_step: Callable[[], None],
 ) -> None:
     """Train all networks, each by itself."""
-    batches = -(-len(read) // how.batch)
+    how, old = lesson.how, lesson.first
     spread = how.blur * read.std(dim=0, correction=0)
     # Whose height each of a column's is.
     owners = torch.repeat_interleave(torch.arange(read.shape[2]), torch.tensor(gaze.spans))
-    done, steps = 0, len(hunch.members) * how.epochs * batches
     hunch.train().requires_grad_(True)
     for number, member in enumerate(hunch.members):
         hide = how.hide if number % 2 else 0.0
-        optimizer = torch.optim.AdamW(member.parameters(), lr=how.rate, weight_decay=how.decay)
-        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, total_steps=how.epochs * batches)
+        learned = [*member.parameters()][-2 if old else 0 :]
+        optimizer = torch.optim.AdamW(learned, lr=how.rate, weight_decay=how.decay)
+        rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.rate, total_steps=how.steps(len(read)))
         for _ in range(how.epochs):
             for rows in torch.randperm(len(read)).split(how.batch):
                 blurred = read[rows] + spread * torch.randn(len(rows), *read.shape[1:])
@@ -205,11 +276,13 @@ def _fit(
                 loss = _loss(member(heights.flatten(1)), right[rows], failed[rows], how.smooth)
                 optimizer.zero_grad()
                 loss.backward()
+                for each in learned:
+                    # The others keep their weights to the last bit.
+                    if old and each.grad is not None:
+                        each.grad[:old] = 0.0
                 optimizer.step()
                 rates.step()
-                done += 1
-                if on_progress is not None:
-                    on_progress(done, steps)
+                on_step()
 
 
 def _loss(logits: Tensor, right: Tensor, failed: Tensor, smooth: float) -> Tensor:

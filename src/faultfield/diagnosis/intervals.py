@@ -72,14 +72,12 @@ def _latent(logits: ArrayLike, sigma: float | ArrayLike) -> NDArray[np.float64]:
     return np.asarray(np.asarray(logits, dtype=np.float64)[:, None] + spread[..., None] * _NODES)
 
 
-def count_distribution(
-    latent: NDArray[np.float64], episodes: int, log_weights: NDArray[np.float64] = _LOG_WEIGHTS
-) -> NDArray[np.float64]:
+def count_distribution(latent: NDArray[np.float64], episodes: int) -> NDArray[np.float64]:
     """Probability of 0…`episodes` failures, shape (n, episodes + 1), mixed over latent logits of shape (n, nodes)."""
     k = np.arange(episodes + 1)
     log_choose = gammaln(episodes + 1) - gammaln(k + 1) - gammaln(episodes - k + 1)
     logs = k[:, None] * log_expit(latent)[:, None] + (episodes - k)[:, None] * log_expit(-latent)[:, None]
-    return np.asarray(np.exp(log_choose + logsumexp(logs + log_weights, axis=2)))
+    return np.asarray(np.exp(log_choose + logsumexp(logs + _LOG_WEIGHTS, axis=2)))
 
 
 def shortest_interval(

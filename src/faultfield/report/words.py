@@ -159,11 +159,12 @@ def floor(found: BlindFloor) -> str:
 
     Example:
         >>> floor(BlindFloor(variations=21, policy=0.5, blind=0.95, low=0.3, high=0.6))
-        'A policy that sees nothing fails 95% of them, this one 50%: +45 points (95%: +30 to +60).'
+        'A policy that sees nothing fails in 95% of the episodes, this one in 50%: +45 points (95%: +30 to +60).'
     """
     return (
-        f"A policy that sees nothing fails {percent(found.blind)} of them, this one {percent(found.policy)}: "
-        f"{points(found.blind - found.policy)} points (95%: {points(found.low)} to {points(found.high)})."
+        f"A policy that sees nothing fails in {percent(found.blind)} of the episodes, this one in "
+        f"{percent(found.policy)}: {points(found.blind - found.policy)} points "
+        f"(95%: {points(found.low)} to {points(found.high)})."
     )
 
 

@@ -139,7 +139,7 @@ def test_an_entry_without_an_id_was_not_judged(tmp_path: Path) -> None:
 
 
 def test_bad_files_are_said_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DetectorError, match=r"answers '.*none.jsonl' cannot be read"):
+    with pytest.raises(DetectorError, match=r"no file of answers '.*none.jsonl'"):
         aha_scores.read_answers(tmp_path / "none.jsonl")
     (tmp_path / "a.jsonl").write_text('{"question_id": 1, "text": "Yes"}\n{"id": 2}\n')
     with pytest.raises(DetectorError, match="Line 2 of"):

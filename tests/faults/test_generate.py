@@ -19,7 +19,7 @@ from faultfield.faults import llava, sample
 from faultfield.faults.claims import Claim, parse
 from faultfield.faults.collage import split
 from faultfield.faults.fault import Fault
-from faultfield.faults.generate import conversation, generate, read_lines
+from faultfield.faults.generate import ANNOTATION, conversation, generate, read_lines
 from faultfield.faults.injection import Faulty, inject
 from faultfield.faults.metaworld_tasks import METAWORLD
 from faultfield.faults.pictures import read_picture
@@ -186,14 +186,18 @@ def test_reading_changes_nothing_of_what_another_process_is_writing(made: Path, 
 
 
 def test_videos_and_a_ledger(tmp_path: Path) -> None:
-    recipe = Recipe((PICK,), 4, 4, test=0, cell=32, video=True, fps=10, video_size=32)
+    recipe = Recipe((PICK,), 4, 3, test=0, cell=32, video=True, fps=10, video_size=32)
     generate(recipe, tmp_path / "data", ledger=tmp_path / "ledger")
     lines = read_lines(tmp_path / "data")
     with Ledger(tmp_path / "ledger") as ledger:
         episodes = ledger.episodes(stage="fault", load="all")
+        said = ledger.verdicts(ANNOTATION)
         watched = [Clip.of_episode(episode, "Put it there.", rate=10) for episode in episodes]
     assert [episode.success for episode in episodes] == [not line["failed"] for line in lines]
     assert [episode.seed for episode in episodes] == [line["seed"] for line in lines]
+    told = [(line["failed"], line["reason"]) for line in lines if line["reason"] is not None]
+    assert [(verdict.failed, verdict.reason) for verdict in said.values()] == told
+    assert len(told) == 3
     for line, episode, clip in zip(lines, episodes, watched, strict=True):
         frames, times = read(tmp_path / "data" / line["video"])
         assert episode.video is not None
@@ -202,11 +206,12 @@ def test_videos_and_a_ledger(tmp_path: Path) -> None:
         assert abs(times[-1] - line["steps"] / 20) <= 0.1
         assert np.abs(frames.astype(int) - episode.video).mean() < 4
         assert set(episode.initial) == {"front", "wrist", "overhead"}
+    dense = next(line for line in lines if line["reason"] is not None)
     (item,) = [
-        item for item in llava.read(tmp_path / "data" / "train-dense-video.json").items if item.id == lines[0]["id"]
+        item for item in llava.read(tmp_path / "data" / "train-dense-video.json").items if item.id == dense["id"]
     ]
     assert item.video is not None
-    assert item.video.samefile(tmp_path / "data" / lines[0]["video"])
+    assert item.video.samefile(tmp_path / "data" / dense["video"])
 
 
 @pytest.mark.parametrize("columns", [8, "phases"])
@@ -394,6 +399,8 @@ def test_the_command_tells_what_is_wrong_in_its_settings(tmp_path: Path) -> None
         (("--columns", "many"), "a number or 'phases'"),
         (("--tasks", "Juggle"), "no task 'Juggle'"),
         (("--episodes", "3", "--dense", "4"), "as many dense"),
+        # A fifth is dense where nobody says how many: fewer than the default for more episodes.
+        (("--episodes", "3", "--tasks", "Juggle"), "no task 'Juggle'"),
     ):
         result = CliRunner().invoke(app, ["detector", "generate", "--out", str(tmp_path / "data"), *settings])
         assert isinstance(result.exception, FaultError)

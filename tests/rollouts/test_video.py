@@ -113,6 +113,54 @@ def test_truncated_where_no_number_of_frames_is_named(tmp_path: Path, kind: str,
         assert_one_sentence(cut, "truncated")
 
 
+@pytest.mark.parametrize(("kind", "codec", "sound"), [("mkv", "libx264", "aac"), ("webm", "libvpx-vp9", "libopus")])
+@pytest.mark.parametrize("longer", [0, 2])
+def test_truncated_with_sound(tmp_path: Path, kind: str, codec: str, sound: str, longer: int) -> None:
+    # Sound that is longer than the picture is no sign of a cut.
+    rng = np.random.default_rng(0)
+    film = tmp_path / f"film.{kind}"
+    with av.open(str(film), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        heard = container.add_stream(sound, rate=48_000, layout="mono")
+        for number, picture in enumerate(rng.integers(0, 255, (60, 64, 64, 3), dtype=np.uint8)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(heard.encode(_noise(rng, 4800, number * 4800)))
+        container.mux(stream.encode())
+        for second in range(longer):
+            container.mux(heard.encode(_noise(rng, 48_000, 60 * 4800 + second * 48_000)))
+        container.mux(heard.encode())
+    data = film.read_bytes()
+    assert len(read(film)[0]) == 60
+    for part in (20, 50, 70):
+        cut = tmp_path / f"cut{part}.{kind}"
+        cut.write_bytes(data[: len(data) * part // 100])
+        assert_one_sentence(cut, "truncated")
+
+
+def _noise(rng: np.random.Generator, samples: int, start: int) -> av.AudioFrame:
+    sound = rng.normal(0, 0.1, (1, samples)).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts = 48_000, start
+    return frame
+
+
+def test_a_gif_that_is_cut(tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    first, *others = map(Image.fromarray, rng.integers(0, 255, (20, 32, 32, 3), dtype=np.uint8))
+    film = tmp_path / "film.gif"
+    first.save(film, save_all=True, append_images=others, duration=100)
+    data = film.read_bytes()
+    assert len(read(film)[0]) == 20
+    for part in (30, 50, 90):
+        cut = tmp_path / f"cut{part}.gif"
+        cut.write_bytes(data[: len(data) * part // 100])
+        assert_one_sentence(cut, "truncated")
+
+
 def test_truncated_where_the_index_comes_first(tmp_path: Path) -> None:
     # A streamable container can be opened when cut: only the missing frames tell.
     rng = np.random.default_rng(0)

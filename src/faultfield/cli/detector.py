@@ -23,7 +23,9 @@ def generate(
     directory: Annotated[Path, typer.Option("--out", help="Directory of the data set.")],
     tasks: Annotated[str, typer.Option(help="Tasks to train on, with commas; or module:function.")] = "Lift,Stack",
     episodes: Annotated[int, typer.Option(min=0, help="Episodes to train on, over all tasks.")] = 1000,
-    dense: Annotated[int, typer.Option(min=0, help="How many of these have a reason.")] = 200,
+    dense: Annotated[
+        int | None, typer.Option(min=0, help="How many of these have a reason; a fifth of them if not said.")
+    ] = None,
     unseen: Annotated[str, typer.Option(help="Tasks of the split test-unseen, with commas.")] = "",
     transfer: Annotated[str, typer.Option(help="Tasks of another workspace, with commas.")] = "",
     transfer_dense: Annotated[int, typer.Option(min=0, help="Dense episodes of these to train on.")] = 0,
@@ -73,7 +75,7 @@ def generate(
     recipe = Recipe(
         tasks=_names(tasks),
         episodes=episodes,
-        dense=dense,
+        dense=episodes // 5 if dense is None else dense,
         unseen=_names(unseen),
         transfer=_names(transfer),
         transfer_dense=transfer_dense,

@@ -125,6 +125,11 @@ def explain(
     opened = _open(studies, workers, problems)
     if not read and not opened:
         nothing(problems)
+    tell_of_samples(typed(context), temperature)
+    detector = load_detector(
+        model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch,
+        seed=seed, hunch=hunch,
+    )  # fmt: skip
     if instruction is None and (bare := sum(sample.instruction == DEFAULT_INSTRUCTION for sample in read)):
         err.print(
             f"{bare} of the episodes do not say what the robot was asked to do, so a reason may name an object that is "
@@ -132,11 +137,6 @@ def explain(
             style="yellow",
             soft_wrap=True,
         )
-    tell_of_samples(typed(context), temperature)
-    detector = load_detector(
-        model, device, dtype, rounds=rounds, samples=samples, temperature=temperature, batch=batch,
-        seed=seed, hunch=hunch,
-    )  # fmt: skip
     if labelled is not None:
         detector = calibrated(detector, labelled, instruction)
         tell_of_others(detector, {sample.instruction for sample in read} | _asked(opened, instruction))

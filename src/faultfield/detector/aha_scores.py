@@ -131,6 +131,8 @@ def read_answers(path: str | Path) -> dict[str, str]:
     Raises:
         DetectorError: The file is missing or a line is no answer.
     """
+    if not Path(path).is_file():
+        raise DetectorError(f"There is no file of answers '{path}'.")
     try:
         # Not `splitlines`: a string in JSON may hold what else ends a line in Unicode.
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")

@@ -23,8 +23,12 @@ from faultfield.faults.wording import question
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.processes import Processes
 from faultfield.rollouts.runner import versions
+from faultfield.rollouts.verdict import Round, Verdict
 
 WORKER = "faultfield.faults.sample:Maker"
+
+ANNOTATION = "annotation"
+"""In the place of a detector's fingerprint, with the verdicts of those who know what was done."""
 
 _LINES = "samples.jsonl"
 
@@ -45,7 +49,8 @@ def generate(
         recipe: The settings.
         directory: Of the data set; made if it is not there.
         workers: Processes that roll out and picture; 1 stays in this one.
-        ledger: Directory of a ledger to which the episodes of the samples that are made now are added as well.
+        ledger: Directory of a ledger to which the episodes of the samples that are made now are added as well, the
+            reasons of dense ones as verdicts of `ANNOTATION`.
         on_progress: Called with (samples done, samples in all).
 
     Returns:
@@ -80,6 +85,8 @@ def generate(
             for number, made in enumerate(stack.enter_context(contextlib.closing(_made(missing, setting, workers))), 1):
                 if book is not None and made.episode is not None:
                     book.append(made.episode)
+                    if made.line["reason"] is not None:
+                        book.add_verdicts(ANNOTATION, {made.episode.key: _annotation(made.line)})
                 if number > len(lost):
                     stream.write(json.dumps(made.line, ensure_ascii=False) + "\n")
                     stream.flush()
@@ -96,6 +103,11 @@ def generate(
         }
         files.write_text(folder / "info.json", json.dumps(info, indent=2, ensure_ascii=False) + "\n")
     return info
+
+
+def _annotation(line: Line) -> Verdict:
+    """What a sample's annotation says, as a verdict that is sure of it."""
+    return Verdict.of((Round(float(line["failed"]), line["reason"], 0.0, 0.0),), best=0)
 
 
 def read_lines(directory: str | Path) -> list[Line]:

@@ -55,7 +55,7 @@ def read(
             sieve = _Sieve(most)
             damaged = _decode(container, stream, sieve)
             wanted: int = stream.frames
-            damaged = damaged or _breaks_off(container, stream, sieve)
+            damaged = damaged or _breaks_off(file, container, stream, sieve)
             if sieve.mixed:
                 raise DetectorError(
                     f"The video '{path}' changes its size midway; cut it there, or convert it to one size."
@@ -153,24 +153,46 @@ class _Sieve:
         return np.stack([picture for _, picture in kept]), times - times[0]
 
 
-def _breaks_off(container: Any, stream: Any, sieve: "_Sieve") -> bool:
+_GIF_ENDS = b"\x3b"
+
+
+def _breaks_off(file: Path, container: Any, stream: Any, sieve: "_Sieve") -> bool:
     """Whether frames end well before the film says it does.
 
     A film that was cut without coding it anew still holds, and counts, the frames before the cut, which are never
     shown: where frames are lacking, what is left must end too soon as well. Matroska and WebM name no number of frames;
-    sound may be longer than the picture, so that the length of a film with sound says nothing there.
+    sound may be longer than the picture, so that of a film with sound all that is in it must end too soon. A GIF says
+    no more than that it has ended.
     """
+    if stream.codec_context.name == "gif":
+        return not file.read_bytes().rstrip(b"\0").endswith(_GIF_ENDS)
     if stream.frames:
         if sieve.seen >= 0.9 * stream.frames:
             return False
         length = None if stream.duration is None else float(stream.duration * stream.time_base)
-    elif container.duration is None or len(container.streams) > 1:
+    elif container.duration is None:
         return False
     else:
         length = float(container.duration) / 1_000_000
+        if len(container.streams) > 1:
+            return _end(file) < 0.9 * length
     # Of a film that was cut, the average rate counts what is not shown.
     frame = max(1.0 / float(stream.average_rate or 25), sieve.until / max(sieve.seen - 1, 1))
     return length is None or sieve.until + frame < 0.9 * length
+
+
+def _end(file: Path) -> float:
+    """When the last of a film ends, picture or sound, in seconds from its beginning; nothing is decoded."""
+    import av
+
+    with av.open(str(file)) as container:
+        start = float(container.start_time or 0) / 1_000_000
+        ends = (
+            float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            for packet in container.demux()
+            if packet.pts is not None
+        )
+        return max(ends, default=start) - start
 
 
 def _decode(container: Any, stream: Any, sieve: _Sieve) -> bool:

@@ -15,7 +15,7 @@ from faultfield.files import write_text
 from faultfield.study import Study
 from faultfield.study.ask import roll_out
 from faultfield.variations import NOMINAL
-from pages import run
+from pages import facts, run
 from studied import task_of
 
 ROLES = ("policy", "expert", "blind")
@@ -37,13 +37,19 @@ def main() -> None:
             counted[role] = roll_out(
                 study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role, progress=Bars()
             )
-    what = f"{arguments.episodes} episodes each, seeds from {arguments.seed}"
+    what, run_facts = f"{arguments.episodes} episodes each, seeds from {arguments.seed}", facts()
     task = task_of(study.env_spec)
     content = {
         "study": study.name, "policy": study.identity["policy"], "task": task, "what": what, "counted": counted,
+        **run_facts,
     }  # fmt: skip
     write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
-    write_text(arguments.out.with_suffix(".md"), table(counted, what))
+    write_text(arguments.out.with_suffix(".md"), table(counted, what) + made_by(run_facts))
+
+
+def made_by(told: dict[str, Any]) -> str:
+    """The command, the day and the machine, as the end of a page."""
+    return f"\n```console\n$ {told['command']}\n```\n\n{told['date']}, {told['machine']}.\n"
 
 
 def table(counted: dict[str, list[dict[str, Any]]], what: str) -> str:

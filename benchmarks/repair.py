@@ -60,15 +60,16 @@ PAPER = {
 """RoboMD's accuracy (%), mean square, chi-square, Wasserstein and size; its 2 and 4 failures were drawn at random."""
 
 
+def recipes_of(options: argparse.Namespace) -> dict[tuple[int, str], Recipe]:
+    """The recipe of each seed and mode."""
+    return {(seed, mode): _recipe(options, mode, seed) for seed in range(options.seeds) for mode in options.modes}
+
+
 def run(
     study: Study, options: argparse.Namespace, work: Path, original: Path | None, on: tuple[Variation, ...] | None
 ) -> dict[str, list[Repair]]:
     """The repairs of each mode, one a seed, compared on some variations or on what was diagnosed."""
-    modes = options.modes
-    recipes = {(seed, mode): _recipe(options, mode, seed) for seed in range(options.seeds) for mode in modes}
-    for recipe in recipes.values():
-        # A mode that there is not, or a budget that is too small, is told before the first is mended.
-        plan_of(study, recipe)
+    modes, recipes = options.modes, recipes_of(options)
     made: dict[str, list[Repair]] = {}
     for seed in range(options.seeds):
         for mode in modes:
@@ -324,8 +325,11 @@ def main() -> None:
             raise StudyError(ELSEWHERE)
         if original is None and options.share and "checkpoint" not in study.policy_spec.arguments:
             raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
-        # Before hours of demonstrations: a table of another policy is refused.
+        # Before hours of demonstrations: a table of another policy is refused, a mode that there is not, and a budget
+        # that is too small.
         on = rows_of(study, options.on)
+        for recipe in recipes_of(options).values():
+            plan_of(study, recipe)
         if original is None and options.share:
             original = work / "original.npz"
             gather_again(original, study.policy_spec.arguments["checkpoint"], workers=workers_of(study))

@@ -208,7 +208,10 @@ def main() -> None:
         table = surface(space, rows=120, share=0.15, episodes=20)
         options.seeds, options.budget, options.virtual_steps, cache = 2, 40, 0, None
     else:
-        study = Study.open(options.study, options.cache / "study")
+        try:
+            study = Study.open(options.study, options.cache / "study")
+        except StudyError as error:
+            raise StudyError(str(error).replace("another --out", "another --cache")) from error
         space = study.space
         table = TruthTable.read(options.table, space).belongs_to(study.identity, options.table)
         if options.virtual_steps:

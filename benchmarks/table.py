@@ -113,6 +113,8 @@ class TruthTable:
         import pyarrow
         import pyarrow.parquet
 
+        if not Path(path).is_file():
+            raise StudyError(f"There is no truth table '{path}'.")
         try:
             table = pyarrow.parquet.read_table(path)
             about = json.loads((table.schema.metadata or {})[b"faultfield"])
@@ -129,4 +131,4 @@ class TruthTable:
             failures, episodes = about["nominal"]
             return cls(about["policy"], about["environment"], (int(failures), int(episodes)), read, about["facts"])
         except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
-            raise StudyError(f"{path} is not a truth table: {' '.join(str(error).split())}.") from error
+            raise StudyError(f"{path} is not a truth table: {' '.join(str(error).split()).rstrip('.')}.") from error

@@ -75,7 +75,9 @@ def test_the_budget_is_spent_whole_and_on_different_variations(
     try:
         targets = choose(pool, mode, budget, SPACE, 3, least)
     except StudyError:
-        assert budget < least or all(s.failure < 0.2 for s in pool) or mode == "all"
+        fails = [s for s in pool if s.failure >= 0.2]
+        few = mode.startswith("worst-") and min(int(mode[6:]), len(fails)) * least > budget
+        assert budget < least or not fails or few or mode == "all"
         return
     assert sum(t.episodes for t in targets) == (budget if mode != ANYWHERE else 0)
     assert len({t.variation for t in targets}) == len(targets)
@@ -83,6 +85,14 @@ def test_the_budget_is_spent_whole_and_on_different_variations(
         assert all(t.episodes >= least for t in targets)
     if mode != "random":
         assert all(t.suspect.failure >= 0.2 for t in targets)
+
+
+def test_the_worst_few_are_all_shown_or_none() -> None:
+    assert len(choose(POOL, "worst-2", 2, SPACE, 0)) == 2
+    with pytest.raises(StudyError, match=r"smaller than the 2 variations of mode 'worst-2'\."):
+        choose(POOL, "worst-2", 1, SPACE, 0)
+    with pytest.raises(StudyError, match="mode 'worst-2', of 3 demonstrations each"):
+        choose(POOL, "worst-2", 5, SPACE, 0, 3)
 
 
 def test_the_rest_goes_where_the_mass_is() -> None:

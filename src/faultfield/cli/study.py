@@ -15,7 +15,10 @@ StudyDirectory = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Directory of the study; by default runs/STUDY, or runs/STUDY-POLICY with --policy."),
+    typer.Option(
+        "--out",
+        help="Directory of the study; by default runs/STUDY (of another policy, `run --policy`, runs/STUDY-POLICY).",
+    ),
 ]
 Variations = Annotated[
     Path, typer.Option(help="YAML list of mappings such as {table_color: [0.2, 0.5, 0.1], light_intensity: 0.4}.")

@@ -77,7 +77,7 @@ def train(
     draw = _Draw([len(part) for part in parts], shares)
     training = {
         "demonstrations": data.recipe,
-        "demonstrations_sha256": _digest(data),
+        "demonstrations_sha256": digest_of(data),
         "rows": len(data),
         "steps": steps,
         "seed": seed,
@@ -216,7 +216,8 @@ def _loss(answer: tuple[Tensor, Tensor], wanted: Tensor) -> Tensor:
     return moved + 0.1 * gripped
 
 
-def _digest(data: Demonstrations) -> str:
+def digest_of(data: Demonstrations) -> str:
+    """SHA-256 of what is learned from: pictures, states and actions. A checkpoint's configuration has it."""
     digest = hashlib.sha256()
     for array in (data.pictures, data.states, data.actions):
         digest.update(np.ascontiguousarray(array).data)

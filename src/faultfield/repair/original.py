@@ -70,6 +70,18 @@ def check_mended(checkpoint: str | Path, environment: EnvSpec, before: str | Pat
         raise PolicyError(f"The checkpoint '{checkpoint}' is of another task ({found}); the study's is {wanted}.")
 
 
+def learned_from(checkpoint: str | Path, demos: Demonstrations) -> bool | None:
+    """Whether a checkpoint learned from these very demonstrations, to the bit; None where it does not say."""
+    from faultfield.policies.training import digest_of
+
+    try:
+        config = json.loads((Path(checkpoint) / CONFIG).read_text(encoding="utf-8"))
+        told = config["training"]["demonstrations_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return bool(told == digest_of(demos))
+
+
 def _learned(checkpoint: str | Path) -> set[str]:
     try:
         return _tasks(recipes_of(checkpoint))
@@ -86,8 +98,9 @@ def gather_again(
 ) -> None:
     """Gather the demonstrations that a checkpoint was trained on once more, by its own recipe, into a file.
 
-    All of them: a policy that sees a part of what it learned from again forgets the rest. On the machine that made the
-    checkpoint they come out bit for bit the same; killed, the gathering goes on. A file that holds them stays as it is.
+    All of them: a policy that sees a part of what it learned from again forgets the rest. By the version that made the
+    checkpoint, on its machine, they come out bit for bit the same; else like them, which `learned_from` tells. Killed,
+    the gathering goes on. A file that holds them stays as it is.
 
     Args:
         path: The `.npz` file to write.

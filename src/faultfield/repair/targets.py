@@ -164,10 +164,15 @@ def choose(
         fails = any(one.fails and one.group == "known" for one in pool)
         none = "the weights leave out every known variation that fails" if fails else "no known variation fails"
         raise StudyError(f"There is nothing to repair: {none}; the mode 'targeted' takes unseen ones.")
-    if len(taken) > budget:
-        raise StudyError(f"A budget of {budget} episodes is smaller than the {len(taken)} variations of mode '{mode}'.")
+    # Of all known failures each gets less, where the budget is too small for `least` of each.
+    least = min(least, max(budget // len(taken), 1)) if mode == "all" else least
+    if len(taken) * least > budget:
+        each = f", of {least} demonstrations each" if least > 1 else ""
+        raise StudyError(
+            f"A budget of {budget} episodes is smaller than the {len(taken)} variations of mode '{mode}'{each}."
+        )
     shares = [1.0 if mode in ("random", "all") else one.mass for one in taken]
-    numbers = _apportion(budget, shares, min(least, budget // len(taken)))
+    numbers = _apportion(budget, shares, least)
     return [Target(one, number) for one, number in zip(taken, numbers, strict=True)]
 
 
@@ -192,7 +197,7 @@ def _rule(mode: str) -> Rule:
         return lambda pool, failing, most, space, seed: choosable(failing, mode)
     if match := re.fullmatch(r"worst-([1-9]\d*)", mode):
         count = int(match[1])
-        return lambda pool, failing, most, space, seed: sorted(failing, key=_worst)[: min(count, most)]
+        return lambda pool, failing, most, space, seed: sorted(failing, key=_worst)[:count]
     raise StudyError(f"There is no mode '{mode}'; known are {', '.join(MODES)} (worst-K with any K).")
 
 

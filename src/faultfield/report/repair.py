@@ -199,7 +199,7 @@ def _tick(row: Row) -> str:
 
 
 def _rate(success: Success) -> str:
-    return f"{percent(success.rate)} (95%: {span(success.low, success.high)})"
+    return f"{percent(success.rate, success.episodes)} (95%: {span(success.low, success.high)})"
 
 
 def _points(group: GroupRow) -> str:

@@ -13,13 +13,19 @@ _RUNS = 8
 """Runs of whole numbers that are said one by one."""
 
 
-def percent(share: float) -> str:
-    """A share in whole percent; never rounded to certainty.
+_MANY = 500
+"""From so many episodes on a share has a decimal: 94.6% of 890 are not said to be 95%."""
+
+
+def percent(share: float, episodes: int = 0) -> str:
+    """A share in percent, whole ones where it is of fewer than `_MANY` episodes; never rounded to certainty.
 
     Example:
-        >>> percent(0.873), percent(0.9991), percent(1.0)
-        ('87%', '>99%', '100%')
+        >>> percent(0.873), percent(0.9991), percent(1.0), percent(0.946, 890)
+        ('87%', '>99%', '100%', '94.6%')
     """
+    if episodes >= _MANY and 0.0005 <= share < 0.9995:
+        return f"{100 * share:.1f}%"
     if 0 < share < 0.005:
         return "<1%"
     if 0.995 <= share < 1:

@@ -12,9 +12,10 @@ from faultfield import files
 from faultfield.errors import StudyError
 from faultfield.exports import lerobot, robomimic
 from faultfield.policies.bc import CONFIG
+from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import check_corrects
 from faultfield.repair import mending, recordings
-from faultfield.repair.original import check_mended, check_original, gather_again, recipes_of
+from faultfield.repair.original import check_mended, check_original, gather_again, learned_from, recipes_of
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe, read_json
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
@@ -246,7 +247,12 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
     recipe = plan.recipe
     targeted = found.targeted
     under = f"{len(found.targets)} variations" if found.targets else "random variations of the whole space"
-    mixed = "none" if found.original is None else f"{recipe.share:.0%} of each batch from {found.original.file}"
+    mixed = "none"
+    if found.original is not None:
+        mixed = f"{recipe.share:.0%} of each batch from {found.original.file}"
+        checkpoint = study.policy_spec.arguments.get("checkpoint", "")
+        if learned_from(checkpoint, Demonstrations.load(Path(found.original.file))) is False:
+            mixed += ", which are like those that it learned from and not the same"
     means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
     if recipe.broad:
         means += f", {recipe.broad:.0%} of them of the whole space"

@@ -11,7 +11,7 @@ import pytest
 from faultfield.errors import DetectorError
 from faultfield.faults.llava import Conversation, read, write
 from faultfield.faults.pictures import read_picture, write_picture
-from faultfield.faults.wording import question
+from faultfield.faults.wording import instruction_in, question
 
 
 def entry(
@@ -50,6 +50,12 @@ def test_a_file_as_aha_has_it(folder: Path) -> None:
     assert a.instruction == "lift the cup"
     assert a.image is not None
     assert (read_picture(a.image) == ord("a")).all()
+
+
+def test_the_instruction_is_found_where_the_line_breaks() -> None:
+    asked = "For the given sub-tasks, did the robot arm\nperforming lift  the\ncup. succeed?"
+    assert instruction_in(asked) == "lift the cup"
+    assert instruction_in("How did it go?") is None
 
 
 def test_a_file_that_was_moved_with_its_pictures(folder: Path) -> None:

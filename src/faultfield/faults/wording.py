@@ -181,8 +181,11 @@ def bare(instruction: str) -> str:
 
 _TASK = "the robot is attempting this task: "
 
-_OPENINGS = ((_TASK, ".\n"), ("The task: ", ".\n"), ("robot arm performing ", ". "))
-"""What an instruction stands between: in our question, in ours of old, of which there are data, and in AHA's."""
+_OPENINGS = ((_TASK, ".\n"), ("The task: ", ".\n"))
+"""What an instruction stands between: in our question, and in ours of old, of which there are data."""
+
+_AHA = ("robot arm performing ", ". ")
+"""The same in AHA's, whose lines may be broken anywhere."""
 
 
 def instruction_in(question: str) -> str | None:
@@ -192,8 +195,9 @@ def instruction_in(question: str) -> str | None:
         >>> instruction_in(question("Lift the cube."))
         'Lift the cube'
     """
-    for opening, end in _OPENINGS:
-        _, found, rest = question.partition(opening)
+    asked = (*((question, *ends) for ends in _OPENINGS), (" ".join(question.split()), *_AHA))
+    for text, opening, end in asked:
+        _, found, rest = text.partition(opening)
         if found:
             return bare(rest.partition(end)[0])
     return None

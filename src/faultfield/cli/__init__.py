@@ -15,6 +15,7 @@ from faultfield.cli import (
     detector,
     detector_eval,
     detector_train,
+    examples,
     explain,
     export,
     field,
@@ -65,6 +66,7 @@ app.add_typer(detector.app, name="detector")
 detector_train.register(detector.app)
 detector_eval.register(detector.app)
 explain.register(app)
+examples.teach(app)
 
 
 _STOPPED = 130

@@ -55,3 +55,12 @@ def test_strong_jitter_without_jitter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="--no-jitter"):
         CliRunner().invoke(app, asked, catch_exceptions=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "robomimic"])
+def test_a_study_is_no_place_for_a_checkpoint(tmp_path: Path, command: str) -> None:
+    (tmp_path / "study.yaml").write_text("name: mine\n")
+    asked = ["policy", command, "--demos", "x.npz", "--out", str(tmp_path), "--steps", "2"]
+    with pytest.raises(PolicyError, match="is the directory of a study; name another --out"):
+        CliRunner().invoke(app, asked, catch_exceptions=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]

@@ -92,6 +92,7 @@ def train(
 
     if strong and not jitter:
         raise PolicyError("--strong says how pictures are changed at random, and --no-jitter that they are not.")
+    _check_place(path)
     with Bars().task("Training", steps) as update:
         loss = train_policy(
             demonstrations, path, steps=steps, seed=seed, jitter=STRONG if strong else jitter, guided=guided,
@@ -123,6 +124,7 @@ def robomimic(
     from faultfield.policies.robomimic_training import CONFIG
     from faultfield.policies.robomimic_training import train as train_policy
 
+    _check_place(path)
     ended = (path / CONFIG).is_file()
     # What a checkpoint was trained on stays beside it, whatever is asked for now.
     with tempfile.TemporaryDirectory() if ended else contextlib.nullcontext(path) as folder:
@@ -133,6 +135,12 @@ def robomimic(
                 on_progress=lambda done, total: update(min(done, steps)),
             )  # fmt: skip
     _tell_trained(loss, path, ended)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to train into a study's directory: the two would be read as one."""
+    if (path / "study.yaml").is_file():
+        raise PolicyError(f"'{path}' is the directory of a study; name another --out.")
 
 
 def _tell_trained(loss: float, path: Path, before: bool) -> None:

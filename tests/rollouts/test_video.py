@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -120,12 +121,10 @@ def test_truncated_with_sound(tmp_path: Path, kind: str, codec: str, sound: str,
     rng = np.random.default_rng(0)
     film = tmp_path / f"film.{kind}"
     with av.open(str(film), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.width = stream.height = 64
-        stream.pix_fmt = "yuv420p"
+        stream = _filmed(container, codec)
         heard = container.add_stream(sound, rate=48_000, layout="mono")
         for number, picture in enumerate(rng.integers(0, 255, (60, 64, 64, 3), dtype=np.uint8)):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(_frame(picture)))
             container.mux(heard.encode(_noise(rng, 4800, number * 4800)))
         container.mux(stream.encode())
         for second in range(longer):
@@ -137,6 +136,17 @@ def test_truncated_with_sound(tmp_path: Path, kind: str, codec: str, sound: str,
         cut = tmp_path / f"cut{part}.{kind}"
         cut.write_bytes(data[: len(data) * part // 100])
         assert_one_sentence(cut, "truncated")
+
+
+def _filmed(container: av.container.OutputContainer, codec: str) -> Any:
+    stream: Any = container.add_stream(codec, rate=10)
+    stream.width = stream.height = 64
+    stream.pix_fmt = "yuv420p"
+    return stream
+
+
+def _frame(picture: np.ndarray) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(picture, format="rgb24")
 
 
 def _noise(rng: np.random.Generator, samples: int, start: int) -> av.AudioFrame:
@@ -166,11 +176,9 @@ def test_truncated_where_the_index_comes_first(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     whole = tmp_path / "whole.mp4"
     with av.open(str(whole), "w", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width = stream.height = 64
-        stream.pix_fmt = "yuv420p"
+        stream = _filmed(container, "libx264")
         for picture in rng.integers(0, 255, (40, 64, 64, 3), dtype=np.uint8):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(_frame(picture)))
         container.mux(stream.encode())
     data = whole.read_bytes()
     assert len(read(whole)[0]) == 40

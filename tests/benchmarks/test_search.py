@@ -46,7 +46,7 @@ def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_table_of_another_policy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"t.parquet is of another policy .made-up, the study's is abc"):
         TABLE.belongs_to({"policy": "abc", "environment": "made-up"}, tmp_path / "t.parquet")
-    with pytest.raises(StudyError, match="is not a truth table"):
+    with pytest.raises(StudyError, match=r"There is no truth table '.*missing.parquet'"):
         TruthTable.read(tmp_path / "missing.parquet", SPACE)
     (tmp_path / "text.parquet").write_text("no")
     with pytest.raises(StudyError, match="is not a truth table"):

@@ -6,16 +6,14 @@ Writes `<out>.json` and a table `<out>.md`. Killed and run again, it goes on whe
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from faultfield.cli.console import Bars
-from faultfield.files import write_text
 from faultfield.study import Study
 from faultfield.study.ask import roll_out
 from faultfield.variations import NOMINAL
-from pages import facts, run
+from pages import facts, run, write
 from studied import task_of
 
 ROLES = ("policy", "expert", "blind")
@@ -37,22 +35,14 @@ def main() -> None:
             counted[role] = roll_out(
                 study, asked, episodes=arguments.episodes, seed=arguments.seed, keep=False, role=role, progress=Bars()
             )
-    what, run_facts = f"{arguments.episodes} episodes each, seeds from {arguments.seed}", facts()
-    task = task_of(study.env_spec)
-    content = {
-        "study": study.name, "policy": study.identity["policy"], "task": task, "what": what, "counted": counted,
-        **run_facts,
-    }  # fmt: skip
-    write_text(arguments.out.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
-    write_text(arguments.out.with_suffix(".md"), table(counted, what) + made_by(run_facts))
+    what = f"{arguments.episodes} episodes each, seeds from {arguments.seed}"
+    found = facts(
+        study=study.name, policy=study.identity["policy"], task=task_of(study.env_spec), what=what, counted=counted
+    )
+    write(arguments.out, found, table(counted, what))
 
 
-def made_by(told: dict[str, Any]) -> str:
-    """The command, the day and the machine, as the end of a page."""
-    return f"\n```console\n$ {told['command']}\n```\n\n{told['date']}, {told['machine']}.\n"
-
-
-def table(counted: dict[str, list[dict[str, Any]]], what: str) -> str:
+def table(counted: dict[str, list[dict[str, Any]]], what: str) -> list[str]:
     """Success of each role with its Wilson interval (95 %), as Markdown."""
     head = f"| variation | {' | '.join(counted)} |"
     lines = [f"Successes, Wilson 95 %; {what}.", "", head, "|---|" + "---|" * len(counted)]
@@ -61,7 +51,7 @@ def table(counted: dict[str, list[dict[str, Any]]], what: str) -> str:
             f"{r['episodes'] - r['failures']}/{r['episodes']} [{1 - r['high']:.2f}, {1 - r['low']:.2f}]" for r in row
         ]
         lines.append(f"| {row[0]['text']} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":

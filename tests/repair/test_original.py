@@ -11,8 +11,9 @@ import pytest
 from faultfield.errors import PolicyError
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
+from faultfield.repair.mending import VISUAL_BC
 from faultfield.repair.original import check_mended, check_original, gather_again, learned_from
-from faultfield.rollouts.specs import EnvSpec
+from faultfield.rollouts.specs import EnvSpec, PolicySpec
 from tests.repair import toy
 
 ENV = EnvSpec("tests.repair.toy:GripReach")
@@ -87,14 +88,18 @@ def test_made_again_they_are_the_same(demos: Demonstrations, tmp_path: Path) -> 
     assert Demonstrations.load(tmp_path / "again.npz").count == 3
 
 
+def of(checkpoint: Path) -> PolicySpec:
+    return PolicySpec(VISUAL_BC, {"checkpoint": str(checkpoint)})
+
+
 def test_it_is_told_whether_a_checkpoint_learned_from_these(demos: Demonstrations, tmp_path: Path) -> None:
     taught = toy.taught(tmp_path / "taught", toy.demonstrations(tmp_path / "d.npz", 30, seed=4), steps=1)
-    assert learned_from(taught, demos) is True
+    assert learned_from(of(taught), demos) is True
     pushed = demos.actions.copy()
     pushed[0, 0] += 1e-6
-    assert learned_from(taught, replace(demos, actions=pushed)) is False
-    assert learned_from(checkpoint(tmp_path / "silent", dict(demos.recipe[0])), demos) is None
-    assert learned_from("", demos) is None
+    assert learned_from(of(taught), replace(demos, actions=pushed)) is False
+    assert learned_from(of(checkpoint(tmp_path / "silent", dict(demos.recipe[0]))), demos) is None
+    assert learned_from(PolicySpec("tests.toy:PointReach"), demos) is None
 
 
 def test_of_two_files_both_are_gathered(demos: Demonstrations, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demonstrator import HANDOVER
 from faultfield.policies.demos import fingerprints, gather
-from faultfield.rollouts.specs import EnvSpec
+from faultfield.repair.mending import training_of
+from faultfield.rollouts.specs import EnvSpec, PolicySpec
 
 OnProgress = Callable[[int, int], None]
 
@@ -70,16 +71,12 @@ def check_mended(checkpoint: str | Path, environment: EnvSpec, before: str | Pat
         raise PolicyError(f"The checkpoint '{checkpoint}' is of another task ({found}); the study's is {wanted}.")
 
 
-def learned_from(checkpoint: str | Path, demos: Demonstrations) -> bool | None:
-    """Whether a checkpoint learned from these very demonstrations, to the bit; None where it does not say."""
+def learned_from(spec: PolicySpec, demos: Demonstrations) -> bool | None:
+    """Whether a VisualBC policy learned from these very demonstrations, to the bit; None where it does not say."""
     from faultfield.policies.training import digest_of
 
-    try:
-        config = json.loads((Path(checkpoint) / CONFIG).read_text(encoding="utf-8"))
-        told = config["training"]["demonstrations_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return bool(told == digest_of(demos))
+    told = training_of(spec).get("demonstrations_sha256")
+    return None if told is None else bool(told == digest_of(demos))
 
 
 def _learned(checkpoint: str | Path) -> set[str]:

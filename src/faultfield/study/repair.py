@@ -250,8 +250,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
     mixed = "none"
     if found.original is not None:
         mixed = f"{recipe.share:.0%} of each batch from {found.original.file}"
-        checkpoint = study.policy_spec.arguments.get("checkpoint", "")
-        if learned_from(checkpoint, Demonstrations.load(Path(found.original.file))) is False:
+        if learned_from(study.policy_spec, Demonstrations.load(Path(found.original.file))) is False:
             mixed += ", which are like those that it learned from and not the same"
     means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
     if recipe.broad:

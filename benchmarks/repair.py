@@ -31,8 +31,9 @@ import numpy as np
 from faultfield.errors import StudyError
 from faultfield.files import write_text
 from faultfield.repair.mending import mender_of
-from faultfield.repair.original import check_original, gather_again
+from faultfield.repair.original import check_original
 from faultfield.repair.plan import Recipe
+from faultfield.repair.regather import gather_again
 from faultfield.repair.result import APART, Repair, Success
 from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study

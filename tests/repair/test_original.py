@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from faultfield.errors import PolicyError
 from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.repair.mending import VISUAL_BC
-from faultfield.repair.original import check_mended, check_original, gather_again, learned_from
+from faultfield.repair.original import check_mended, check_original, learned_from
+from faultfield.repair.regather import gather_again, picture_again
 from faultfield.rollouts.specs import EnvSpec, PolicySpec
+from faultfield.variations import Variation
 from tests.repair import toy
 
 ENV = EnvSpec("tests.repair.toy:GripReach")
@@ -123,6 +126,46 @@ def test_what_a_repair_demonstrated_is_made_again_under_the_same_variations_and_
     assert again.recipe == first.recipe
     assert np.array_equal(again.pictures, first.pictures)
     assert (again.count, len(again)) == (5, len(first))
+
+
+def test_the_original_ones_are_pictured_as_the_targets_look(tmp_path: Path) -> None:
+    space = toy.GripReach().variation_space
+    looks = [(space.variation({"goal_color": name}), 1.0) for name in ("green", "blue")]
+    path = toy.demonstrations(tmp_path / "d.npz", 3, seed=4)
+    first = Demonstrations.load(path)
+    assert picture_again(tmp_path / "p.npz", path, looks, 2) is True
+    pictured = Demonstrations.load(tmp_path / "p.npz")
+    takes = [pictured.pictures[pictured.episodes == number] for number in range(9)]
+    steps = [first.pictures[first.episodes == number] for number in range(3)]
+    for number in range(3):
+        own, *painted = takes[3 * number : 3 * number + 3]
+        assert np.array_equal(own, steps[number])
+        assert all(take.shape == own.shape and not np.array_equal(take, own) for take in painted)
+    before = (tmp_path / "p.npz").stat().st_mtime_ns
+    assert picture_again(tmp_path / "p.npz", path, looks, 2) is True
+    assert (tmp_path / "p.npz").stat().st_mtime_ns == before, "it is whole"
+    # One that was pictured already is pictured as these look alone; twice in a file it is here once.
+    Demonstrations.join([first, pictured]).save(tmp_path / "both.npz")
+    assert picture_again(tmp_path / "again.npz", tmp_path / "both.npz", looks, 2) is True
+    assert np.array_equal(Demonstrations.load(tmp_path / "again.npz").pictures, pictured.pictures)
+
+
+def test_what_cannot_be_gathered_again_is_not_pictured(demos: Demonstrations, tmp_path: Path) -> None:
+    space = toy.GripReach().variation_space
+    looks = [(space.variation({"goal_color": "green"}), 1.0)]
+
+    def asked(looks: Sequence[tuple[Variation, float]] = looks, **changes: object) -> bool:
+        replace(demos, recipe=({**demos.recipe[0], **changes},)).save(tmp_path / "d.npz")
+        return picture_again(tmp_path / "p.npz", tmp_path / "d.npz", looks, 2)
+
+    assert not asked(looks=[])
+    assert not asked(learner=str(tmp_path / "gone"))
+    assert not asked(environment="nowhere:Nothing")
+    assert not asked(expert="nowhere:Nobody")
+    assert not asked(looks=[(Variation({"paint": "red"}, "Paint it red."), 1.0)]), "it has no such look"
+    replace(demos, recipe=({"by": "hand"},)).save(tmp_path / "d.npz")
+    assert not picture_again(tmp_path / "p.npz", tmp_path / "d.npz", looks, 2)
+    assert not (tmp_path / "p.npz").exists()
 
 
 def test_what_a_learner_began_is_made_again_by_the_same_learner_alone(tmp_path: Path) -> None:

@@ -100,6 +100,34 @@ def test_the_rest_goes_where_the_mass_is() -> None:
     assert [t.episodes for t in choose(POOL, "all", 11, SPACE, 0)] == [3, 3, 3, 2], "known failures, evenly"
 
 
+def test_what_differs_in_looks_alone_shares_what_is_shown_of_any() -> None:
+    """By hand: four looks together count as one of them, a size alone as one, a size that does no harm as its look."""
+    space = VariationSpace(
+        [Continuous(name, f"Set {name} to {{}}.", low=-1.0, high=1.0, looks_only=True) for name in ("a", "b")]
+        + [Continuous(name, f"Set {name} to {{}}.", low=-1.0, high=1.0) for name in ("size", "mass")]
+    )
+
+    def one(failure: float, **values: float) -> Suspect:
+        return Suspect(space.variation(values), failure, "known")
+
+    failing = [
+        one(0.8, a=0.9), one(0.4, a=-0.9), one(0.4, b=0.9), one(0.8, size=0.9), one(0.4, size=0.9, a=0.9),
+        one(0.4, mass=0.5, b=-0.9), one(0.4, size=-0.9),
+    ]  # fmt: skip
+    pool = [*failing, one(0.0, mass=0.5)]
+    targets = choose(pool, "targeted", 67, space, 0, pictured=True)
+    given = {t.variation: t.episodes for t in targets}
+    # 60 beyond one each: .8 for the looks and the mass, whose members sum to 2; .8 for the one size, to 1.2; .4 for the
+    # other. Of 2.0, so 24, 24 and 12.
+    wanted = [9.6, 4.8, 4.8, 16, 8, 4.8, 12]
+    assert [given[s.variation] - 1 for s in failing] == pytest.approx(wanted, abs=1)
+    assert sum(given[s.variation] - 1 for s in failing[3:5]) == 24
+    by_mass = {t.variation: t.episodes for t in choose(pool, "targeted", 67, space, 0)}
+    assert by_mass[failing[1].variation] == by_mass[failing[6].variation], "where nothing is pictured again, by mass"
+    for mode in ("worst-4", "random", "all"):
+        assert choose(pool, mode, 67, space, 0, pictured=True) == choose(pool, mode, 67, space, 0)
+
+
 def test_what_is_random_follows_from_the_seed_and_does_not_look_at_failures() -> None:
     first = choose(POOL, "random", 4, SPACE, 1)
     assert first == choose(POOL, "random", 4, SPACE, 1)

@@ -33,7 +33,7 @@ from faultfield.study.before_after import PAGE, REPAIRS, RESULT, Comparing
 from faultfield.study.config import PluginConfig
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
-from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, ENOUGH, expert_of, learnable
+from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, ENOUGH, PICTURED, expert_of, learnable
 from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.repair import toy
@@ -87,9 +87,8 @@ def test_further_looks_cost_no_demonstrations(mode: str, demos: Path, study: Stu
     assert int(shown.episodes.max()) + 1 == 6 * 4
     assert (made.targeted.steps, made.settings["looks"]) == (len(shown), 3)
     if mode == "targeted":
-        # What is shown under one of the failing colours may look like the others.
-        numbers = {json.dumps(t.variation): t.episodes for t in made.targets}
-        assert {json.dumps(look["variation"]): look["weight"] for look in told["looks"]} == numbers
+        # What is shown under one of the failing colours may look like the others, by how much each of them fails.
+        assert {json.dumps(look["variation"]): look["weight"] for look in told["looks"]} == pytest.approx(wanted(made))
     else:
         assert len(told["looks"]) > 1
         assert all("wind" not in look["variation"] for look in told["looks"])
@@ -98,10 +97,16 @@ def test_further_looks_cost_no_demonstrations(mode: str, demos: Path, study: Stu
     assert "--looks 3" in card
 
 
+def wanted(made: Repair) -> dict[str, float]:
+    """How often each target's look should be shown, by the name of its variation: the budget in parts of its mass."""
+    masses = {json.dumps(t.variation): t.failure * t.weight for t in made.targets}
+    return {name: made.settings["budget"] * mass / sum(masses.values()) for name, mass in masses.items()}
+
+
 def test_looks_may_be_drawn_from_the_whole_space_too(demos: Path, study: Study) -> None:
     made = mended(study, replace(SHORT, looks=3, broad=0.25), original=demos)
     (told,) = Demonstrations.load(place(study, SHORT) / DEMONSTRATIONS).recipe
-    numbers = {json.dumps(t.variation): 0.75 * t.episodes for t in made.targets}
+    numbers = {name: 0.75 * often for name, often in wanted(made).items()}
     drawn = {json.dumps(look["variation"]): look["weight"] for look in told["looks"]}
     assert {text: drawn[text] for text in numbers if text in drawn} == pytest.approx(numbers, abs=1.0)
     assert len(drawn) > len(numbers)
@@ -188,7 +193,15 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
     reddish = gathered.pictures[..., 0].astype(int) - gathered.pictures[..., 1:].max(-1) > 60
     assert not reddish.any()
     training = json.loads((directory / CHECKPOINT / CONFIG).read_text())["training"]
-    assert training["shares"] == pytest.approx([0.7, 0.3])
+    assert training["shares"] == pytest.approx([0.35, 0.35, 0.3]), "targeted, old ones as the targets look, old ones"
+    pictured = Demonstrations.load(directory / PICTURED)
+    original = Demonstrations.load(demos)
+    assert (pictured.count, int(pictured.episodes.max()) + 1) == (original.count, 5 * original.count)
+    assert pictured.recipe[0]["looks"] == gathered.recipe[0]["looks"]
+    old = np.concatenate([original.actions[original.episodes == episode] for episode in range(3)])
+    assert np.array_equal(pictured.actions[pictured.episodes % 5 == 1][: len(old)], old), "what was done is the same"
+    card = (directory / CHECKPOINT / "README.md").read_text()
+    assert f"these as the targets look, too ({PICTURED})" in card
     assert made.seeds == (REPAIR_SEED, 2)
     assert [row.group for row in made.rows].count("elsewhere") == 5
     assert [row.group for row in made.rows if row.group not in ("known", "unseen")] == ["nominal"] + 5 * ["elsewhere"]
@@ -311,7 +324,7 @@ def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkey
         for where in ("round-1", "round-2", ".")
     ]
     assert [t["steps"] for t in trainings] == [10, 10, 10]
-    assert trainings[1]["shares"] == pytest.approx([0.35, 0.35, 0.3])
+    assert trainings[1]["shares"] == pytest.approx([0.7 / 3, 0.7 / 3, 0.7 / 3, 0.3])
     assert trainings[1]["begun_from"] != trainings[0]["begun_from"]
     assert trainings[2] == trainings[1]
     assert made.after.arguments["checkpoint"] == str(directory / CHECKPOINT)

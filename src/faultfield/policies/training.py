@@ -75,6 +75,8 @@ def train(
     parts = [Demonstrations.load(path) for path in ([demos] if isinstance(demos, str | Path) else demos)]
     data = Demonstrations.join(parts)
     draw = _Draw([len(part) for part in parts], shares)
+    # Pictures may be gigabytes: once is enough.
+    del parts
     training = {
         "demonstrations": data.recipe,
         "demonstrations_sha256": digest_of(data),

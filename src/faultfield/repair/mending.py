@@ -34,7 +34,8 @@ class Mender(Protocol):
 
         Args:
             spec: The policy as it is.
-            targeted: Demonstrations under the targets, as `policies.demos.gather` writes them, one file a round.
+            targeted: Demonstrations under the targets, as `policies.demos.gather` writes them, one file a round; for a
+                network of ours the original ones as the targets look, too.
             original: What it learned from before, or None.
             out: Directory of the new checkpoint.
             recipe: The settings.
@@ -67,7 +68,7 @@ def mend_visual_bc(
     spec: PolicySpec, targeted: Sequence[Path], original: Path | None, out: Path, recipe: Recipe,
     on_progress: OnProgress,
 ) -> PolicySpec:  # fmt: skip
-    """Fine-tune a `VisualBC` checkpoint, each batch drawn from the original file in its share, the rest by rounds.
+    """Fine-tune a `VisualBC` checkpoint: of each batch a share from the original file, the rest from the others alike.
 
     Where all demonstrations say where things are, that guides the eye: it learns from far fewer.
     """

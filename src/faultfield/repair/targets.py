@@ -10,7 +10,7 @@ import numpy as np
 
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
-from faultfield.variations import Variation, VariationSpace
+from faultfield.variations import NOMINAL, Variation, VariationSpace
 
 FAILING = 0.2
 """From this failure probability on, a variation is one to be repaired."""
@@ -118,7 +118,14 @@ def shrunk(failures: int, episodes: int, usual: float) -> float:
 
 
 def choose(
-    pool: Sequence[Suspect], mode: str, budget: int, space: VariationSpace, seed: int, least: int = 1
+    pool: Sequence[Suspect],
+    mode: str,
+    budget: int,
+    space: VariationSpace,
+    seed: int,
+    least: int = 1,
+    *,
+    pictured: bool = False,
 ) -> list[Target]:
     """Spread a budget of demonstrations over variations.
 
@@ -127,6 +134,10 @@ def choose(
     variations as `targeted` may, whether they fail or not; `anywhere` none, which is domain randomisation. Each gets
     `least` demonstrations, the rest in proportion to its mass (`random` and `all`: evenly).
 
+    Where each demonstration is also pictured as other targets look, targets that differ in looks alone share what is
+    shown of any of them. So `targeted` then gives all of them together the rest that one alone would get, and more is
+    left for what no picture of another demonstration can show.
+
     Args:
         pool: What `suspects` found.
         mode: One of `MODES`.
@@ -134,6 +145,7 @@ def choose(
         space: Of the variations.
         seed: For `random`.
         least: Demonstrations that a variation gets at least.
+        pictured: Whether demonstrations are pictured as other targets look, too.
 
     Returns:
         Targets in the order in which they were taken; their episodes sum to `budget` (`anywhere`: none).
@@ -171,9 +183,31 @@ def choose(
         raise StudyError(
             f"A budget of {budget} episodes is smaller than the {len(taken)} variations of mode '{mode}'{each}."
         )
-    shares = [1.0 if mode in ("random", "all") else one.mass for one in taken]
+    shares = [importance(one, mode) for one in taken]
+    if pictured and mode == "targeted":
+        shares = _shared(taken, pool, space)
     numbers = _apportion(budget, shares, least)
     return [Target(one, number) for one, number in zip(taken, numbers, strict=True)]
+
+
+def importance(suspect: Suspect, mode: str) -> float:
+    """How much of the budget, and of the further looks, a target gets beside others: its mass, or as much as any."""
+    return 1.0 if mode in ("random", "all") else suspect.mass
+
+
+def _shared(taken: Sequence[Suspect], pool: Sequence[Suspect], space: VariationSpace) -> list[float]:
+    """The mass of each target where all that differ in looks alone count as one, the worst of them.
+
+    What a target changes beyond its look sets it apart, unless that alone is known not to fail: then the look is what
+    fails.
+    """
+    harmless = {one.variation for one in pool if not one.fails}
+    parts = [space.beyond_look(one.variation) for one in taken]
+    bodies = [NOMINAL if part in harmless else part for part in parts]
+    alike: dict[Variation, list[float]] = {}
+    for body, one in zip(bodies, taken, strict=True):
+        alike.setdefault(body, []).append(one.mass)
+    return [one.mass * max(alike[body]) / sum(alike[body]) for body, one in zip(bodies, taken, strict=True)]
 
 
 def choosable(pool: Sequence[Suspect], mode: str = "targeted") -> list[Suspect]:

@@ -15,8 +15,9 @@ from faultfield.policies.bc import CONFIG
 from faultfield.policies.demonstrations import Demonstrations
 from faultfield.policies.demos import check_corrects
 from faultfield.repair import mending, recordings
-from faultfield.repair.original import check_mended, check_original, gather_again, learned_from, recipes_of
+from faultfield.repair.original import check_mended, check_original, learned_from, recipes_of
 from faultfield.repair.plan import PLAN_FILE, Plan, Recipe, read_json
+from faultfield.repair.regather import gather_again
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import ANYWHERE, Suspect, choose, suspects
 from faultfield.report.repair import statement
@@ -24,7 +25,7 @@ from faultfield.study.before_after import REPAIRS, RESULT, Comparing, before_and
 from faultfield.study.directory import Study
 from faultfield.study.export import rate_of
 from faultfield.study.progress import Progress
-from faultfield.study.rounds import CHECKPOINT, expert_of, mend_in_rounds, workers_of
+from faultfield.study.rounds import CHECKPOINT, PICTURED, expert_of, mend_in_rounds, pictures, workers_of
 
 ORIGINAL = "original.npz"
 
@@ -184,8 +185,9 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     if recipe.rounds > 1:
         # What later rounds show is among this: a budget that does not suffice is told before anything is gathered.
         last = recipe.part(recipe.rounds - 1)
-        choose(pool, last.mode, last.budget, study.space, last.seed, last.least)
-    targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least)
+        choose(pool, last.mode, last.budget, study.space, last.seed, last.least, pictured=pictures(study, last))
+    seen = pictures(study, first)
+    targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least, pictured=seen)
     identity, expert = study.identity, expert_of(study).fingerprint
     plan = Plan(
         recipe, identity["policy"], identity["environment"], diagnosis.fingerprint, tuple(targets), expert=expert
@@ -252,6 +254,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         mixed = f"{recipe.share:.0%} of each batch from {found.original.file}"
         if learned_from(study.policy_spec, Demonstrations.load(Path(found.original.file))) is False:
             mixed += ", which are like those that it learned from and not the same"
+        if (directory / PICTURED).exists():
+            mixed += f"; these as the targets look, too ({PICTURED})"
     means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
     if recipe.broad:
         means += f", {recipe.broad:.0%} of them of the whole space"

@@ -15,7 +15,8 @@ from faultfield.policies.teachers import RANDOMISED, teacher
 from faultfield.repair import mending
 from faultfield.repair.mending import Mender
 from faultfield.repair.plan import Plan, Recipe
-from faultfield.repair.targets import ANYWHERE, Suspect, Target, choosable, choose
+from faultfield.repair.regather import picture_again
+from faultfield.repair.targets import ANYWHERE, Suspect, Target, choosable, choose, importance
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import cores
 from faultfield.rollouts.scenes import own_scenes
@@ -28,7 +29,7 @@ from faultfield.study.progress import Progress
 from faultfield.study.seeds import CHECK_SEED, CHECKED
 from faultfield.variations import NOMINAL, Variation
 
-DEMONSTRATIONS, CHECKPOINT = "demonstrations.npz", "checkpoint"
+DEMONSTRATIONS, PICTURED, CHECKPOINT = "demonstrations.npz", "original-looks.npz", "checkpoint"
 
 ENOUGH = 10
 """Of a variation that still always fails after so many demonstrations, no more are paid for. After the three or four of
@@ -76,17 +77,22 @@ def mend_in_rounds(
     recipe = plan.recipe
     spec, files, shown = study.policy_spec, list[Path](), dict[str, Target]()
     targets: Sequence[Target] = plan.targets
+    again: list[Path] = []
     for number in range(recipe.rounds):
         part = recipe.part(number)
         if number:
             left = learnable(checked(study, spec, pool, progress), shown)
             if not choosable(left, part.mode):
                 break
-            targets = choose(left, part.mode, part.budget, study.space, part.seed, part.least)
+            targets = choose(
+                left, part.mode, part.budget, study.space, part.seed, part.least, pictured=pictures(study, part)
+            )
         where = directory if recipe.rounds == 1 else directory / f"round-{number + 1}"
         files.append(gathered(study, targets, part, where, progress, spec))
+        if number == 0:
+            again = pictured_again(study, targets, recipe, directory, original, progress)
         with progress.task("Fine-tuning", part.steps) as update:
-            spec = mend(spec, files, original, where / CHECKPOINT, part, lambda done, total: update(done))
+            spec = mend(spec, [*files, *again], original, where / CHECKPOINT, part, lambda done, total: update(done))
             update(part.steps)
         for target in targets:
             before = shown.get(target.variation.key)
@@ -154,7 +160,7 @@ def gathered(
         where["under"] = [(t.variation, t.episodes) for t in targets]
     if recipe.corrections and not path.exists():
         where |= {"learner": learner.arguments["checkpoint"], "handover": usual_steps(study, progress)}
-    looks = _looks(study, targets, recipe)
+    looks = looks_of(study, targets, recipe)
     with progress.task("Demonstrations", total) as update:
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
@@ -166,6 +172,30 @@ def gathered(
             )  # fmt: skip
         update(total)
     return path
+
+
+def pictured_again(
+    study: Study,
+    targets: Sequence[Target],
+    recipe: Recipe,
+    directory: Path,
+    original: Path | None,
+    progress: Progress,
+) -> list[Path]:
+    """A file of the original demonstrations as the targets look, for a network of ours; none where that cannot be had.
+
+    New demonstrations are then left for what no picture of an old one can show.
+    """
+    looks = looks_of(study, targets, recipe) if recipe.looks else []
+    if original is None or not looks or study.policy_spec.type != mending.VISUAL_BC:
+        return []
+    path, total = directory / PICTURED, Demonstrations.load(original).count
+    with progress.task("Original demonstrations as the targets look", total) as update:
+        made = picture_again(
+            path, original, looks, recipe.looks, workers=workers_of(study), on_progress=lambda done, total: update(done)
+        )
+        update(total)
+    return [path] if made else []
 
 
 def usual_steps(study: Study, progress: Progress) -> int:
@@ -184,15 +214,21 @@ def usual_steps(study: Study, progress: Progress) -> int:
     return max(2, sorted(took)[len(took) // 2])
 
 
-def _looks(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, float]]:
-    """The looks of the targets, weighed by their demonstrations, and looks anywhere in the space.
+def pictures(study: Study, recipe: Recipe) -> bool:
+    """Whether demonstrations are pictured under further looks: where states can be, and it is ours to train on them."""
+    return recipe.looks > 0 and isinstance(study.env, CanObserve) and mending.mender_of(study.policy_spec) is not None
+
+
+def looks_of(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, float]]:
+    """The looks of the targets, weighed by how much each matters, and looks anywhere in the space.
 
     None where stored states cannot be pictured.
     """
     if not isinstance(study.env, CanObserve):
         return []
     broad = 1.0 if recipe.mode == ANYWHERE else recipe.broad
-    shown: list[tuple[Variation, float]] = [(t.variation, t.episodes * (1 - broad)) for t in targets]
+    own = [importance(t.suspect, recipe.mode) for t in targets]
+    shown = [(t.variation, recipe.budget * (1 - broad) * each / sum(own)) for t, each in zip(targets, own, strict=True)]
     if broad:
         anywhere = SobolSearch(study.space, recipe.seed, order=2).ask(recipe.budget)
         shown += [(variation, broad) for variation in anywhere]

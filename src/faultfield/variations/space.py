@@ -92,10 +92,13 @@ class VariationSpace:
         """The part of a variation that changes pictures and nothing else."""
         return self.variation({name: value for name, value in variation.items() if self.factor(name).looks_only})
 
+    def beyond_look(self, variation: Variation) -> Variation:
+        """The other part, which changes more than pictures: sizes, masses."""
+        return self.variation({name: value for name, value in variation.items() if not self.factor(name).looks_only})
+
     def seen_as(self, variation: Variation, look: Variation) -> Variation:
         """A variation that looks like another: its own colours, light and camera give way to those of `look`."""
-        kept = {name: value for name, value in variation.items() if not self.factor(name).looks_only}
-        return self.variation({**kept, **self.look(look)})
+        return self.variation({**self.beyond_look(variation), **self.look(look)})
 
     def grid(self, count: int, names: Sequence[str] | None = None, order: int = 1) -> list[Variation]:
         """All variations that change exactly `order` factors, about `count` values each and none of them nominal.

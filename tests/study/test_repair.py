@@ -276,7 +276,8 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(study: Study, tmp_path: 
     whole = mended(toy.study(tmp_path / "whole", tmp_path / "checkpoint"))
     again = toy.study(tmp_path / "again", tmp_path / "checkpoint")
     for task, after in (
-        ("Original demonstrations", 7), ("Demonstrations", 3), ("Fine-tuning", 20), ("Before", 5), ("After", 9),
+        ("Original demonstrations", 7), ("Demonstrations", 3), ("Original demonstrations as the targets look", 4),
+        ("Fine-tuning", 20), ("Before", 5), ("After", 9),
     ):  # fmt: skip
         with pytest.raises(Killed):
             repair(again, SHORT, Dying(task, after), comparing=FEW)
@@ -316,6 +317,11 @@ def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkey
     assert first.count == 5
     assert second.recipe[0]["under"] == [{"variation": {"goal_color": "blue"}, "episodes": 4}]
     assert len(Demonstrations.load(directory / DEMONSTRATIONS)) == len(first) + len(second)
+    # Old demonstrations look each time as what is shown next.
+    again = [Demonstrations.load(directory / f"round-{n}" / PICTURED).recipe[0]["looks"] for n in (1, 2)]
+    assert len(again[0]) == 4
+    assert [look["variation"] for look in again[1]] == [{"goal_color": "blue"}]
+    assert "these as the targets look, too" in (directory / CHECKPOINT / "README.md").read_text()
     assert sum(target.episodes for target in made.targets) == 9
     assert made.targeted is not None
     assert made.targeted.demonstrations == 9

@@ -254,7 +254,7 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         mixed = f"{recipe.share:.0%} of each batch from {found.original.file}"
         if learned_from(study.policy_spec, Demonstrations.load(Path(found.original.file))) is False:
             mixed += ", which are like those that it learned from and not the same"
-        if (directory / PICTURED).exists():
+        if any(directory.glob(f"**/{PICTURED}")):
             mixed += f"; these as the targets look, too ({PICTURED})"
     means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
     if recipe.broad:

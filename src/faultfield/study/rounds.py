@@ -77,7 +77,6 @@ def mend_in_rounds(
     recipe = plan.recipe
     spec, files, shown = study.policy_spec, list[Path](), dict[str, Target]()
     targets: Sequence[Target] = plan.targets
-    again: list[Path] = []
     for number in range(recipe.rounds):
         part = recipe.part(number)
         if number:
@@ -89,8 +88,7 @@ def mend_in_rounds(
             )
         where = directory if recipe.rounds == 1 else directory / f"round-{number + 1}"
         files.append(gathered(study, targets, part, where, progress, spec))
-        if number == 0:
-            again = pictured_again(study, targets, recipe, directory, original, progress)
+        again = pictured_again(study, targets, part, where, original, progress)
         with progress.task("Fine-tuning", part.steps) as update:
             spec = mend(spec, [*files, *again], original, where / CHECKPOINT, part, lambda done, total: update(done))
             update(part.steps)

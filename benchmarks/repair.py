@@ -39,7 +39,7 @@ from faultfield.repair.targets import ANYWHERE
 from faultfield.study import Silent, Study
 from faultfield.study.before_after import Comparing
 from faultfield.study.repair import plan_of, repair
-from faultfield.study.rounds import workers_of
+from faultfield.study.rounds import PICTURED, workers_of
 from faultfield.study.seeds import CHECKED, REPAIR_SEED
 from faultfield.variations import Variation
 from pages import machine, positive, tell
@@ -175,9 +175,15 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
         "rounds": options.rounds,
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
                    "learning_rate": options.learning_rate, "further_looks": options.looks,
-                   "looks_anywhere": options.broad, "corrections": options.corrections},
+                   "looks_anywhere": options.broad, "corrections": options.corrections,
+                   "original_ones_as_the_targets_look": any(map(pictured, made.values()))},
         "rows": rows, "goals": goals({row["name"]: row for row in rows}),
     }  # fmt: skip
+
+
+def pictured(repairs: Sequence[Repair]) -> bool:
+    """Whether original demonstrations were pictured as the targets look, too."""
+    return any(any(Path(r.after.arguments["checkpoint"]).parent.glob(f"**/{PICTURED}")) for r in repairs)
 
 
 def goals(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, bool | float | None]:

@@ -38,9 +38,10 @@ def span(low: float, high: float) -> str:
 
     Example:
         >>> span(0.7, 0.95), span(0.7, 0.9991), span(0.001, 1.0)
-        ('70–95%', '70–>99%', '<1–100%')
+        ('70–95%', '70 to >99%', '<1–100%')
     """
-    return f"{percent(low).removesuffix('%')}–{percent(high)}"
+    end = percent(high)
+    return f"{percent(low).removesuffix('%')}{' to ' if end.startswith('>') else '–'}{end}"
 
 
 def number(value: object) -> str:

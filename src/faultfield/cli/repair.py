@@ -57,8 +57,8 @@ def repair(
         int,
         typer.Option(
             min=0,
-            help="Further looks (colours, textures, light, camera of other targets) that each demonstration is "
-            "pictured under: costs pictures, no demonstrations.",
+            help="Further looks (colours, textures, light, camera of other targets) that each demonstration, new or of "
+            "the original ones, is pictured under: costs pictures, no demonstrations.",
         ),
     ] = 4,
     broad: Annotated[

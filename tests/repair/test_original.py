@@ -163,6 +163,7 @@ def test_what_cannot_be_gathered_again_is_not_pictured(demos: Demonstrations, tm
     assert not asked(environment="nowhere:Nothing")
     assert not asked(expert="nowhere:Nobody")
     assert not asked(looks=[(Variation({"paint": "red"}, "Paint it red."), 1.0)]), "it has no such look"
+    assert not asked(expert="tests.repair.toy:Idle"), "it never succeeds"
     replace(demos, recipe=({"by": "hand"},)).save(tmp_path / "d.npz")
     assert not picture_again(tmp_path / "p.npz", tmp_path / "d.npz", looks, 2)
     assert not (tmp_path / "p.npz").exists()

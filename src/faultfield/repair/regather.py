@@ -68,7 +68,7 @@ def picture_again(
 
     Returns:
         Whether they could be: not where the file does not say how it was gathered, a learner that began them is gone,
-        or their environment cannot picture stored states or has no such looks.
+        their environment cannot picture stored states or has no such looks, or their expert no longer succeeds.
     """
     there = Demonstrations.load(original).recipe
     if not looks or not whole(there) or any(_learner_is_another(recipe) for recipe in there):
@@ -82,7 +82,12 @@ def picture_again(
         "looks_each": min(looks_each, len(looks)),
     }
     each = [{**recipe, **told} for number, recipe in enumerate(bare) if recipe not in bare[:number]]
-    _gather(path, each, f"'{original}'", workers, on_progress)
+    try:
+        _gather(path, each, f"'{original}'", workers, on_progress)
+    except PolicyError:
+        # An expert that no longer manages what it once did: the file itself is there, and is learned from as it is.
+        _drop_parts(path, len(each))
+        return False
     return True
 
 

@@ -44,8 +44,9 @@ def test_a_folder_appears_whole_and_is_not_overwritten(shell: Shell, folder: Pat
     assert shell(*arguments, "--media", "video", "--episodes", "2")[0] == 0
     items = read(out / "conversations.json").items
     assert len(items) == 2
-    code, _, err = shell(*arguments)
-    assert (code, "exists already" in err) == (2, True)
+    for there in (out, ".", "/"):
+        code, _, err = shell(*arguments[:-3], there, *arguments[-2:])
+        assert (code, "exists already" in err) == (2, True)
     shutil.rmtree(out)
     reason = {"id": "nobody", "failed": True, "reason": "It fell."}
     told.write_text(json.dumps({"verdicts": [reason, {**reason, "id": items[0].id}]}))

@@ -71,6 +71,19 @@ def test_a_policy_of_another_trainer_is_told_what_to_do_next(shell: Shell, tmp_p
     assert "this may be luck" in out
 
 
+def test_options_that_would_decide_nothing_are_refused(shell: Shell, tmp_path: Path) -> None:
+    ours = toy.study(tmp_path / "ours", toy.untaught(tmp_path / "checkpoint")).directory
+    theirs = toy.study(tmp_path / "theirs", policy="tests.repair.toy:GripExpert").directory
+    for study, option, says in (
+        (ours, ("--format", "lerobot"), "--format is of a policy that is mended elsewhere"),
+        (theirs, ("--original", tmp_path / "none.npz"), "--original is of a policy that is fine-tuned here"),
+        (theirs, ("--looks", "3"), "--looks is of a policy that is fine-tuned here"),
+    ):
+        code, out, err = shell("repair", study, "--budget-episodes", "4", *option)
+        assert (code, out, says in err) == (2, "", True)
+        assert not (study / "repairs").exists()
+
+
 def test_bad_input_is_one_sentence_and_exit_code_two(shell: Shell, tmp_path: Path) -> None:
     checkpoint = toy.untaught(tmp_path / "checkpoint")
     study = toy.study(tmp_path / "study", checkpoint).directory

@@ -1,5 +1,6 @@
 """Which variations are demonstrated: by hand, by brute force, and as properties of any pool."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_what_differs_in_looks_alone_shares_what_is_shown_of_any() -> None:
         one(0.8, a=0.9), one(0.4, a=-0.9), one(0.4, b=0.9), one(0.8, size=0.9), one(0.4, size=0.9, a=0.9),
         one(0.4, mass=0.5, b=-0.9), one(0.4, size=-0.9),
     ]  # fmt: skip
-    pool = [*failing, one(0.0, mass=0.5)]
+    pool = [*failing, replace(one(0.0, mass=0.5), rate=0.0)]
     targets = choose(pool, "targeted", 67, space, 0, pictured=True)
     given = {t.variation: t.episodes for t in targets}
     # 60 beyond one each: .8 for the looks and the mass, whose members sum to 2; .8 for the one size, to 1.2; .4 for the
@@ -126,6 +127,11 @@ def test_what_differs_in_looks_alone_shares_what_is_shown_of_any() -> None:
     assert by_mass[failing[1].variation] == by_mass[failing[6].variation], "where nothing is pictured again, by mass"
     for mode in ("worst-4", "random", "all"):
         assert choose(pool, mode, 67, space, 0, pictured=True) == choose(pool, mode, 67, space, 0)
+    # A mass that nobody rolled out is only guessed to do no harm: it is set apart, unless its look fails without it.
+    guessed = [*failing, one(0.0, mass=0.5)]
+    for pool, wanted in ((guessed, 11), ([*guessed, one(0.4, b=-0.9)], 5)):
+        told = {t.variation: t.episodes for t in choose(pool, "targeted", 67, space, 0, pictured=True)}
+        assert told[failing[5].variation] == wanted
 
 
 def test_what_is_random_follows_from_the_seed_and_does_not_look_at_failures() -> None:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,11 +19,12 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import FaultfieldError, PolicyError, StudyError
 from faultfield.policies.bc import CONFIG, WEIGHTS, VisualBC
 from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.training_notes import PROGRESS
 from faultfield.repair.mending import first_of, made_up, mender_of
 from faultfield.repair.plan import Plan, Recipe
 from faultfield.repair.result import Repair
 from faultfield.repair.targets import Suspect, Target
-from faultfield.report.repair import statement
+from faultfield.report.repair import ended, statement
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.scenes import own_scenes
 from faultfield.rollouts.specs import PolicySpec
@@ -229,6 +230,10 @@ def test_it_gathers_as_planned_and_compares_on_fresh_seeds(study: Study, demos: 
     )
     assert isinstance(on, Repair)
     assert [row.group for row in on.rows] == ["nominal", "unseen", next(iter(plan.targets)).suspect.group]
+    storm = study.space.variation({"wind": 2.0})
+    named = repair(study, SHORT, Silent(), original=demos, comparing=Comparing(1, 1, variations=(storm,), elsewhere=0))
+    assert isinstance(named, Repair)
+    assert named.rows[1].group == "known", "known, though the expert cannot solve it"
     assert [row.demonstrations > 0 for row in on.rows] == [False, False, True]
     assert on.after == made.after
 
@@ -286,6 +291,11 @@ def test_killed_anywhere_and_run_again_it_ends_the_same(study: Study, tmp_path: 
     assert (first / CHECKPOINT / WEIGHTS).read_bytes() == (second / CHECKPOINT / WEIGHTS).read_bytes()
     assert found.rows == whole.rows
     assert sorted(p.name for p in first.iterdir()) == sorted(p.name for p in second.iterdir())
+    # What a kill right after a file was written leaves is swept away.
+    (second / CHECKPOINT / PROGRESS).write_text("notes")
+    (second / f"{DEMONSTRATIONS}.attempts").mkdir()
+    assert mended(again).after == whole.after.model_copy(update={"arguments": found.after.arguments})
+    assert not [p for p in second.rglob("*") if p.name in (PROGRESS, f"{DEMONSTRATIONS}.attempts")]
 
 
 def test_a_second_round_shows_what_still_fails(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,6 +403,11 @@ def test_rounds_end_once_nothing_is_left_to_mend(
     made = mended(study, recipe, original=demos)
     assert sum(target.episodes for target in made.targets) == 4
     assert not (place(study, recipe) / "round-2").exists()
+    assert made.rounds_made == 1
+    assert ended(made) in (place(study, recipe) / "repair.html").read_text()
+    card = (place(study, recipe) / CHECKPOINT / "README.md").read_text()
+    assert "rounds 1 of 2, as nothing failed then" in card
+    assert "| training | 10 steps," in card
 
 
 def test_rounds_end_where_nothing_is_left_that_may_be_shown(
@@ -528,6 +543,8 @@ def test_a_policy_of_another_trainer_gets_a_file(tmp_path: Path, form: str) -> N
     assert shown is not None
     assert together.after.rate == 1.0
     assert shown.variations == len(back.targets)
+    assert back.settings is not None
+    assert {"budget", "mode"} < set(back.settings) < set(asdict(Recipe(5))) - {"steps", "learning_rate", "looks"}
 
 
 class Right:
@@ -566,6 +583,33 @@ def test_a_policy_whose_class_can_mend_it_is_mended_here(tmp_path: Path) -> None
     assert (together.before.rate < 0.5, together.after.rate) == (True, 1.0)
 
 
+class Filed(Right):
+    """Has a trainer that makes a checkpoint of one file."""
+
+    @staticmethod
+    def mend(
+        spec: PolicySpec, targeted: Sequence[Path], original: Path | None, out: Path, recipe: Recipe, told: object
+    ) -> PolicySpec:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "model.pt").write_text(str(len(targeted)))
+        return PolicySpec("tests.study.test_repair:FromFile", {"checkpoint": str(out / "model.pt")})
+
+
+class FromFile(Right):
+    """Reads it."""
+
+    def __init__(self, checkpoint: str) -> None:
+        assert Path(checkpoint).is_file()
+
+
+def test_a_checkpoint_of_one_file_is_kept_of_several_rounds(tmp_path: Path) -> None:
+    study = toy.study(tmp_path / "study", policy="tests.study.test_repair:Filed")
+    made = mended(study, Recipe(6, share=0.0, rounds=2), out=tmp_path / "twice")
+    assert made.rounds_made == 2
+    assert made.after.arguments == {"checkpoint": str(tmp_path / "twice" / CHECKPOINT / "model.pt")}
+    assert (tmp_path / "twice" / CHECKPOINT / "model.pt").read_text() == "2"
+
+
 class Mendable(Right):
     """Has a method that is called as a trainer is, and is none."""
 
@@ -601,6 +645,7 @@ def test_what_is_wrong_is_said_before_anything_is_rolled_out(study: Study, demos
         (lambda: mended(study, Recipe(5, mode="best")), StudyError, "no mode 'best'"),
         (lambda: mended(study, original=tmp_path / "foreign.npz"), PolicyError, "of another task"),
         (lambda: mended(study, original=tmp_path / "none.npz"), PolicyError, "There is no file"),
+        (lambda: mended(study, Recipe(5, share=0.0), original=demos), StudyError, "nothing of --original is learned"),
         (lambda: compare_with(study, "nowhere", Silent()), StudyError, "no checkpoint at 'nowhere'"),
         (lambda: compare_with(study, str(tmp_path), Silent()), FaultfieldError, "not a VisualBC checkpoint"),
         (lambda: Comparing(0), StudyError, "at least one episode"),

@@ -21,6 +21,9 @@ _OF_MENDING = (
 )  # fmt: skip
 """Options that decide how a policy is mended."""
 
+_OF_TRAINING = ("--steps", "--learning-rate", "--share", "--looks", "--broad", "--original")
+"""Those among them that mean nothing to a trainer elsewhere."""
+
 _OF_COMPARING = ("--episodes", "--nominal", "--scenes", "--variations", "--elsewhere")
 """Options that decide on what both policies are compared."""
 
@@ -133,6 +136,7 @@ def repair(
     Killed and run again it goes on where it was.
     """  # fmt: skip
     from faultfield.errors import FaultfieldError, StudyError
+    from faultfield.repair.mending import mender_of
     from faultfield.repair.plan import Recipe
     from faultfield.report.repair import print_repair
     from faultfield.study import Study
@@ -167,6 +171,10 @@ def repair(
             found = compare_with(opened, after, Bars(), recipe=recipe, out=out_dir, comparing=comparing)
         else:
             assert recipe is not None
+            if mender_of(opened.policy_spec) is None:
+                refuse(context, _OF_TRAINING, "is of a policy that is fine-tuned here; this one is not, leave it out.")
+            else:
+                refuse(context, ("--format",), "is of a policy that is mended elsewhere; this one is fine-tuned here.")
             made = mend(
                 opened, recipe, Bars(), out=out_dir, original=original, comparing=comparing, form=form,
             )  # fmt: skip

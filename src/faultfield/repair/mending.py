@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,10 +75,12 @@ def mend_visual_bc(
     """
     from faultfield.policies.jitter import STRONG
     from faultfield.policies.training import train
+    from faultfield.policies.training_notes import PROGRESS
 
     mended = PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(out)})
-    # The configuration is what a training writes last.
+    # The configuration is what a training writes last; a kill right after it left the notes of progress.
     if (out / CONFIG).is_file():
+        (out / PROGRESS).unlink(missing_ok=True)
         return mended
     sources = list(targeted) if original is None else [*targeted, original]
     old = 0.0 if original is None else recipe.share
@@ -103,12 +106,13 @@ def mend_robomimic(
     again where there are fewer.
     """
     from faultfield.exports.robomimic import from_demonstrations
-    from faultfield.policies.robomimic_training import train
+    from faultfield.policies.robomimic_training import PROGRESS, train
 
     mended = PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(out)})
     data = out / "demonstrations.hdf5"
     if (out / CONFIG).is_file():
         data.unlink(missing_ok=True)
+        (out / PROGRESS).unlink(missing_ok=True)
         return mended
     shown = [Demonstrations.load(path) for path in targeted]
     if original is not None and recipe.share > 0:
@@ -126,6 +130,13 @@ def mend_robomimic(
     # All of it lies in the files that it was made of.
     data.unlink()
     return mended
+
+
+def steps_of(spec: PolicySpec, recipe: Recipe) -> int:
+    """Batches of one fine-tuning: robomimic's epochs are whole."""
+    from faultfield.policies.robomimic_training import EPOCH
+
+    return math.ceil(recipe.steps / EPOCH) * EPOCH if spec.type == ROBOMIMIC else recipe.steps
 
 
 def made_up(demos: Demonstrations, rows: float, seed: int) -> list[Demonstrations]:

@@ -18,6 +18,9 @@ PLAN_FILE = "plan.json"
 ROUND_SEED = 10_000
 """Added to the seed from round to round."""
 
+OF_THE_CHOICE = ("budget", "mode", "least", "seed", "weights")
+"""Settings that decide what is demonstrated, and so hold for a policy that is mended elsewhere, too."""
+
 
 @dataclass(frozen=True)
 class Recipe:

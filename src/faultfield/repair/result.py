@@ -163,11 +163,13 @@ class Repair(Entry):
     """The mended policy."""
     settings: dict[str, JsonValue] | None
     """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections.
-    Null where nothing was planned here."""
+    Of a policy that was mended elsewhere those of `plan.OF_THE_CHOICE`. Null where nothing was planned here."""
+    rounds_made: int | None = None
+    """Fewer than `settings.rounds` where nothing failed any more; null where the policy was mended elsewhere."""
     targets: list[TargetEntry]
     """What was demonstrated; empty where nothing was planned here."""
     targeted: DataSet | None
-    """The new demonstrations; null where the policy was mended elsewhere without them."""
+    """The new demonstrations; null where the policy was mended elsewhere."""
     original: DataSet | None
     """What was mixed in; null without."""
     seeds: tuple[int, int]

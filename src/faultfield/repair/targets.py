@@ -12,8 +12,8 @@ from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.variations import NOMINAL, Variation, VariationSpace
 
-FAILING = 0.2
-"""From this failure probability on, a variation is one to be repaired."""
+WORTH_REPAIRING = 0.2
+"""From this failure rate on, estimated where nothing was rolled out, a variation is one to be repaired."""
 
 ANYWHERE = "anywhere"
 """The mode without targets: every demonstration is under a variation of its own, drawn from the whole space."""
@@ -46,7 +46,7 @@ class Suspect:
     @property
     def fails(self) -> bool:
         """Whether it is one to be repaired."""
-        return (self.failure if self.rate is None else self.rate) >= FAILING
+        return (self.failure if self.rate is None else self.rate) >= WORTH_REPAIRING
 
     @property
     def mass(self) -> float:
@@ -162,12 +162,12 @@ def choose(
     if not failing and any(one.fails for one in pool):
         raise StudyError(
             "There is nothing to repair: the weights leave out every variation under which the policy fails "
-            f"{FAILING:.0%} or more of the episodes."
+            f"{WORTH_REPAIRING:.0%} or more of the episodes."
         )
     if not failing:
         raise StudyError(
-            f"There is nothing to repair: the policy fails {FAILING:.0%} or more of the episodes under no variation of "
-            "the diagnosis that the expert can solve."
+            f"There is nothing to repair: the policy fails {WORTH_REPAIRING:.0%} or more of the episodes under no "
+            "variation of the diagnosis that the expert can solve."
         )
     taken = rule(pool, failing, budget // least, space, seed)
     if mode == ANYWHERE:
@@ -198,12 +198,19 @@ def importance(suspect: Suspect, mode: str) -> float:
 def _shared(taken: Sequence[Suspect], pool: Sequence[Suspect], space: VariationSpace) -> list[float]:
     """The mass of each target where all that differ in looks alone count as one, the worst of them.
 
-    What a target changes beyond its look sets it apart, unless that alone is known not to fail: then the look is what
-    fails.
+    What a target changes beyond its look sets it apart, unless that alone does not fail: then the look is what fails.
+    Where nobody rolled that out, the look alone must fail, too: of what no picture shows, an estimate is a guess.
     """
-    harmless = {one.variation for one in pool if not one.fails}
-    parts = [space.beyond_look(one.variation) for one in taken]
-    bodies = [NOMINAL if part in harmless else part for part in parts]
+    diagnosed = {one.variation: one for one in pool}
+
+    def beyond(variation: Variation) -> Variation:
+        body, look = space.beyond_look(variation), diagnosed.get(space.look(variation))
+        alone = diagnosed.get(body)
+        if alone is None or alone.fails:
+            return body
+        return NOMINAL if alone.rate is not None or (look is not None and look.fails) else body
+
+    bodies = [beyond(one.variation) for one in taken]
     alike: dict[Variation, list[float]] = {}
     for body, one in zip(bodies, taken, strict=True):
         alike.setdefault(body, []).append(one.mass)

@@ -101,9 +101,19 @@ def print_repair(repair: Repair, console: "Console") -> None:
             str(group.lost), str(group.gained), p_value(group.p),
         )  # fmt: skip
     console.print(table)
+    if said := ended(repair):
+        console.print(Text(f"{said[0].upper()}{said[1:]}."), soft_wrap=True)
     for name, (title, meaning) in MEASURES.items():
         before, after = getattr(repair.measures_before, name), getattr(repair.measures_after, name)
         console.print(Text(f"{title}: {figured(before)} before, {figured(after)} after ({meaning})"), soft_wrap=True)
+
+
+def ended(repair: Repair) -> str:
+    """That a repair ended before its last round, and why; empty where it did not."""
+    planned = (repair.settings or {}).get("rounds")
+    if repair.rounds_made is None or repair.rounds_made == planned:
+        return ""
+    return f"it ended after round {repair.rounds_made} of {planned}, as nothing failed any more that may be shown"
 
 
 def write_repair_page(repair: Repair, out: str | Path) -> None:
@@ -118,6 +128,7 @@ def render(repair: Repair) -> str:
         r=repair,
         style=source("report.css"),
         statement=statement(repair),
+        ended=ended(repair),
         drawing=_drawing(repair),
         rows=rows,
         together=repair.group("all"),

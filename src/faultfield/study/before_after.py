@@ -1,6 +1,6 @@
 """Both policies of a repair under the same variations and seeds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from faultfield.diagnosis.entries import Known, Ranked
 from faultfield.diagnosis.result import Diagnosis
 from faultfield.errors import StudyError
 from faultfield.policies.demonstrations import Demonstrations
-from faultfield.repair.plan import Plan
+from faultfield.repair.plan import OF_THE_CHOICE, Plan
 from faultfield.repair.result import APART, DataSet, Repair, RowGroup, TargetEntry, compared, measured
 from faultfield.repair.targets import Suspect
 from faultfield.report.repair import write_repair_page
@@ -91,20 +91,20 @@ class Comparing:
         return own_scenes(variation, first, count)
 
     def groups(
-        self, pool: Sequence[Suspect], tried: Collection[Variation], space: VariationSpace, first: int
+        self, pool: Sequence[Suspect], tried: Mapping[Variation, RowGroup], space: VariationSpace, first: int
     ) -> dict[Variation, RowGroup]:
         """The group of each variation compared on, nominal first; one that was asked for and not diagnosed is unseen.
 
         Args:
             pool: What was diagnosed and the expert can solve.
-            tried: All that was diagnosed.
+            tried: All that was diagnosed, by its group.
             space: From which those elsewhere are drawn.
             first: Reset seed of the whole comparison: other scenes are of other variations elsewhere.
         """
-        diagnosed: dict[Variation, RowGroup] = {one.variation: one.group for one in pool}
-        asked = diagnosed if self.variations is None else self.variations
+        solvable: dict[Variation, RowGroup] = {one.variation: one.group for one in pool}
+        asked = solvable if self.variations is None else self.variations
         told: dict[Variation, RowGroup] = {NOMINAL: "nominal"}
-        told |= {one: diagnosed.get(one, "unseen") for one in asked if not one.is_nominal}
+        told |= {one: solvable.get(one, tried.get(one, "unseen")) for one in asked if not one.is_nominal}
         taken = {*tried, *told}
         if self.elsewhere:
             drawn = SobolSearch(space, first, order=2).ask(self.elsewhere + len(taken))
@@ -121,7 +121,8 @@ def before_and_after(
     directory: Path,
     comparing: Comparing,
     progress: Progress,
-    data: tuple[Path | None, Path | None],
+    data: tuple[Path | None, Path | None] = (None, None),
+    rounds: int | None = None,
 ) -> Repair:
     """Roll out both policies under the same variations and seeds, and write `repair.json` and `repair.html`.
 
@@ -133,7 +134,8 @@ def before_and_after(
         directory: Where the results are written.
         comparing: How much is rolled out.
         progress: Shows how far it is.
-        data: Files of the new and of the original demonstrations, where there are any.
+        data: Files of the new and of the original demonstrations, where it was mended here.
+        rounds: In how many that was done; None where it was mended elsewhere, by means that nobody told.
 
     Raises:
         StudyError: Nothing was diagnosed that the expert can solve, and nothing else is to be compared on.
@@ -154,11 +156,14 @@ def before_and_after(
         mended = rolled(study, ledger, jobs, after, "After", progress)
     groups, rows = compared(variations, before, mended)
     targets = plan.targets if plan is not None else ()
+    settings = None if plan is None else plan.to_json()["recipe"]
+    if settings is not None and rounds is None:
+        settings = {name: settings[name] for name in OF_THE_CHOICE}
     said = _reasons(diagnosis, study.space)
     found = Repair(
         created=datetime.now(UTC).isoformat(timespec="seconds"), study=study.name, instruction=study.env.instruction,
         before=_info(study.policy_spec), after=_info(after),
-        settings=None if plan is None else plan.to_json()["recipe"],
+        settings=settings, rounds_made=rounds,
         targets=[
             TargetEntry(
                 variation=t.variation.to_json(), text=t.variation.text, group=t.suspect.group,
@@ -202,10 +207,10 @@ def diagnosis_of(study: Study) -> Diagnosis:
     return Diagnosis.read(file)
 
 
-def _diagnosed(diagnosis: Diagnosis, space: VariationSpace) -> set[Variation]:
-    """Every variation of the diagnosis, whether the expert can solve it or not."""
-    known = {space.variation(entry.variation) for entry in diagnosis.known}
-    return known | {space.variation(entry.variation) for entry in diagnosis.ranking}
+def _diagnosed(diagnosis: Diagnosis, space: VariationSpace) -> dict[Variation, RowGroup]:
+    """The group of every variation of the diagnosis, whether the expert can solve it or not."""
+    found: dict[Variation, RowGroup] = {space.variation(entry.variation): "unseen" for entry in diagnosis.ranking}
+    return found | {space.variation(entry.variation): "known" for entry in diagnosis.known}
 
 
 def _reasons(diagnosis: Diagnosis, space: VariationSpace) -> dict[Variation, str]:

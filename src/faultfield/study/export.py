@@ -114,6 +114,8 @@ def export(
         FaultfieldError: What a rollout raises.
     """
     path = Path(out)
+    if not path.name:
+        raise StudyError(f"{path} exists already; name a new --out in it.")
     spool = path.with_name(f"{path.name}.recordings")
     if path.exists():
         # A kill right after it was written left them.

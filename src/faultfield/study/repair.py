@@ -93,6 +93,8 @@ def repair(
         raise StudyError("Only a VisualBC policy's own mistakes can be corrected in demonstrations; no --corrections.")
     if recipe.corrections:
         check_corrects(expert_of(study).type)
+    if original is not None and not recipe.share:
+        raise StudyError("With --share 0 nothing of --original is learned from; leave one of the two out.")
     if mend is not None and original is None and recipe.share and "checkpoint" not in study.policy_spec.arguments:
         raise StudyError("The policy does not say what it learned from; give --original FILE, or --share 0.")
     if mend is not None and original is not None:
@@ -108,7 +110,7 @@ def repair(
     made = mend_in_rounds(study, plan, pool, directory, mend, mixed, progress)
     found = before_and_after(
         study, made.policy, pool, replace(plan, targets=made.targets), directory, comparing or Comparing(), progress,
-        (made.demonstrations, mixed),
+        (made.demonstrations, mixed), made.rounds,
     )  # fmt: skip
     _card(study, found, plan, directory, original)
     return found
@@ -169,7 +171,7 @@ def compare_with(
         # What was demonstrated is compared, whether today's diagnosis ranks it or not.
         listed = {each.variation for each in pool}
         pool += [target.suspect for target in plan.targets if target.variation not in listed]
-    return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress, (None, None))
+    return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress)
 
 
 def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
@@ -256,7 +258,10 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
             mixed += ", which are like those that it learned from and not the same"
         if any(directory.glob(f"**/{PICTURED}")):
             mixed += f"; these as the targets look, too ({PICTURED})"
-    means = f"mode {recipe.mode}, rounds {recipe.rounds}, at most {recipe.looks} further looks each"
+    done = found.rounds_made or recipe.rounds
+    rounds = f"rounds {done}" if done == recipe.rounds else f"rounds {done} of {recipe.rounds}, as nothing failed then"
+    steps = sum(mending.steps_of(study.policy_spec, recipe.part(number)) for number in range(done))
+    means = f"mode {recipe.mode}, {rounds}, at most {recipe.looks} further looks each"
     if recipe.broad:
         means += f", {recipe.broad:.0%} of them of the whole space"
     if recipe.corrections:
@@ -266,8 +271,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),
         ("rows", str(targeted.steps if targeted else 0)),
         ("original data", mixed),
-        ("training", f"{recipe.steps} steps, learning rate {recipe.learning_rate:g}, seed {recipe.seed}"),
-        ("measured on", f"reset seeds from {found.seeds[0]}; every variation in `../{RESULT}`"),
+        ("training", f"{steps} steps, learning rate {recipe.learning_rate:g}, seed {recipe.seed}"),
+        ("measured on", f"reset seeds from {found.seeds[0]}, each variation on its own; all in `../{RESULT}`"),
     ]
     words = [
         "faultfield", "repair", str(study.directory), "--budget-episodes", str(recipe.budget), "--mode", recipe.mode,

@@ -45,11 +45,13 @@ class Mended:
         policy: After the last of them.
         targets: All that was demonstrated, each variation once.
         demonstrations: The file with all of it.
+        rounds: How many there were: fewer than planned where nothing failed any more.
     """
 
     policy: PolicySpec
     targets: tuple[Target, ...]
     demonstrations: Path
+    rounds: int
 
 
 def mend_in_rounds(
@@ -99,7 +101,7 @@ def mend_in_rounds(
             )
     if recipe.rounds > 1:
         spec = _together(spec, files, directory)
-    return Mended(spec, tuple(shown.values()), directory / DEMONSTRATIONS)
+    return Mended(spec, tuple(shown.values()), directory / DEMONSTRATIONS, len(files))
 
 
 def checked(study: Study, spec: PolicySpec, pool: Sequence[Suspect], progress: Progress) -> list[Suspect]:
@@ -168,6 +170,8 @@ def gathered(
                 expert_arguments=expert.arguments, camera=mending.camera_of(study.policy_spec),
                 looks=looks, looks_each=recipe.looks, on_progress=lambda done, total: update(done), **where,
             )  # fmt: skip
+        # A kill right after the file was written left them.
+        shutil.rmtree(f"{path}.attempts", ignore_errors=True)
         update(total)
     return path
 
@@ -259,7 +263,11 @@ def _together(spec: PolicySpec, files: Sequence[Path], directory: Path) -> Polic
         Demonstrations.join([Demonstrations.load(path) for path in files]).save(directory / DEMONSTRATIONS)
     if "checkpoint" not in spec.arguments:
         return spec
-    if not (directory / CHECKPOINT).exists():
-        with folder(directory / CHECKPOINT) as draft:
-            shutil.copytree(spec.arguments["checkpoint"], draft, dirs_exist_ok=True)
-    return PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(directory / CHECKPOINT)})
+    made, kept = Path(spec.arguments["checkpoint"]), directory / CHECKPOINT
+    if not kept.exists():
+        with folder(kept) as draft:
+            if made.is_dir():
+                shutil.copytree(made, draft, dirs_exist_ok=True)
+            else:
+                shutil.copy2(made, draft)
+    return PolicySpec(spec.type, {**spec.arguments, "checkpoint": str(kept if made.is_dir() else kept / made.name)})

@@ -34,7 +34,7 @@ from faultfield.study.before_after import PAGE, REPAIRS, RESULT, Comparing
 from faultfield.study.config import PluginConfig
 from faultfield.study.diagnose import _mended
 from faultfield.study.repair import Exported, compare_with, place, repair
-from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, ENOUGH, PICTURED, expert_of, learnable
+from faultfield.study.rounds import CHECKPOINT, DEMONSTRATIONS, ENOUGH, PICTURED, expert_of, learnable, pictures
 from faultfield.study.seeds import CHECK_SEED, CHECKED, REPAIR_SEED
 from faultfield.variations import NOMINAL, Variation
 from tests.repair import toy
@@ -102,6 +102,19 @@ def wanted(made: Repair) -> dict[str, float]:
     """How often each target's look should be shown, by the name of its variation: the budget in parts of its mass."""
     masses = {json.dumps(t.variation): t.failure * t.weight for t in made.targets}
     return {name: made.settings["budget"] * mass / sum(masses.values()) for name, mass in masses.items()}
+
+
+def test_looks_need_no_demonstrations_of_their_own_where_old_ones_are_pictured_too(
+    study: Study, demos: Path, tmp_path: Path
+) -> None:
+    assert pictures(study, SHORT, None)
+    assert pictures(study, SHORT, demos)
+    assert not pictures(study, replace(SHORT, looks=0), demos)
+    assert not pictures(study, replace(SHORT, share=0.0), None)
+    replace(Demonstrations.load(demos), recipe=({"by": "hand"},)).save(tmp_path / "by-hand.npz")
+    assert not pictures(study, SHORT, tmp_path / "by-hand.npz")
+    theirs = toy.study(tmp_path / "theirs", policy="tests.study.test_repair:Teachable")
+    assert not pictures(theirs, SHORT, demos), "its class has a trainer of its own"
 
 
 def test_looks_may_be_drawn_from_the_whole_space_too(demos: Path, study: Study) -> None:
@@ -459,6 +472,8 @@ def test_a_policy_of_robomimics_is_trained_further_by_its_own_code(
     robomimic_training.train(training_file([demos], tmp_path), before, "bc-rnn", steps=2)
     study = toy.study(tmp_path / "study", before / given, policy="faultfield.policies.robomimic:Robomimic")
     made = mended(study, Recipe(budget=6, steps=4, share=0.5), original=demos)
+    again = Demonstrations.load(place(study, Recipe(budget=6)) / PICTURED)
+    assert again.count == Demonstrations.load(demos).count < again.episodes.max(), "old ones as the targets look, too"
     after = Path(str(made.after.arguments["checkpoint"]))
     told = json.loads((after / CONFIG).read_text())
     assert (told["algorithm"], told["steps"]) == ("bc-rnn", 4)

@@ -1,7 +1,8 @@
 """Demonstrations as one file: what was seen, and what an expert would do there."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,15 @@ class Demonstrations:
         Raises:
             PolicyError: The file is missing, damaged, or holds something else.
         """
-        if not Path(path).is_file():
-            raise PolicyError(f"There is no file of demonstrations '{path}'; 'faultfield policy demos' makes one.")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                demos = cls(
-                    stored["pictures"],
-                    stored["states"],
-                    stored["actions"],
-                    stored["episodes"],
-                    tuple(json.loads(str(stored["recipe"]))),
-                    stored.get("truths"),
-                )
-        except files.DAMAGED as error:
-            raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
+        with _opened(path) as stored:
+            demos = cls(
+                stored["pictures"],
+                stored["states"],
+                stored["actions"],
+                stored["episodes"],
+                tuple(json.loads(str(stored["recipe"]))),
+                stored.get("truths"),
+            )
         lengths = {len(demos.pictures), len(demos.states), len(demos.actions), len(demos.episodes)}
         if demos.truths is not None:
             lengths.add(len(demos.truths))
@@ -130,6 +126,27 @@ class Demonstrations:
             tuple(entry for p in parts for entry in p.recipe),
             np.concatenate(truths) if told else None,
         )
+
+
+def recipe_in(path: str | Path) -> tuple[Mapping[str, Any], ...]:
+    """How the demonstrations in a file were gathered, without reading their pictures.
+
+    Raises:
+        PolicyError: The file is missing, damaged, or holds something else.
+    """
+    with _opened(path) as stored:
+        return tuple(json.loads(str(stored["recipe"])))
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    if not Path(path).is_file():
+        raise PolicyError(f"There is no file of demonstrations '{path}'; 'faultfield policy demos' makes one.")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            yield stored
+    except files.DAMAGED as error:
+        raise PolicyError(f"'{path}' is damaged or is not a file of demonstrations.") from error
 
 
 def _takes(entry: Mapping[str, Any]) -> int:

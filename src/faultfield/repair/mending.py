@@ -20,6 +20,8 @@ from faultfield.rollouts.specs import PolicySpec
 
 VISUAL_BC = "faultfield.policies.bc:VisualBC"
 ROBOMIMIC = "faultfield.policies.robomimic:Robomimic"
+OURS = (VISUAL_BC, ROBOMIMIC)
+"""Those whose training is here, and not in a class of somebody's."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -36,7 +38,7 @@ class Mender(Protocol):
         Args:
             spec: The policy as it is.
             targeted: Demonstrations under the targets, as `policies.demos.gather` writes them, one file a round; for a
-                network of ours the original ones as the targets look, too.
+                policy of `OURS` the original ones as the targets look, too.
             original: What it learned from before, or None.
             out: Directory of the new checkpoint.
             recipe: The settings.
@@ -103,7 +105,7 @@ def mend_robomimic(
     """Train a checkpoint of robomimic's further, by its own code and configuration, on one HDF5 file of everything.
 
     robomimic draws rows evenly, so of the original demonstrations as many are taken as make up their share, again and
-    again where there are fewer.
+    again where there are fewer; of those as the targets look, all of them once.
     """
     from faultfield.exports.robomimic import from_demonstrations
     from faultfield.policies.robomimic_training import PROGRESS, train

@@ -8,7 +8,7 @@ from typing import Any
 from faultfield import plugins
 from faultfield.envs.base import CanObserve
 from faultfield.errors import FaultfieldError, PolicyError, VariationError
-from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations, recipe_in
 from faultfield.policies.demonstrator import HANDOVER
 from faultfield.policies.demos import fingerprints, gather
 from faultfield.repair.original import recipes_of, whole
@@ -70,8 +70,8 @@ def picture_again(
         Whether they could be: not where the file does not say how it was gathered, a learner that began them is gone,
         their environment cannot picture stored states or has no such looks, or their expert no longer succeeds.
     """
-    there = Demonstrations.load(original).recipe
-    if not looks or not whole(there) or any(_learner_is_another(recipe) for recipe in there):
+    there = recipe_in(original)
+    if not looks or not gatherable(there):
         return False
     if not all(_can_picture(recipe, looks) for recipe in there):
         return False
@@ -89,6 +89,11 @@ def picture_again(
         _drop_parts(path, len(each))
         return False
     return True
+
+
+def gatherable(recipes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether recipes say enough to gather by them again, and a learner that began demonstrations is still the same."""
+    return whole(recipes) and not any(_learner_is_another(recipe) for recipe in recipes)
 
 
 def _can_picture(recipe: Mapping[str, Any], looks: Sequence[tuple[Variation, float]]) -> bool:

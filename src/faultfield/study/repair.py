@@ -82,7 +82,7 @@ def repair(
     """
     if form not in FORMATS:
         raise StudyError(f"There is no format '{form}'; known are {', '.join(FORMATS)}.")
-    plan, pool = plan_of(study, recipe)
+    plan, pool = plan_of(study, recipe, None if original is None else Path(original))
     directory = place(study, recipe) if out is None else Path(out)
     mend = mending.mender_of(study.policy_spec)
     if mend is None and recipe.rounds > 1:
@@ -174,12 +174,17 @@ def compare_with(
     return before_and_after(study, spec, pool, plan, directory, comparing or Comparing(), progress)
 
 
-def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
+def plan_of(study: Study, recipe: Recipe, original: Path | None = None) -> tuple[Plan, list[Suspect]]:
     """What a repair would do, and every variation that it would be compared on.
+
+    Args:
+        study: With a diagnosis.
+        recipe: How to mend.
+        original: As `repair` has it.
 
     Raises:
         StudyError: As `choose` raises.
-        PolicyError: Nobody is known who could demonstrate the task.
+        PolicyError: Nobody is known who could demonstrate the task, or `original` is missing or damaged.
     """
     diagnosis = diagnosis_of(study)
     pool = suspects(diagnosis, study.space, recipe.weights)
@@ -187,8 +192,8 @@ def plan_of(study: Study, recipe: Recipe) -> tuple[Plan, list[Suspect]]:
     if recipe.rounds > 1:
         # What later rounds show is among this: a budget that does not suffice is told before anything is gathered.
         last = recipe.part(recipe.rounds - 1)
-        choose(pool, last.mode, last.budget, study.space, last.seed, last.least, pictured=pictures(study, last))
-    seen = pictures(study, first)
+        choose(pool, last.mode, last.budget, study.space, last.seed, last.least)
+    seen = pictures(study, first, original)
     targets = choose(pool, first.mode, first.budget, study.space, first.seed, first.least, pictured=seen)
     identity, expert = study.identity, expert_of(study).fingerprint
     plan = Plan(

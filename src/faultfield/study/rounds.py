@@ -9,13 +9,13 @@ from typing import Any
 from faultfield.envs.base import CanObserve
 from faultfield.errors import StudyError
 from faultfield.files import folder
-from faultfield.policies.demonstrations import Demonstrations
+from faultfield.policies.demonstrations import Demonstrations, recipe_in
 from faultfield.policies.demos import gather
 from faultfield.policies.teachers import RANDOMISED, teacher
 from faultfield.repair import mending
 from faultfield.repair.mending import Mender
 from faultfield.repair.plan import Plan, Recipe
-from faultfield.repair.regather import picture_again
+from faultfield.repair.regather import gatherable, picture_again
 from faultfield.repair.targets import ANYWHERE, Suspect, Target, choosable, choose, importance
 from faultfield.rollouts.ledger import Ledger
 from faultfield.rollouts.pool import cores
@@ -86,7 +86,13 @@ def mend_in_rounds(
             if not choosable(left, part.mode):
                 break
             targets = choose(
-                left, part.mode, part.budget, study.space, part.seed, part.least, pictured=pictures(study, part)
+                left,
+                part.mode,
+                part.budget,
+                study.space,
+                part.seed,
+                part.least,
+                pictured=pictures(study, part, original),
             )
         where = directory if recipe.rounds == 1 else directory / f"round-{number + 1}"
         files.append(gathered(study, targets, part, where, progress, spec))
@@ -184,14 +190,14 @@ def pictured_again(
     original: Path | None,
     progress: Progress,
 ) -> list[Path]:
-    """A file of the original demonstrations as the targets look, for a network of ours; none where that cannot be had.
+    """A file of the original demonstrations as the targets look; none where that cannot be had.
 
     New demonstrations are then left for what no picture of an old one can show.
     """
-    looks = looks_of(study, targets, recipe) if recipe.looks else []
-    if original is None or not looks or study.policy_spec.type != mending.VISUAL_BC:
+    looks = looks_of(study, targets, recipe)
+    if original is None or not looks or not pictures(study, recipe, original):
         return []
-    path, total = directory / PICTURED, Demonstrations.load(original).count
+    path, total = directory / PICTURED, sum(int(each["episodes"]) for each in recipe_in(original))
     with progress.task("Original demonstrations as the targets look", total) as update:
         made = picture_again(
             path, original, looks, recipe.looks, workers=workers_of(study), on_progress=lambda done, total: update(done)
@@ -216,9 +222,19 @@ def usual_steps(study: Study, progress: Progress) -> int:
     return max(2, sorted(took)[len(took) // 2])
 
 
-def pictures(study: Study, recipe: Recipe) -> bool:
-    """Whether demonstrations are pictured under further looks: where states can be, and it is ours to train on them."""
-    return recipe.looks > 0 and isinstance(study.env, CanObserve) and mending.mender_of(study.policy_spec) is not None
+def pictures(study: Study, recipe: Recipe, original: Path | None) -> bool:
+    """Whether all that is learned from, new and old, can be pictured as the targets look.
+
+    That is so where stored states can be pictured, and the old ones be gathered again.
+
+    Args:
+        study: Whose policy.
+        recipe: How it is mended.
+        original: What it learned from before; where None, by its own checkpoint's recipe.
+    """
+    if not recipe.looks or not recipe.share or study.policy_spec.type not in mending.OURS:
+        return False
+    return isinstance(study.env, CanObserve) and (original is None or gatherable(recipe_in(original)))
 
 
 def looks_of(study: Study, targets: Sequence[Target], recipe: Recipe) -> list[tuple[Variation, float]]:

@@ -1,7 +1,7 @@
 """How demonstrations are best spent on mending a policy (RoboMD, Tables 5 and 11): ours against random, a few, and all.
 
     python benchmarks/repair.py STUDY [--budget 60] [--times 7] [--rounds 1] [--looks 4] [--broad 0] [--seeds 1]
-        [--corrections]
+        [--corrections] [--widen 1]
         [--modes targeted random worst-2 …] [--per-variation 1] [--steps 3000] [--learning-rate 1e-3]
         [--share 0.3] [--original FILE] [--episodes 5]
         [--nominal 50] [--elsewhere 100] [--scenes 300000] [--on TABLE.parquet] [--workers N] [--work STUDY/repairs]
@@ -101,7 +101,7 @@ def _recipe(options: argparse.Namespace, mode: str, seed: int) -> Recipe:
         seed=seed, share=options.share, steps=options.steps, learning_rate=options.learning_rate,
         rounds=options.rounds if mode == OURS else 1, looks=options.looks,
         broad=0.0 if mode == ANYWHERE else options.broad,
-        corrections=options.corrections,
+        corrections=options.corrections, widen=options.widen,
     )  # fmt: skip
 
 
@@ -176,6 +176,7 @@ def result_of(study: Study, made: Mapping[str, Sequence[Repair]], options: argpa
         "recipe": {"per_variation": options.per_variation, "steps": options.steps, "share": options.share,
                    "learning_rate": options.learning_rate, "further_looks": options.looks,
                    "looks_anywhere": options.broad, "corrections": options.corrections,
+                   **({"times_as_wide": options.widen} if options.widen > 1 else {}),
                    "original_ones_as_the_targets_look": any(map(pictured, made.values()))},
         "rows": rows, "goals": goals({row["name"]: row for row in rows}),
     }  # fmt: skip
@@ -303,6 +304,7 @@ def main() -> None:
     parser.add_argument("--looks", type=int, default=4, help="further looks that each demonstration is pictured under")
     parser.add_argument("--broad", type=float, default=0.0, help="share of these looks from anywhere in the space")
     parser.add_argument("--corrections", action="store_true", help="the policy begins each demonstration")
+    parser.add_argument("--widen", type=int, default=1, help="so many times its feature maps get the policy's eye")
     parser.add_argument("--seeds", type=positive, default=1)
     parser.add_argument("--modes", nargs="+", default=list(MODES))
     parser.add_argument("--per-variation", type=int, default=1)

@@ -58,6 +58,7 @@ def test_goals_and_page() -> None:
         looks=3,
         broad=0.0,
         corrections=False,
+        widen=2,
         on=Path("lift-robust.parquet"),
     )
     study = SimpleNamespace(name="demo", identity={"policy": "p", "environment": "e"})

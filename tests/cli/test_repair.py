@@ -78,6 +78,7 @@ def test_options_that_would_decide_nothing_are_refused(shell: Shell, tmp_path: P
         (ours, ("--format", "lerobot"), "--format is of a policy that is mended elsewhere"),
         (theirs, ("--original", tmp_path / "none.npz"), "--original is of a policy that is fine-tuned here"),
         (theirs, ("--looks", "3"), "--looks is of a policy that is fine-tuned here"),
+        (theirs, ("--widen", "2"), "Only a VisualBC policy's eye can be made wider here"),
     ):
         code, out, err = shell("repair", study, "--budget-episodes", "4", *option)
         assert (code, out, says in err) == (2, "", True)
@@ -99,6 +100,7 @@ def test_bad_input_is_one_sentence_and_exit_code_two(shell: Shell, tmp_path: Pat
         ((study, *budget, "--weights", "{wind: much}"), "weight of 'wind' must be a number"),
         ((study, *budget, "--weights", "{winds: 2}"), "no factor 'winds'; did you mean 'wind'"),
         ((study, *budget, "--share", "1.5"), "share of original data"),
+        ((study, *budget, "--widen", "5"), "1 to 4 times as wide, not 5"),
         ((study, "--after", "nowhere"), "no checkpoint at 'nowhere'"),
         ((tmp_path / "none", *budget), "no study at"),
         ((study, *budget, "--variations", tmp_path / "none.yaml"), "none.yaml cannot be read"),

@@ -31,7 +31,13 @@ def test_what_was_settled_is_read_back_and_may_be_settled_again(tmp_path: Path) 
 
 def test_an_older_plan_is_gone_on_with_where_the_same_is_demonstrated(tmp_path: Path) -> None:
     told = PLAN.to_json() | {"diagnosis": "digested otherwise"}
-    del told["original"], told["expert"], told["recipe"]["broad"], told["recipe"]["corrections"]
+    del (
+        told["original"],
+        told["expert"],
+        told["recipe"]["broad"],
+        told["recipe"]["corrections"],
+        told["recipe"]["widen"],
+    )
     told["targets"][0]["failure"] = 0.9
     (tmp_path / PLAN_FILE).write_text(json.dumps(told))
     replace(PLAN, original="of this file", expert="me").settle(tmp_path)

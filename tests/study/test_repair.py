@@ -117,6 +117,20 @@ def test_looks_need_no_demonstrations_of_their_own_where_old_ones_are_pictured_t
     assert not pictures(theirs, SHORT, demos), "its class has a trainer of its own"
 
 
+def test_the_eye_is_made_wider_once(study: Study, demos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faultfield.study.rounds.learnable", lambda left, shown: left)
+    made = mended(study, replace(SHORT, budget=8, rounds=2, widen=2), original=demos)
+    first, last = (
+        VisualBC(place(study, replace(SHORT, budget=8)) / where).architecture.channels
+        for where in (f"round-1/{CHECKPOINT}", CHECKPOINT)
+    )
+    before = VisualBC(study.policy_spec.arguments["checkpoint"]).architecture.channels
+    assert first == last == tuple(2 * count for count in before)
+    card = (Path(str(made.after.arguments["checkpoint"])) / "README.md").read_text()
+    assert "its eye 2 times as wide" in card
+    assert "--widen 2 " in card
+
+
 def test_looks_may_be_drawn_from_the_whole_space_too(demos: Path, study: Study) -> None:
     made = mended(study, replace(SHORT, looks=3, broad=0.25), original=demos)
     (told,) = Demonstrations.load(place(study, SHORT) / DEMONSTRATIONS).recipe

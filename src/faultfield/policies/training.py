@@ -18,6 +18,7 @@ from faultfield.policies.guide import GUIDANCE, Guide, truths_of
 from faultfield.policies.jitter import PLAIN, Jitter, like
 from faultfield.policies.network import VisuomotorNet
 from faultfield.policies.training_notes import PROGRESS, note, resume, trained
+from faultfield.policies.widening import widened
 
 STATE_FLOOR = 0.01
 """A proprioceptive number that hardly moves in the demonstrations is not blown up beyond this scale."""
@@ -34,6 +35,7 @@ def train(
     learning_rate: float = 1e-3,
     batch: int = 64,
     begin: str | Path | None = None,
+    widen: int = 1,
     shares: Sequence[float] | None = None,
     save_every: int = 250,
     on_progress: Callable[[int, int, float], None] | None = None,
@@ -57,6 +59,7 @@ def train(
         learning_rate: At the start.
         batch: Rows per step.
         begin: A checkpoint whose network and scaling are trained further; a fresh network where it is None.
+        widen: So many times the feature maps that it has get its eye first.
         shares: Of each batch, how much comes from each file, in proportion; where None, every row is as likely.
         save_every: Steps between notes of progress on disk.
         on_progress: Called with (step, steps, mean loss since the last call), every 50 steps and at the end.
@@ -70,8 +73,11 @@ def train(
         CheckpointError: The checkpoint to begin from is missing or damaged, or `out` holds one that was trained
             otherwise.
     """
-    if steps < 1 or batch < 1:
-        raise PolicyError(f"Training needs at least one step and one row a batch, not {steps} and {batch}.")
+    if steps < 1 or batch < 1 or widen < 1:
+        raise PolicyError(
+            f"Training needs at least one step, one row a batch and once the feature maps, not {steps}, {batch} and "
+            f"{widen}."
+        )
     parts = [Demonstrations.load(path) for path in ([demos] if isinstance(demos, str | Path) else demos)]
     data = Demonstrations.join(parts)
     draw = _Draw([len(part) for part in parts], shares)
@@ -88,6 +94,7 @@ def train(
         "batch": batch,
         **({} if shares is None else {"shares": draw.shares}),
         **({} if begin is None else {"begun_from": weights_digest(begin)}),
+        **({} if widen == 1 else {"widened": widen}),
         **({"guided": True} if guided else {}),
     }
     ended = trained(out, CONFIG, training)
@@ -96,6 +103,8 @@ def train(
     changed = {True: PLAIN, False: None}[jitter] if isinstance(jitter, bool) else jitter
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     architecture, network = _fresh(data, seed) if begin is None else _begun(begin, data)
+    if widen > 1:
+        architecture, network = widened(architecture, network, widen, seed)
     learner = _Learner(network, _guide(data, architecture, seed) if guided else None)
     learner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(learner.parameters(), lr=learning_rate)

@@ -91,7 +91,7 @@ def mend_visual_bc(
     train(
         sources, out, steps=recipe.steps, seed=recipe.seed, guided=guided,
         jitter=STRONG if training_of(spec).get("jitter", True) else False,
-        learning_rate=recipe.learning_rate, begin=spec.arguments["checkpoint"],
+        learning_rate=recipe.learning_rate, begin=spec.arguments["checkpoint"], widen=recipe.widen,
         shares=shares if len(shares) > 1 else None,
         on_progress=lambda done, total, loss: on_progress(done, total),
     )  # fmt: skip

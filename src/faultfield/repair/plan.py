@@ -18,6 +18,9 @@ PLAN_FILE = "plan.json"
 ROUND_SEED = 10_000
 """Added to the seed from round to round."""
 
+WIDEST = 4
+"""How many times as wide an eye may become: four times takes eight times as long or more."""
+
 OF_THE_CHOICE = ("budget", "mode", "least", "seed", "weights")
 """Settings that decide what is demonstrated, and so hold for a policy that is mended elsewhere, too."""
 
@@ -42,6 +45,7 @@ class Recipe:
         broad: Share of these looks that is drawn anywhere in the space and not from the targets, 0–1.
         corrections: Whether the policy itself begins each demonstration: the expert says at every step what it would
             do and takes over after some, so that what is shown begins where the policy goes wrong.
+        widen: So many times the feature maps that it has get the eye of a `VisualBC` policy before its first round.
     """
 
     budget: int
@@ -56,6 +60,7 @@ class Recipe:
     looks: int = 4
     broad: float = 0.0
     corrections: bool = False
+    widen: int = 1
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or 1 < self.rounds > min(self.budget, self.steps):
@@ -70,6 +75,8 @@ class Recipe:
             )
         if self.looks < 0:
             raise StudyError(f"A demonstration is pictured under 0 or more further looks, not {self.looks}.")
+        if not 1 <= self.widen <= WIDEST:
+            raise StudyError(f"An eye is made 1 to {WIDEST} times as wide, not {self.widen}.")
         if not 0 <= self.broad <= 1:
             raise StudyError(f"The share of looks from anywhere in the space lies in 0–1, not {self.broad}.")
         if not 0 <= self.share < 1 or self.steps < 1 or not 0 < self.learning_rate < math.inf or self.seed < 0:
@@ -82,8 +89,9 @@ class Recipe:
         """The recipe of one round, counted from 0: its share of budget and steps; the first takes what is over."""
         budget = self.budget // self.rounds + (self.budget % self.rounds if number == 0 else 0)
         return replace(
-            self, budget=budget, steps=self.steps // self.rounds, seed=self.seed + ROUND_SEED * number, rounds=1
-        )
+            self, budget=budget, steps=self.steps // self.rounds, seed=self.seed + ROUND_SEED * number, rounds=1,
+            widen=1 if number else self.widen,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class Plan:
         found, wanted = read_json(file), json.loads(json.dumps(own))
         if isinstance(found.get("recipe"), dict):
             # What older plans did not know they did not do.
-            found["recipe"] = {"broad": 0.0, "corrections": False, **found["recipe"]}
+            found["recipe"] = {"broad": 0.0, "corrections": False, "widen": 1, **found["recipe"]}
         if "expert" not in found:
             # A plan from before that was kept: its diagnosis was digested otherwise, and where targets were counted on
             # few episodes they may be others today, which is another repair.

@@ -162,7 +162,8 @@ class Repair(Entry):
     after: PolicyInfo
     """The mended policy."""
     settings: dict[str, JsonValue] | None
-    """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections.
+    """The recipe: budget, mode, least, seed, share, steps, learning_rate, weights, rounds, looks, broad, corrections,
+    widen.
     Of a policy that was mended elsewhere those of `plan.OF_THE_CHOICE`. Null where nothing was planned here."""
     rounds_made: int | None = None
     """Fewer than `settings.rounds` where nothing failed any more; null where the policy was mended elsewhere."""

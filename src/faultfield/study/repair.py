@@ -91,6 +91,8 @@ def repair(
         raise StudyError(f"The mode '{ANYWHERE}' has no targets to demonstrate for a trainer elsewhere; take 'random'.")
     if recipe.corrections and study.policy_spec.type != mending.VISUAL_BC:
         raise StudyError("Only a VisualBC policy's own mistakes can be corrected in demonstrations; no --corrections.")
+    if recipe.widen > 1 and study.policy_spec.type != mending.VISUAL_BC:
+        raise StudyError("Only a VisualBC policy's eye can be made wider here; no --widen.")
     if recipe.corrections:
         check_corrects(expert_of(study).type)
     if original is not None and not recipe.share:
@@ -271,6 +273,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         means += f", {recipe.broad:.0%} of them of the whole space"
     if recipe.corrections:
         means += ", begun by the policy itself"
+    if recipe.widen > 1:
+        means += f", its eye {recipe.widen} times as wide"
     facts = [
         ("begun from", f"{study.policy_spec.arguments.get('checkpoint')} (fingerprint {found.before.fingerprint})"),
         ("demonstrations", f"{targeted.demonstrations if targeted else 0} under {under}, {means}"),
@@ -284,7 +288,8 @@ def _card(study: Study, found: Repair, plan: Plan, directory: Path, original: st
         "--per-variation", str(recipe.least), "--steps", str(recipe.steps), "--learning-rate",
         f"{recipe.learning_rate:g}", "--share", f"{recipe.share:g}", "--rounds", str(recipe.rounds), "--looks",
         str(recipe.looks), *(["--broad", f"{recipe.broad:g}"] if recipe.broad else []),
-        *(["--corrections"] if recipe.corrections else []), "--seed", str(recipe.seed),
+        *(["--corrections"] if recipe.corrections else []),
+        *(["--widen", str(recipe.widen)] if recipe.widen > 1 else []), "--seed", str(recipe.seed),
         *(["--weights", json.dumps(dict(recipe.weights))] if recipe.weights else []),
         *(["--original", str(original)] if original is not None else []),
         *(["--out", str(directory)] if directory != place(study, recipe) else []),

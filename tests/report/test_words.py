@@ -15,6 +15,13 @@ def test_percent_never_rounds_to_certainty(share: float, said: str) -> None:
     assert words.percent(share) == said
 
 
+def test_a_value_in_few_characters() -> None:
+    assert words.number({"steps": 3000, "weights": {}, "rate": 1e-3, "none": None}) == (
+        "steps 3000, weights none, rate 0.001, none none"
+    )
+    assert words.number({}) == ""
+
+
 def test_verdict_counts_what_the_numbers_say() -> None:
     diagnosis = example()
     feasible = [entry for entry in diagnosis.known if not entry.infeasible]

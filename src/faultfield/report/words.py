@@ -51,7 +51,7 @@ def number(value: object) -> str:
     if isinstance(value, int | float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {number(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {number(item) or 'none'}" for name, item in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(number(item) for item in value)
     return str(value).replace("_", " ") if isinstance(value, str) else str(value)

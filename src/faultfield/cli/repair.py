@@ -80,7 +80,7 @@ def repair(
         int,
         typer.Option(
             help="Of VisualBC: so many times its feature maps get the eye first. 2 learns what is hard to see better, "
-            "such as a checkered table, in three times the time."
+            "such as a checkered table, in about three times the time."
         ),
     ] = 1,
     original: Annotated[

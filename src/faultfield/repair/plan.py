@@ -19,7 +19,7 @@ ROUND_SEED = 10_000
 """Added to the seed from round to round."""
 
 WIDEST = 4
-"""How many times as wide an eye may become: four times takes eight times as long or more."""
+"""How many times as wide an eye may become at most: what training costs grows faster than that."""
 
 OF_THE_CHOICE = ("budget", "mode", "least", "seed", "weights")
 """Settings that decide what is demonstrated, and so hold for a policy that is mended elsewhere, too."""
